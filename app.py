@@ -1,0 +1,212 @@
+"""The console as one Dash application. Puts the parts together; does no other work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import dash
+
+# numpy is imported by the first figure otherwise, and fails when two threads do it at once.
+import pandas  # noqa: F401
+from dash import html
+from flask import Flask, g, redirect, render_template, request
+from werkzeug.exceptions import BadRequest
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
+
+from components.shell import NavItem, shell
+from data_sources.principal import Permission, Principal
+from pages.callbacks import on_error, register_shell
+from routes import (
+    auth,
+    billing_api,
+    errors,
+    ingest,
+    otlp,
+    session_api,
+    static_files,
+    system_api,
+    usage_api,
+    visitor_pages,
+)
+from routes.gate import Gate
+from routes.sources import Sources
+from settings import Settings, SettingsError, load
+
+HOME = "/admin/llm/usage"
+SESSION_LIFETIME = timedelta(days=7)
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def create_app(settings: Settings | None = None) -> dash.Dash:
+    """Make the console.
+
+    Args:
+        settings: Settings; read from the environment when None.
+
+    Returns:
+        The application; `.server` is the WSGI application, its sources are in `.server.extensions["ops"]`.
+
+    Raises:
+        SettingsError: A setting is set but wrong.
+        KeyFolderError: The data folder cannot be written.
+    """
+    settings = settings or load()
+    https = check_address(settings)
+    sources = Sources(settings)
+    server = Flask(
+        "app", root_path=str(static_files.ASSETS.parent), static_folder=None, template_folder="routes/templates"
+    )
+    server.extensions["ops"] = sources
+    server.jinja_env.globals.update(asset=static_files.fingerprint, stylesheets=static_files.stylesheets)
+    _configure(server, settings, sources, https=https)
+
+    app = _Console(
+        __name__,
+        server=server,
+        use_pages=True,
+        pages_folder=str(static_files.ASSETS.parent / "pages"),
+        assets_folder=str(static_files.ASSETS),
+        assets_path_ignore=["head", "vendor", "font", "licences"],
+        title="Ops Center",
+        update_title=None,
+        suppress_callback_exceptions=True,  # else the first request calls every page's layout and prints it for anyone
+        use_async=False,
+        csrf_token_name="ops_csrf",  # noqa: S106  the cookie's name
+        csrf_header_name="X-CSRFToken",
+        on_error=on_error,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+        add_log_handler=False,
+        include_pages_meta=False,
+    )
+    app.layout = _layout
+    register_shell()
+
+    gate = Gate(
+        sources.secret_key,
+        sources.ingest_token,
+        settings.read_token.get_secret_value() if settings.read_token else None,
+        _page_needs,
+        sources.state,
+    )
+    gate.install(server)
+    server.before_request(_home)
+    server.before_request(lambda: _check_callback(app.callback_map))
+    errors.install(server)
+    token = settings.login_token
+    server.register_blueprint(
+        auth.blueprint(
+            gate,
+            sources.state,
+            secret_key=sources.secret_key,
+            login_token=token.get_secret_value() if token else None,
+        )
+    )
+    server.register_blueprint(ingest.blueprint(lambda: sources.writer, max_body_mb=settings.max_ingest_mb))
+    server.register_blueprint(otlp.blueprint(lambda: sources.writer, max_body_mb=settings.max_ingest_mb))
+    server.register_blueprint(usage_api.blueprint(lambda: sources.usage, default_tz=settings.reporting_tz or "UTC"))
+    server.register_blueprint(session_api.blueprint(sources))
+    server.register_blueprint(system_api.blueprint(sources))
+    server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
+    server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))
+    server.register_blueprint(static_files.plotly_blueprint())
+    server.after_request(_page_status)
+    static_files.install(server, csp_hashes=lambda: list(app.csp_hashes()), https=https)
+    return app
+
+
+class _Console(dash.Dash):  # type: ignore[misc]
+    """Dash with our page around it: the theme before the first paint, fonts and charts asked for early."""
+
+    def interpolate_index(self, **kwargs: Any) -> str:
+        page = _registered(request.path)
+        with_charts = bool(page and page.get("charts", True))
+        return render_template("index.html", charts=with_charts, plotly=static_files.PLOTLY_URL, **kwargs)
+
+
+def check_address(settings: Settings) -> bool:
+    """See that a session cookie cannot travel in clear over a network.
+
+    Returns:
+        Whether users come over https.
+
+    Raises:
+        SettingsError: The console would be reached over plain http from elsewhere.
+    """
+    address = urlsplit(settings.base_url)
+    if address.scheme == "https":
+        return True
+    if settings.public_url is None and settings.host not in LOOPBACK:
+        raise SettingsError(
+            f"OPS_PUBLIC_URL: set the https:// address that users type, since OPS_HOST {settings.host} is not loopback"
+        )
+    if address.hostname not in LOOPBACK:
+        raise SettingsError("OPS_PUBLIC_URL: must be https:// unless it is this machine's own address")
+    return False
+
+
+def _configure(server: Flask, settings: Settings, sources: Sources, *, https: bool) -> None:
+    server.config.update(
+        SECRET_KEY=sources.secret_key,
+        SESSION_COOKIE_NAME="__Host-ops" if https else "ops",
+        SESSION_COOKIE_SECURE=https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",  # the return from a payment page is a cross-site GET
+        SESSION_COOKIE_PATH="/",
+        PERMANENT_SESSION_LIFETIME=SESSION_LIFETIME,
+        # Else every answer sends the cookie again, and one that is on its way brings back a session just ended.
+        SESSION_REFRESH_EACH_REQUEST=False,
+        MAX_CONTENT_LENGTH=settings.max_ingest_mb * 10**6,
+    )
+    hops = settings.trusted_proxies
+    if hops:
+        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+
+def _pages() -> list[dict[str, Any]]:
+    return cast(list[dict[str, Any]], list(dash.page_registry.values()))
+
+
+def _registered(path: str) -> dict[str, Any] | None:
+    return next((page for page in _pages() if page["path"] == path and page["module"] != "pages.not_found_404"), None)
+
+
+def _page_needs() -> dict[str, Permission]:
+    return {page["path"]: page.get("needs", "session") for page in _pages()}
+
+
+def _layout() -> Any:
+    who: Principal | None = g.get("principal")
+    if who is None:  # Dash asks once before the gate, to check its ids; nobody sees this
+        return html.Div(dash.page_container)
+    items = [
+        NavItem(page["name"], page["path"], page["icon"])
+        for page in sorted(_pages(), key=lambda page: page.get("order") or 0)
+        if page.get("icon") and who.may(page.get("needs", "session"))
+    ]
+    return shell(items, who=who.email or who.role, admin=who.role == "admin")
+
+
+def _home() -> Response | None:
+    return redirect(HOME, 302) if request.path == "/" else None
+
+
+def _check_callback(known: Collection[str]) -> None:
+    """Refuse a callback's body that is none, before Dash stumbles over it."""
+    if request.path == "/_dash-update-component" and request.method == "POST":
+        body = request.get_json(silent=True)
+        if not isinstance(body, dict) or not {"output", "outputs", "inputs", "changedPropIds"} <= body.keys():
+            raise BadRequest("This is not a callback of the page.")
+        if body["output"] not in known:
+            raise BadRequest("There is no such callback. The page is out of date; load it again.")
+
+
+def _page_status(answer: Response) -> Response:
+    """Dash answers any address with 200; one that is no page is a 404, with the page that says so."""
+    unknown = request.endpoint == "/<path:path>" and answer.status_code == 200 and not _registered(request.path)
+    if unknown and request.method == "GET":
+        answer.status_code = 404
+    return answer

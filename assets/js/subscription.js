@@ -1,0 +1,112 @@
+// The subscription page: "Select plan", and how a purchase stands after the way back from Stripe.
+(function () {
+  "use strict";
+  var STEP_MS = 2000, RETRY_MS = 5000;
+  var busy = false, watching = null;
+
+  // ---- Select plan: one question at a time, however often it is clicked
+  function lock(on, button) {
+    busy = on;
+    document.querySelectorAll("[data-select-plan]").forEach(function (each) {
+      if (on) { if (!each.disabled) { each.disabled = true; each.dataset.locked = ""; } }
+      else if (each.dataset.locked !== undefined) { each.disabled = false; delete each.dataset.locked; }
+    });
+    button.setAttribute("aria-busy", on ? "true" : "false");
+    button.textContent = on ? "One moment" : "Select plan";
+  }
+  function failed(title, text, code) {
+    window.opsToast({ kind: "danger", title: title, text: text, code: code });
+  }
+  function select(button) {
+    if (busy) return;
+    var body = { plan_code: button.dataset.selectPlan };
+    if (button.dataset.amountCents !== "") body.shown_amount_cents = Number(button.dataset.amountCents);
+    if (button.dataset.currency !== "") body.shown_currency = button.dataset.currency;
+    lock(true, button);
+    window.opsPost("/api/v1/billing/checkout/create", body).then(function (answer) {
+      return answer.json().then(function (said) {
+        if (!answer.ok) {
+          failed(said.title || "Nothing was bought", said.detail || "", said.code || "HTTP " + answer.status);
+          lock(false, button);
+          if (said.code === "price_changed" || said.code === "already_subscribed") refresh();
+          return;
+        }
+        if (said.status === "redirect" && said.checkout_url) { location.assign(said.checkout_url); return; }
+        window.opsToast({ title: said.status === "started" ? "Plan started" : "Nothing was bought yet", text: said.message });
+        lock(false, button);
+        refresh();
+      });
+    }).catch(function () {
+      failed("Nothing was bought", "The console did not answer.");
+      lock(false, button);
+    });
+  }
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-select-plan]");
+    if (button) select(button);
+  });
+  // Back from Stripe by the browser's own button: the page comes from its memory, with the buttons still locked.
+  window.addEventListener("pageshow", function (event) { if (event.persisted && document.querySelector("[data-locked]")) location.reload(); });
+
+  function refresh() {
+    ["subscription-current", "subscription-plans"].forEach(function (panel) { window.opsRetry(panel); });
+  }
+
+  // ---- a purchase under way
+  function icon(name) {
+    var made = document.createElement("i");
+    made.className = "oc-i oc-i-" + name; made.setAttribute("aria-hidden", "true");
+    return made;
+  }
+  function draw(box, kind, title, text) {
+    if (box.dataset.title === title && box.dataset.text === text) return;  // said once, not every two seconds
+    box.dataset.title = title; box.dataset.text = text; box.dataset.kind = kind;
+    box.textContent = "";
+    var words = document.createElement("div");
+    var head = document.createElement("b"); head.textContent = title;
+    var line = document.createElement("p"); line.textContent = text;
+    words.append(head, line);
+    box.append(icon({ good: "ok", bad: "failed", open: "stale", none: "info" }[kind]), words);
+  }
+  function watch(box, attempt) {
+    var me = watching = {};
+    var asked = attempt !== null;
+    var waited = false, state = null;
+    function again(ms) { setTimeout(step, ms); }
+    function step() {
+      if (watching !== me || !document.body.contains(box)) return;
+      window.opsPost("/api/v1/billing/checkout/progress", attempt === null ? {} : { attempt_id: attempt }).then(function (answer) {
+        return answer.json().then(function (said) {
+          if (watching !== me) return;
+          if (answer.status === 401) return;
+          if (!answer.ok) {
+            if (!asked && !waited) return;  // nobody waits for anything
+            draw(box, "open", said.title || "Waiting for Lago to confirm", (said.detail || "") + " The plan has not been started yet.");
+            again(RETRY_MS);
+            return;
+          }
+          if (said.state === null) return;
+          attempt = said.attempt_id;
+          if (said.done && !asked && !waited) return;
+          draw(box, said.good === true ? "good" : said.good === false ? "bad" : said.done ? "none" : "open", said.title, said.message);
+          if (said.state !== state) { state = said.state; refresh(); }  // the panels may know more now
+          if (!said.done) { waited = true; again(STEP_MS); }
+        });
+      }).catch(function () { if (asked || waited) again(RETRY_MS); });
+    }
+    step();
+  }
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.ops_subscription = {
+    mounted: function () {
+      var box = document.getElementById("subscription-purchase");
+      var given = new URLSearchParams(location.search).get("purchase");
+      if (box) watch(box, given);
+      // A page loaded again does not tell of this purchase again.
+      if (given !== null) history.replaceState(history.state, "", location.pathname);
+      return window.dash_clientside.no_update;
+    },
+    interval: function (value) { return value || window.dash_clientside.no_update; },
+  };
+})();

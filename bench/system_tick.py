@@ -1,0 +1,141 @@
+"""A tick of the live page, beside an empty route behind the same gate; and what sampling costs."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+from werkzeug.test import EnvironBuilder
+
+from app import create_app
+from bench.console import table
+from data_sources.system.source import SystemSource
+from routes.gate import needs
+from settings import load
+
+KEY = "bench-reader-key-0123456789"
+ROUNDS, CALLS = 30, 100  # rounds alternate between the routes, so that a busy moment falls on both
+TICKS = 200
+PERIOD_S = 2.0
+TARGET = 1.3
+
+
+def main() -> None:
+    """Print both tables."""
+    with TemporaryDirectory(prefix="ops-center-bench-") as folder:
+        answers(Path(folder))
+        sampling(Path(folder))
+
+
+def answers(folder: Path) -> None:
+    """In-process time of one request through the whole WSGI stack, and its bytes."""
+    app = create_app(load(data_dir=folder, read_token=KEY))
+    reference = Blueprint("bench", __name__)
+
+    @reference.get("/api/v1/bench/empty")
+    @needs("system:read")
+    def empty() -> Response:
+        return jsonify({})
+
+    app.server.register_blueprint(reference)
+    ops = app.server.extensions["ops"]
+    source: SystemSource = ops.system
+    source.sampler.stop()  # the bench ticks by hand: no thread takes the interpreter meanwhile
+    for _ in range(1800):
+        source.sampler.tick()
+    seq = source.sampler.seq
+    ask = {
+        "empty route": _asker(app.server, "/api/v1/bench/empty"),
+        "a tick (shared: encoded when sampled)": _asker(app.server, f"/api/v1/system/live?since={seq - 1}&window=300"),
+        # each viewer of another interface: nothing that is encoded already can be used again
+        "a tick (not encoded yet)": _asker(app.server, f"/api/v1/system/live?since={seq - 1}&interface=n%d"),
+        "nothing new": _asker(app.server, f"/api/v1/system/live?since={seq}&window=300"),
+        "whole window of 5 min": _asker(app.server, "/api/v1/system/live?window=300"),
+        "whole hour": _asker(app.server, "/api/v1/system/live?window=3600"),
+    }
+    try:
+        source.sampler.start = lambda: None  # type: ignore[method-assign]
+        times = _alternate(ask)
+        sizes = {name: len(one()) for name, one in ask.items()}
+    finally:
+        ops.close()
+    base = statistics.median(times["empty route"])
+    table(
+        [
+            {
+                "request": name,
+                "ms, median": f"{statistics.median(found):.3f}",
+                "times the empty route": f"{statistics.median(found) / base:.2f}",
+                "bytes": f"{sizes[name]:,}",
+                "target": f"<= {TARGET}" if name.startswith("a tick (shared") else "",
+            }
+            for name, found in times.items()
+        ]
+    )
+
+
+def _asker(server: Any, path: str) -> Callable[[], bytes]:
+    """One GET through the WSGI stack with the reader's key; `%d` in the path is another number each time."""
+    builder = EnvironBuilder(path=path.split("?")[0])
+    builder.headers["Authorization"] = f"Bearer {KEY}"
+    environ = builder.get_environ()
+    query, numbers = path.partition("?")[2], itertools.count()
+
+    def ask() -> bytes:
+        said: list[str] = []
+        asked = {**environ, "QUERY_STRING": query % next(numbers) if "%d" in query else query}
+        body = b"".join(server.wsgi_app(asked, lambda status, headers: said.append(status)))
+        if not said[0].startswith("200"):
+            raise RuntimeError(f"{path} answered {said[0]}")
+        return body
+
+    return ask
+
+
+def _alternate(ask: dict[str, Callable[[], bytes]]) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in ask}
+    for one in ask.values():
+        one()
+    for _ in range(ROUNDS):
+        for name, one in ask.items():
+            calls = CALLS if not name.startswith("whole") else 5
+            started = time.perf_counter()
+            for _ in range(calls):
+                one()
+            times[name].append((time.perf_counter() - started) * 1000 / calls)
+    return times
+
+
+def sampling(folder: Path) -> None:
+    """CPU time of one tick of the sampler, and its share of a core."""
+    source = SystemSource.of_this_machine(folder)
+    sampler = source.sampler
+    sampler.tick()
+    walls, started_cpu = [], time.process_time()
+    for _ in range(TICKS):
+        started = time.perf_counter()
+        sampler.tick()
+        walls.append((time.perf_counter() - started) * 1000)
+    cpu_ms = (time.process_time() - started_cpu) * 1000 / TICKS
+    sampler.stop()
+    table(
+        [
+            {
+                "sampling": f"network, CPU, memory, swap, load, disks; {len(sampler.infos)} interfaces",
+                "CPU ms a tick": f"{cpu_ms:.3f}",
+                "wall ms, median": f"{statistics.median(walls):.3f}",
+                "wall ms, worst": f"{max(walls):.3f}",
+                f"share of a core at {PERIOD_S:g} s": f"{cpu_ms / PERIOD_S / 10:.3f}%",
+            }
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The `ops-center` command. Each verb calls one function; what talks to a running server is an HTTP client of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app import check_address, create_app
+from data_sources.http import Answer, call_json, session
+from data_sources.result import Problem
+from data_sources.state.keys import KeyFolderError, ensure_folder, ensure_key
+from data_sources.state.links import make_cli_key, make_link_token
+from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
+from settings import Settings, SettingsError, load
+
+THREADS = 16
+out = Console(highlight=False)
+
+
+def fail(sentence: str) -> NoReturn:
+    """End with one clear line and status 2."""
+    click.echo(f"ops-center: {sentence}", err=True)
+    sys.exit(2)
+
+
+def _load(**given: Any) -> Settings:
+    try:
+        return load(**given)
+    except SettingsError as error:
+        fail(str(error))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="ops-center", prog_name="ops-center")
+def main() -> None:
+    """Ops Center: usage, cost, plans and machines of an LLM service, in figures you can trust."""
+    # A command says what went wrong in its own line; only the server keeps a log.
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (OPS_HOST).")
+@click.option("--port", type=int, help="Port to listen on (OPS_PORT).")
+def serve(host: str | None, port: int | None) -> None:
+    """Serve the console until Ctrl-C or SIGTERM; accepted events are committed before it ends."""
+    settings = _load(host=host, port=port)
+    try:
+        check_address(settings)
+        ensure_folder(settings.data_dir)
+        secret_key = _secret_key(settings)
+    except (SettingsError, KeyFolderError) as error:
+        fail(str(error))
+    _check_port(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from routes.serving import run
+
+    run(lambda: create_app(settings), settings, threads=THREADS, ready=lambda: _greet(settings, secret_key))
+
+
+def _greet(settings: Settings, secret_key: str) -> None:
+    link = f"{settings.base_url}/login?token={make_link_token(secret_key, 'admin')}"
+    click.echo(f"Ops Center is at {settings.base_url}\nSign in (once, within a day):  {link}\nStop with Ctrl-C.")
+    sys.stdout.flush()
+
+
+def _secret_key(settings: Settings) -> str:
+    given = settings.secret_key
+    return given.get_secret_value() if given else ensure_key(settings.data_dir, "secret_key")
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            why = "is in use" if error.errno == 98 else f"cannot be used: {os.strerror(error.errno or 0)}"
+            fail(f"OPS_PORT: port {settings.port} on {settings.host} {why}. Choose another with --port")
+
+
+@main.command()
+@click.option("--role", type=click.Choice(["admin", "analyst", "member"]), default="admin", show_default=True)
+@click.option("--org", help="Organization id; needed for members.")
+@click.option("--email", help="Shown in the console and given to billing.")
+def link(role: str, org: str | None, email: str | None) -> None:
+    """Print a one-time sign-in link, valid for a day."""
+    if role == "member" and not org:
+        fail("--org is needed for a member: whose usage and subscription should they see?")
+    settings = _load()
+    try:
+        token = make_link_token(_secret_key(settings), role, organization_id=org, email=email)  # type: ignore[arg-type]
+    except KeyFolderError as error:
+        fail(str(error))
+    click.echo(f"{settings.base_url}/login?token={token}")
+
+
+@main.command()
+@click.option("--url", help="Address of the running console; default from the settings.")
+def doctor(url: str | None) -> None:
+    """Ask the running console which sources are configured and answer."""
+    settings = _load()
+    try:
+        key = make_cli_key(_secret_key(settings))
+    except KeyFolderError as error:
+        fail(str(error))
+    address = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    made: requests.Session = session(retries=0)
+    answer = call_json(
+        made,
+        "GET",
+        f"{address}/api/v1/sources",
+        source=f"The console at {address}",
+        what="The sources could not be asked",
+        headers={"Authorization": f"Bearer {key}"},
+        timeout_s=(3, 60),
+    )
+    if not isinstance(answer, Answer):
+        fail(f"{answer.title}. {answer.detail} Is it running, and with the same data folder?")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Source", "State", "", "What it says"):
+        table.add_column(heading)
+    marks = {"ok": "[green]ok[/]", "warn": "[yellow]attention[/]", "danger": "[red]failed[/]", "none": "not set"}
+    for state in answer.body["sources"]:
+        table.add_row(state["name"], marks.get(state["dot"], state["dot"]), state["word"], state["detail"])
+    out.print(table)
+    if any(state["dot"] == "danger" for state in answer.body["sources"]):
+        sys.exit(1)
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.option("--url", help="Address of the running console; default from the settings.")
+@click.option("--key", envvar="OPS_INGEST_TOKEN", help="Ingest key; default: this machine's own, from the data folder.")
+@click.option("--map", "maps", multiple=True, metavar="FIELD=COLUMN", help="Which column a field is read from.")
+@click.option("--set", "sets", multiple=True, metavar="FIELD=VALUE", help="A field's value for every row.")
+@click.option("--tz", help="IANA zone of times that carry no offset.")
+@click.option("--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Unit of times that are numbers.")
+@click.option("--time-origin", metavar="ISO", help="What numbers count from, with its offset; default 1970 UTC.")
+@click.option("--undo", metavar="BATCH", help="Take an earlier import out of every figure again.")
+def import_(
+    file: Path | None,
+    url: str | None,
+    key: str | None,
+    maps: tuple[str, ...],
+    sets: tuple[str, ...],
+    tz: str | None,
+    time_unit: str | None,
+    time_origin: str | None,
+    undo: str | None,
+) -> None:
+    """Import calls from a file: CSV, JSON lines, Parquet, or LiteLLM's own events. Safe to run twice."""
+    settings = _load()
+    address = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    try:
+        key = key or ensure_key(settings.data_dir, "ingest_token", prefix="ops_in_")
+    except KeyFolderError as error:
+        fail(str(error))
+    if undo:
+        removed = undo_import(address, key, undo)
+        if isinstance(removed, Problem):
+            fail(f"{removed.title}. {removed.detail}")
+        click.echo(f"Undone: {removed:,} attempts of {undo} were taken out.")
+        return
+    if file is None:
+        fail("name the file to import, or --undo BATCH")
+    options = ImportOptions(
+        path=file,
+        url=address,
+        key=key,
+        columns=_pairs(maps, "--map"),
+        fixed=_pairs(sets, "--set"),
+        tz=tz,
+        time_unit=time_unit,
+        time_origin=_origin(time_origin),
+    )
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(file.name, total=1)
+
+        def told(done: int, size: int, report: ImportReport) -> None:
+            progress.update(task, total=max(size, 1), completed=done)
+
+        report = run_import(options, told)
+    _tell_import(report)
+
+
+def _pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            fail(f"{option} takes FIELD=VALUE, not {text!r}")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def _origin(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"--time-origin takes a time such as 2026-01-31T00:00:00Z, not {text!r}")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _tell_import(report: ImportReport) -> None:
+    """Counts, what was assumed, what was refused and why; status 1 when a row was refused, 2 when it ended early."""
+    counts = f"{report.accepted:,} accepted, {report.duplicates:,} there already, {report.rejected_count:,} rejected"
+    click.echo(f"{report.rows:,} rows read: {counts}.")
+    if report.mapped:
+        click.echo("Read from columns: " + ", ".join(f"{field} = {column}" for field, column in report.mapped.items()))
+    if report.ignored:
+        click.echo("Columns not used: " + ", ".join(report.ignored))
+    for note in report.notes:
+        click.echo(f"Note: {note}")
+    for place, reason in report.rejected:
+        click.echo(f"  row {place}: {reason}", err=True)
+    if report.rejected_count > len(report.rejected):
+        click.echo(f"  and {report.rejected_count - len(report.rejected):,} more", err=True)
+    if report.accepted:
+        click.echo(f"To take it out again: ops-center import --undo {report.batch_id}")
+    if report.problem is not None:
+        fail(f"{report.problem.title}. {report.problem.detail} What was accepted stays; run it again to go on.")
+    if report.rejected_count:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The page before the first call: three ways in with commands to copy, and what is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_bootstrap_components as dbc
+from dash import html
+
+from components.parts import copyable
+
+WAYS = (("curl", "One call by curl"), ("litellm", "LiteLLM"), ("file", "CSV, JSONL or Parquet"))
+NO_KEY = "<ask an admin for the ingest key>"
+
+
+def first_run(base_url: str, key: str | None, states: Sequence[tuple[str, str, str]], listening: str) -> html.Div:
+    """The first-run page.
+
+    Args:
+        base_url: Address of this console, as users type it.
+        key: The ingest key, None for readers who may not have it.
+        states: (dot, name, sentence) of each source.
+        listening: Since when calls are awaited, in words.
+    """
+    shown = key or NO_KEY
+    ways = {"curl": _curl(base_url, shown), "litellm": _litellm(base_url, shown), "file": _file(base_url, shown)}
+    steps = html.Ol(
+        [
+            html.Li([html.H3("Choose how calls arrive"), html.Div(_picker(), className="oc-way-pick")]),
+            html.Li(
+                [html.H3("Point it here")]
+                + [
+                    html.Div(ways[name], id=f"usage-way-{name}", hidden=name != WAYS[0][0], **{"data-way": name})
+                    for name, _ in WAYS
+                ]
+            ),
+            html.Li(
+                [
+                    html.H3("Make a call"),
+                    html.P(
+                        [html.Span(className="oc-dot live", **{"aria-hidden": "true"}), html.Span(listening)],
+                        className="oc-listen",
+                    ),
+                ]
+            ),
+        ],
+        className="oc-steps",
+    )
+    return html.Div(
+        [
+            html.Div(
+                [
+                    _box("usage-first-title", "No usage data yet", steps, "oc-c8"),
+                    _box("usage-connected-title", "What is connected", _states(states), "oc-c4"),
+                ],
+                className="oc-grid",
+            ),
+            _traces(base_url, shown),
+        ],
+        className="oc-stack",
+    )
+
+
+def _box(title_id: str, title: str, body: Any, width: str) -> html.Section:
+    return html.Section(
+        [
+            html.Header(html.H2(title, id=title_id), className="oc-panel-head"),
+            html.Div(body, className="oc-panel-body"),
+        ],
+        className=f"oc-panel {width}",
+        **{"aria-labelledby": title_id},
+    )
+
+
+def _picker() -> html.Div:
+    buttons = dbc.RadioItems(
+        id="usage-way",
+        options=[{"label": label, "value": name} for name, label in WAYS],
+        value=WAYS[0][0],
+        inputClassName="btn-check",
+        labelClassName="btn",
+        inline=True,
+    )
+    return html.Div(buttons, className="oc-seg", role="group", **{"aria-label": "Way in"})
+
+
+def _curl(base_url: str, key: str) -> list[Any]:
+    event = (
+        '{"event_id":"hello-1","started_at":"\'$(date -u +%FT%TZ)\'","provider":"openai","model":"gpt-5-mini",'
+        '"status":"success","input_tokens":2006,"output_tokens":300,"duration_ms":831}'
+    )
+    command = (
+        f"KEY='{key}'\n"
+        f'curl {base_url}/api/v1/llm/usage/events -H "Authorization: Bearer $KEY" '
+        "-H 'Content-Type: application/json' "
+        f"-d '{event}'"
+    )
+    words = (
+        "Any program that can post JSON can send its calls. Send the same event twice: it counts once. "
+        "Prompts and answers are dropped at the door; only the counts are kept."
+    )
+    return [html.P(words), copyable("usage-copy-curl", command, "curl command")]
+
+
+def _litellm(base_url: str, key: str) -> list[Any]:
+    config = (
+        'litellm_settings:\n  callbacks: ["generic_api"]\n\n'
+        "# and in the environment of the proxy\n"
+        f"GENERIC_LOGGER_ENDPOINT={base_url}/api/v1/llm/usage/events\n"
+        f'GENERIC_LOGGER_HEADERS="Authorization=Bearer {key}"\n'
+        "DEFAULT_BATCH_SIZE=1          # larger batches lose calls"
+    )
+    words = "LiteLLM's own format is recognised, there is nothing to map. Prompts and answers are dropped at the door."
+    return [html.P(words), copyable("usage-copy-litellm", config, "LiteLLM configuration")]
+
+
+def _file(base_url: str, key: str) -> list[Any]:
+    command = (
+        f"ops-center import calls.csv --tz UTC --url {base_url} --key '{key}' \\\n"
+        "  --map started_at=TIME --map model=MODEL \\\n"
+        "  --map input_tokens=INPUT --map output_tokens=OUTPUT"
+    )
+    words = "Name the columns of your file on the right of each =. Importing a file twice changes nothing."
+    return [html.P(words), copyable("usage-copy-file", command, "import command")]
+
+
+def _states(states: Sequence[tuple[str, str, str]]) -> html.Ul:
+    return html.Ul(
+        [
+            html.Li(
+                [html.Span(className=f"oc-dot {dot}", **{"aria-hidden": "true"}), html.B(name), html.Span(sentence)],
+                className="oc-check",
+            )
+            for dot, name, sentence in states
+        ]
+    )
+
+
+def _traces(base_url: str, key: str) -> html.Section:
+    command = (
+        "ops-center import AzureLLMInferenceTrace_conv.csv --tz UTC --set tags=conv \\\n"
+        f"  --url {base_url} --key '{key}' \\\n"
+        "  --map started_at=TIMESTAMP \\\n"
+        "  --map input_tokens=ContextTokens --map output_tokens=GeneratedTokens"
+    )
+    words = (
+        "Import one hour of public traces: 19,366 real calls from Azure, 16 Nov 2023, CC-BY-4.0. "
+        "They hold times and token counts. Model, cost and latency are not in them and stay unknown."
+    )
+    return html.Section(
+        html.Div(
+            [
+                html.Div([html.H2("Nothing to send yet?", id="usage-traces-title"), html.P(words, className="oc-p")]),
+                copyable("usage-copy-traces", command, "import command for the traces"),
+            ],
+            className="oc-split",
+        ),
+        className="oc-panel",
+        **{"aria-labelledby": "usage-traces-title"},
+    )

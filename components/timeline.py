@@ -1,0 +1,264 @@
+"""Buckets of time as stacked bars: gaps are hatched, the bucket that is still filling is pale, zero is zero.
+
+Every bucket is one place on a category axis and has a label of its own, so the two hours named two of an autumn night
+stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from html import escape
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from dash import html
+
+from components.chart import INK, MAIN_PX, PALE, bar_marker, chart, legend, swatch
+from data_sources.usage.types import Bucket, Granularity, Group, Timeseries, Totals
+
+Measure: TypeAlias = Callable[[Totals], Decimal | int | None]
+_TICKS = 7
+_INK = -1  # in place of a colour slot
+_TABLE_ROWS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a measure is drawn.
+
+    Attributes:
+        measure: Takes the figure out of a bucket's sums; None where it is not known.
+        words: Writes a figure.
+        title: What is drawn, for the table and the caption: "Calls".
+        tick: Axis ticks: a d3 format and a prefix.
+        unknown: What a hatched bucket that has calls is called: "cost not known".
+    """
+
+    measure: Measure
+    words: Callable[[Any], str]
+    title: str
+    tick: Callable[[float], tuple[str, str]]
+    unknown: str
+
+
+def labels(buckets: Sequence[Bucket], granularity: Granularity, tz: str) -> list[str]:
+    """A label for each bucket in its zone, no two alike."""
+    zone = ZoneInfo(tz)
+    made = [_label(bucket.start.astimezone(zone), granularity) for bucket in buckets]
+    twice = {label for label in made if made.count(label) > 1} if len(set(made)) < len(made) else set()
+    return [
+        f"{label} {bucket.start.astimezone(zone):%Z}" if label in twice else label
+        for label, bucket in zip(made, buckets, strict=True)
+    ]
+
+
+def _label(at: datetime, granularity: Granularity) -> str:
+    if granularity in ("minute", "hour"):
+        return f"{at.day} {at:%b %H:%M}"
+    if granularity == "month":
+        return f"{at:%b %Y}"
+    return f"{'Week of ' if granularity == 'week' else ''}{at.day} {at:%b %Y}"
+
+
+# Steps between labels that fall on round times, in buckets.
+_STEPS: dict[Granularity, tuple[int, ...]] = {
+    "minute": (1, 2, 5, 10, 15, 30, 60),
+    "hour": (1, 2, 3, 6, 12, 24),
+    "day": (1, 2, 7, 14),
+    "week": (1, 2, 4, 8, 13),
+    "month": (1, 2, 3, 6, 12),
+}
+
+
+def _place_in_cycle(at: datetime, granularity: Granularity, place: int) -> int:
+    """What must be a multiple of the step: the minute of the day, the hour; else just the bucket's number."""
+    if granularity == "minute":
+        return at.hour * 60 + at.minute
+    if granularity == "hour":
+        return at.hour
+    return at.month - 1 if granularity == "month" else place
+
+
+def _ticks(series: Timeseries, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Some evenly spaced labels on round times, cut to what differs."""
+    zone = ZoneInfo(series.window.tz)
+    steps = _STEPS[series.granularity]
+    step = next((step for step in steps if len(names) / step <= _TICKS), -(-len(names) // _TICKS))
+    values, short = [], []
+    for place, bucket in enumerate(series.buckets):
+        at = bucket.start.astimezone(zone)
+        if _place_in_cycle(at, series.granularity, place) % step:
+            continue
+        midnight = not (at.hour or at.minute)
+        clock = series.granularity == "minute" or (series.granularity == "hour" and not midnight)
+        values.append(names[place])
+        short.append(f"{at:%H:%M}" if clock else f"{at:%b}" if series.granularity == "month" else f"{at.day} {at:%b}")
+    return values, short
+
+
+def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str], caption: str) -> html.Figure:
+    """The chart of a series.
+
+    Args:
+        series: Buckets, and groups to stack in them.
+        style: The measure.
+        name_of: A group's name as it is shown.
+        caption: The finding in words.
+    """
+    names = labels(series.buckets, series.granularity, series.window.tz)
+    pale = [PALE if bucket.state == "forming" else 1.0 for bucket in series.buckets]
+    stacks = _stacks(series, style, name_of)
+    traces = [_hatch(series, style, names)]
+    for name, marks, values in stacks:
+        traces.append(
+            {
+                "type": "bar",
+                "name": escape(name),
+                "x": names,
+                "yaxis": "y2",
+                "y": [None if value is None else float(value) for value in values],
+                "customdata": [style.words(value) for value in values],
+                "hovertemplate": "<b>%{customdata}</b>  %{fullData.name}<extra></extra>",
+                "marker": _marker(marks[0], marks[1], pale),
+            }
+        )
+    top = max((float(value) for bucket in series.buckets if (value := _of(bucket, style)) is not None), default=0.0)
+    tick_format, prefix = style.tick(top)
+    places, short = _ticks(series, names)
+    layout = {
+        "barmode": "stack",
+        "xaxis": {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": names,
+            "range": [-0.5, len(names) - 0.5],
+            "tickmode": "array",
+            "tickvals": places,
+            "ticktext": short,
+            "tickangle": 0,
+            "showspikes": False,
+        },
+        # what is not known lies behind what is: plotly draws an overlaying axis on top
+        "yaxis": {"range": [0, 1], "visible": False, "fixedrange": True},
+        "yaxis2": {
+            "overlaying": "y",
+            "side": "left",
+            "tickmode": "auto",
+            "tickformat": tick_format,
+            "tickprefix": prefix,
+            **({"range": [0, 1]} if top == 0 else {}),
+        },
+        "uirevision": "usage",
+    }
+    return chart(
+        {"data": traces, "layout": layout},
+        caption=caption,
+        height_px=MAIN_PX,
+        legend=_legend(series, style, stacks),
+        numbers=_numbers(series, style, names, stacks),
+    )
+
+
+_Stack: TypeAlias = tuple[str, tuple[int | None, bool], list[Decimal | int | None]]
+
+
+def _marker(hue: int | None, unset: bool, pale: Sequence[float]) -> dict[str, Any]:
+    marker = bar_marker(None if hue == _INK else hue, hatched=unset, opacity=pale)
+    return marker | {"color": INK} if hue == _INK else marker
+
+
+def _swatch(hue: int | None, unset: bool) -> html.Span:
+    if hue == _INK:
+        return html.Span(className="oc-sw", style={"--c": "var(--oc-text-2)"}, **{"aria-hidden": "true"})
+    return swatch(hue, hatched=unset)
+
+
+def _of(bucket: Bucket, style: Style) -> Decimal | int | None:
+    return None if bucket.sums is None else style.measure(bucket.sums)
+
+
+def _stacks(series: Timeseries, style: Style, name_of: Callable[[Group], str]) -> list[_Stack]:
+    """The series to stack: name, (colour slot, whether it has no value), a figure a bucket."""
+    stacks: list[_Stack] = []
+    for place, group in enumerate(series.series):
+        cells = [bucket.groups[place] if bucket.groups else None for bucket in series.buckets]
+        values = [None if cell is None else style.measure(cell) for cell in cells]
+        if any(value is not None and value != 0 for value in values):
+            stacks.append((name_of(group), (group.hue, group.name is None), values))
+    if series.other is not None:
+        rest = [None if bucket.other is None else style.measure(bucket.other) for bucket in series.buckets]
+        count = "" if series.other_groups is None else f" ({series.other_groups})"
+        stacks.append((f"Other{count}", (None, False), rest))
+    if len(stacks) < 2 and all(group.name is None for group in series.series) and series.other is None:
+        # nothing to tell apart: one series without identity, in ink
+        return [(style.title, (_INK, False), [_of(bucket, style) for bucket in series.buckets])]
+    return stacks
+
+
+def _span(seconds: float) -> str:
+    """A length of time in the unit that suits it: "90 min", "17.5 h", "6.7 d"."""
+    if seconds < 7200:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:,.1f} h" if seconds < 172_800 else f"{seconds / 86_400:,.1f} d"
+
+
+def _hatch(series: Timeseries, style: Style, names: Sequence[str]) -> dict[str, Any]:
+    """The band where nothing is known: not collected, for the most part not collected, or the figure is missing."""
+    heights: list[int | None] = []
+    words: list[str] = []
+    for bucket in series.buckets:
+        length, collected = (bucket.end - bucket.start).total_seconds(), bucket.collected_s
+        mostly_missing = bucket.state == "partial" and (collected is None or collected < length / 2)
+        unknown = bucket.sums is not None and style.measure(bucket.sums) is None
+        hatched = bucket.state == "not_collected" or mostly_missing or unknown
+        heights.append(1 if hatched else None)
+        missing = "partly not collected" if bucket.state == "partial" else "not collected"
+        if bucket.state == "partial" and collected is not None:
+            missing = f"{_span(length - collected)} not collected"
+        words.append(style.unknown if unknown else missing)
+    return {
+        "type": "bar",
+        "name": "not known",
+        "x": list(names),
+        "y": heights,
+        "width": 1,
+        "customdata": words,
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "marker": bar_marker(None, hatched=True) | {"line": {"width": 0}, "cornerradius": 0},
+    }
+
+
+def _total(values: Sequence[Decimal | int | None]) -> Decimal | int | None:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _legend(series: Timeseries, style: Style, stacks: Sequence[_Stack]) -> html.Ul:
+    entries = [(_swatch(hue, unset), name, style.words(_total(values))) for name, (hue, unset), values in stacks]
+    if any(bucket.state == "forming" for bucket in series.buckets):
+        pale = html.Span(className="oc-sw pale oc-sw-0", **{"aria-hidden": "true"})
+        entries.append((pale, "still filling", ""))
+    if any(bucket.state == "not_collected" for bucket in series.buckets):
+        entries.append((swatch(None, hatched=True), "not collected", ""))
+    return legend(entries)
+
+
+def _numbers(
+    series: Timeseries, style: Style, names: Sequence[str], stacks: Sequence[_Stack]
+) -> tuple[list[str], list[list[str]]]:
+    state = {
+        "complete": "",
+        "forming": "still filling",
+        "partial": "partly collected",
+        "not_collected": "not collected",
+    }
+    head = [f"Time, {series.window.tz}", style.title, *(name for name, _, _ in stacks), "State"]
+    rows = []
+    for place in range(max(0, len(names) - _TABLE_ROWS), len(names)):
+        bucket = series.buckets[place]
+        cells = [style.words(values[place]) for _, _, values in stacks]
+        rows.append([names[place], style.words(_of(bucket, style)), *cells, state[bucket.state]])
+    return head, rows

@@ -1,0 +1,1 @@
+"""Subscriptions: Lago owns plans and invoices, Stripe owns cards and money, we own the attempt."""

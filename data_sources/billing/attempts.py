@@ -1,0 +1,161 @@
+"""Purchases that are under way: our only own record of a sale. At most one is open for a customer at a time."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, String, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from data_sources.billing.types import Buyer, Plan
+from data_sources.result import utc_now
+from data_sources.state.models import Base, UtcDateTime
+from data_sources.state.store import State
+
+# In this order. The first five are open: they hold the customer's only place.
+OPENED = "opened"  # the row is there, Stripe has not been asked yet
+REDIRECTED = "redirected"  # the reader was sent to Stripe's page
+CARD_SAVED = "card_saved"  # Stripe has the card, Lago has not been asked yet
+STARTING = "starting"  # Lago is being asked; its answer may have been lost
+WAITING = "waiting"  # Lago holds the subscription back until its payment succeeds
+STARTED = "started"  # Lago says active
+REFUSED = "refused"  # it will not start, and the reader was told why
+ABANDONED = "abandoned"  # given up before a card was saved
+UNDONE = "undone"  # Lago started it without waiting for a payment, and it was stopped again
+STUCK = "stuck"  # it could not be stopped again: a person must look
+OPEN_STATES = frozenset({OPENED, REDIRECTED, CARD_SAVED, STARTING, WAITING})
+
+# Note on a redirected purchase whose page is finished while Stripe still checks the card.
+CONFIRMING = "card is being confirmed"
+# A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
+CARD_PATIENCE = timedelta(minutes=60)
+
+
+class Attempt(Base):
+    """One purchase."""
+
+    __tablename__ = "checkout_attempts"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(String(300), index=True)
+    # The customer while the purchase is open, NULL afterwards: unique, so every database allows one open purchase only.
+    open_customer: Mapped[str | None] = mapped_column(String(300), unique=True)
+    principal_id: Mapped[str] = mapped_column(String(300), index=True)
+    plan_code: Mapped[str] = mapped_column(String(300))
+    plan_name: Mapped[str] = mapped_column(String(300))
+    amount_cents: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    # `Plan.terms` as it was chosen; NULL in purchases older than the column, which are refused for it.
+    terms: Mapped[str | None] = mapped_column(String(64))
+    collector: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    provider_customer_id: Mapped[str | None] = mapped_column(String(300))
+    session_id: Mapped[str | None] = mapped_column(String(300), unique=True)
+    session_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    payment_method: Mapped[str | None] = mapped_column(String(300))
+    card_saved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    subscription_id: Mapped[str] = mapped_column(String(300))
+    lago_subscription_id: Mapped[str | None] = mapped_column(String(64))
+    note: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def card_age(self) -> timedelta:
+        """For how long the card has been saved; looking at it again and again does not make it younger."""
+        return utc_now() - (self.card_saved_at if self.card_saved_at is not None else self.updated_at)
+
+
+class Attempts:
+    """The table as a store. Each method raises `StateUnavailableError` when the state database cannot be used."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def open(self, buyer: Buyer, plan: Plan, *, collector: str, subscription_id: str, state: str) -> Attempt | None:
+        """Begin a purchase.
+
+        Returns:
+            The purchase, or None when another one is open for this customer.
+        """
+        now = utc_now()
+        if plan.amount_cents is None or plan.currency is None:
+            raise ValueError("a plan without a price cannot be bought")
+        made = Attempt(
+            id=secrets.token_hex(16),
+            customer_id=buyer.customer_id,
+            open_customer=buyer.customer_id,
+            principal_id=buyer.principal_id,
+            plan_code=plan.code,
+            plan_name=plan.name[:300],
+            amount_cents=plan.amount_cents,
+            currency=plan.currency,
+            terms=plan.terms,
+            collector=collector,
+            state=state,
+            subscription_id=subscription_id,
+            created_at=now,
+            updated_at=now,
+        )
+        try:
+            with self._state.session() as session:
+                session.add(made)
+        except IntegrityError:
+            return None
+        return made
+
+    def of(self, buyer: Buyer, attempt_id: str) -> Attempt | None:
+        """The purchase with this id, if this very person made it for this very customer."""
+        return self._one(Attempt.id == attempt_id, buyer)
+
+    def of_session(self, buyer: Buyer, session_id: str) -> Attempt | None:
+        """The purchase that opened this checkout session, if this very person made it for this very customer."""
+        return self._one(Attempt.session_id == session_id, buyer)
+
+    def open_for(self, customer_id: str) -> Attempt | None:
+        """The customer's open purchase, whoever made it."""
+        with self._state.session() as session:
+            return session.scalars(select(Attempt).where(Attempt.open_customer == customer_id)).one_or_none()
+
+    def recent(self, principal_id: str, *, within: timedelta) -> int:
+        """How many purchases this person has begun lately."""
+        with self._state.session() as session:
+            since = utc_now() - within
+            wanted = (Attempt.principal_id == principal_id) & (Attempt.created_at >= since)
+            return session.execute(select(func.count()).select_from(Attempt).where(wanted)).scalar_one()
+
+    def move(
+        self, attempt: Attempt, to: str, *, seen: Iterable[str] | None = None, **facts: str | datetime | None
+    ) -> Attempt | None:
+        """Bring a purchase into its next state, only if nobody else has moved it meanwhile.
+
+        Args:
+            attempt: As it was read.
+            to: The next state.
+            seen: States from which this is allowed; the read one when not given.
+            **facts: Columns to set along.
+
+        Returns:
+            The purchase as it is now, or None when somebody else was faster.
+        """
+        allowed = tuple(seen) if seen is not None else (attempt.state,)
+        values = {
+            **facts,
+            "state": to,
+            "open_customer": attempt.customer_id if to in OPEN_STATES else None,
+            "updated_at": utc_now(),
+        }
+        same = (Attempt.id == attempt.id) & Attempt.state.in_(allowed) & (Attempt.updated_at == attempt.updated_at)
+        with self._state.session() as session:
+            moved = session.execute(update(Attempt).where(same).values(**values))
+            if moved.rowcount != 1:  # type: ignore[attr-defined]
+                return None
+            return session.get(Attempt, attempt.id)
+
+    def _one(self, wanted: object, buyer: Buyer) -> Attempt | None:
+        with self._state.session() as session:
+            own = (Attempt.principal_id == buyer.principal_id) & (Attempt.customer_id == buyer.customer_id)
+            return session.scalars(select(Attempt).where(wanted, own)).one_or_none()  # type: ignore[arg-type]

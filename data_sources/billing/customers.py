@@ -1,0 +1,194 @@
+"""The paying customer: who it is, what it is subscribed to, and how its money is collected in Lago."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from data_sources.billing.lago import Json, LagoClient
+from data_sources.billing.types import Buyer, Current, Plan, Subscription
+from data_sources.principal import Principal
+from data_sources.result import Kind, Problem, utc_now
+
+_ORDER = {"active": 0, "incomplete": 1, "pending": 2}
+CUSTOMER_WAIT_S = 10.0
+CUSTOMER_STEP_S = 0.5
+
+
+def buyer_of(principal: Principal, only_customer: str | None) -> Buyer | None:
+    """For which Lago customer a person buys.
+
+    Args:
+        principal: Who asks.
+        only_customer: The customer of a single-company install (`OPS_LAGO_CUSTOMER`).
+
+    Returns:
+        The organization's customer (`org-` + organization id); for the console's own people the only customer;
+        None when there is neither, so that nothing can be bought.
+    """
+    if principal.organization_id:
+        customer_id = f"org-{principal.organization_id}"
+        return Buyer(_member_id(principal), customer_id, principal.organization_id, principal.email)
+    if only_customer and principal.role == "admin":
+        return Buyer(principal.id, only_customer, None, principal.email)
+    return None
+
+
+def _member_id(principal: Principal) -> str:
+    """The same for every sign-in link of one person, so that a new link finds the purchase that an old one began."""
+    if not principal.email or not principal.email.strip():
+        return principal.id
+    who = f"{principal.organization_id}\n{principal.email.strip().casefold()}"
+    return f"member:{hashlib.sha256(who.encode()).hexdigest()[:40]}"
+
+
+def read_current(lago: LagoClient, customer_id: str) -> Current | Problem:
+    """What the customer is subscribed to; a customer that Lago does not know has no subscriptions."""
+    customer = lago.customer(customer_id)
+    if isinstance(customer, Problem):
+        return customer
+    if customer is None:
+        return Current(customer_id, "UTC", ())
+    rows = lago.subscriptions(customer_id)
+    if isinstance(rows, Problem):
+        return rows
+    zone = customer.get("applicable_timezone")
+    plans: dict[str, Plan | None] = {}
+    found = []
+    for row in rows:
+        code = row.get("plan_code")
+        if isinstance(code, str) and code not in plans:
+            plan = lago.plan(code)
+            # Without its plan a subscription still is one: it is listed without name and interval, and marks no card.
+            plans[code] = None if isinstance(plan, Problem) else plan
+        found.append(read_subscription(row, plans.get(str(code))))
+    found.sort(key=lambda one: _ORDER.get(one.status, 3))
+    return Current(customer_id, zone if isinstance(zone, str) else "UTC", tuple(found))
+
+
+def read_subscription(row: Json, plan: Plan | None) -> Subscription:
+    """Read one subscription object of Lago; what is missing becomes None."""
+    started = moment(row.get("started_at"))
+    return Subscription(
+        external_id=str(row.get("external_id")),
+        status=str(row.get("status")),
+        plan_code=str(row.get("plan_code")),
+        plan_name=plan.name if plan else None,
+        interval=plan.interval if plan else None,
+        amount_cents=_cents(row.get("plan_amount_cents")),
+        currency=row.get("plan_amount_currency") if isinstance(row.get("plan_amount_currency"), str) else None,
+        started_at=started,
+        period_ends_at=moment(row.get("current_billing_period_ending_at")),
+        ending_at=moment(row.get("ending_at")),
+        next_plan_code=row.get("next_plan_code") if isinstance(row.get("next_plan_code"), str) else None,
+        next_plan_on=_day(row.get("downgrade_plan_date")),
+        trial_ends_at=_trial_end(row, plan, started),
+    )
+
+
+def ensure_customer(lago: LagoClient, buyer: Buyer) -> Json | Problem:
+    """The buyer's customer in Lago, created if it is an organization's first purchase."""
+    customer = lago.customer(buyer.customer_id)
+    if customer is not None:
+        return customer
+    if buyer.organization_id is None:
+        # The operator named it: a new one made by us would be a typo turned into a customer.
+        detail = "Lago does not know the customer that OPS_LAGO_CUSTOMER names."
+        return Problem(Kind.CONFLICT, "Nothing was bought", detail, code="customer_not_found")
+    fields: dict[str, Any] = {"external_id": buyer.customer_id, "name": buyer.organization_id}
+    if buyer.email:
+        fields["email"] = buyer.email
+    return lago.upsert_customer(fields)
+
+
+def stripe_customer(
+    lago: LagoClient, buyer: Buyer, customer: Json, *, wait: Callable[[float], object]
+) -> str | Problem:
+    """The Stripe customer that Lago charges for this buyer, connected first if it is not yet.
+
+    Lago makes it in the background, so this waits up to 10 s. Saving a card before it exists would save it to nobody.
+
+    Args:
+        lago: Where the customer lives.
+        buyer: Whose it is.
+        customer: As Lago has just told it.
+        wait: Waits for so many seconds.
+    """
+    title = "Nothing was bought"
+    provider = _billing(customer).get("payment_provider")
+    if provider not in (None, "stripe"):
+        detail = f"Lago collects this customer's money through {provider}, not through Stripe. Ask your admin."
+        return Problem(Kind.CONFLICT, title, detail, code="collector_mismatch")
+    if provider is None:
+        fields = {
+            "external_id": buyer.customer_id,
+            "billing_configuration": {
+                "payment_provider": "stripe",
+                "sync_with_provider": True,
+                "provider_payment_methods": ["card"],
+            },
+        }
+        made = lago.upsert_customer(fields)
+        if isinstance(made, Problem):
+            return made
+        customer = made
+        if _billing(customer).get("payment_provider") != "stripe":
+            detail = "Lago has no connection to Stripe, so it could not charge a card. Ask your admin."
+            return Problem(Kind.CONFLICT, title, detail, code="no_linked_payment_provider")
+    waited_s = 0.0
+    while not (found := _billing(customer).get("provider_customer_id")):
+        if waited_s >= CUSTOMER_WAIT_S:
+            detail = "Lago has not set up the customer at Stripe yet. Nothing was charged. Try again in a minute."
+            return Problem(Kind.TIMEOUT, title, detail, code="no_provider_customer", retry_after_s=60)
+        wait(CUSTOMER_STEP_S)
+        waited_s += CUSTOMER_STEP_S
+        again = lago.customer(buyer.customer_id)
+        if isinstance(again, Problem):
+            return again
+        if again is not None:
+            customer = again
+    return str(found)
+
+
+def _billing(customer: Json) -> Json:
+    configuration = customer.get("billing_configuration")
+    return configuration if isinstance(configuration, dict) else {}
+
+
+def _trial_end(row: Json, plan: Plan | None, started: datetime | None) -> datetime | None:
+    """End of a running trial: start + the plan's days. Only for a first plan; Lago counts earlier ones in."""
+    if plan is None or plan.trial_days is None or started is None:
+        return None
+    if (
+        row.get("trial_ended_at") is not None
+        or row.get("previous_plan_code") is not None
+        or row.get("status") != "active"
+    ):
+        return None
+    ends = started + timedelta(days=float(plan.trial_days))
+    return ends if plan.trial_days > Decimal(0) and ends > utc_now() else None
+
+
+def moment(value: object) -> datetime | None:
+    """A time of Lago as aware UTC, None when it is none."""
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if read is None:
+        return None
+    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _cents(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,354 @@
+"""The second half of a purchase, from the saved card to a subscription that Lago says is active.
+
+Every step may be repeated, by another tab or after a restart: what is so is read from Stripe and Lago each time, and
+our own record only moves forward if nobody else has moved it. A plan counts as started only when Lago says `active`
+after holding it back for its payment; the way back from Stripe proves nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from data_sources.billing import attempts as book
+from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.customers import moment
+from data_sources.billing.lago import Json, LagoClient
+from data_sources.billing.plans import why_not
+from data_sources.billing.purchase import Terms, in_the_way, plan_on_offer, reference, same_price
+from data_sources.billing.stripe_checkout import CheckoutSession, StripeGateway
+from data_sources.billing.types import Buyer, Progress
+from data_sources.result import Kind, Problem, utc_now
+
+log = logging.getLogger(__name__)
+
+GATE_HOURS = 24
+LOST_ANSWER = timedelta(seconds=30)
+# A payment that Lago waits for is settled within GATE_HOURS; what is older and not to be found will not come.
+GIVEN_UP = timedelta(hours=GATE_HOURS + 1)
+_OTHER_PLAN = "another plan in the answer"
+_NOT_YET = frozenset({"no_default_payment_method", "payment_method_not_found"})
+_UNKNOWN_OUTCOME = frozenset({Kind.TIMEOUT, Kind.UPSTREAM})
+
+
+def returned(stripe: StripeGateway, attempts: Attempts, buyer: Buyer, session_id: str) -> Attempt | Problem:
+    """The reader is back from Stripe: note the saved card, if this is the reader's own purchase.
+
+    Args:
+        stripe: Tells what became of the session.
+        attempts: Our record.
+        buyer: Who is signed in now.
+        session_id: From the address; proves nothing by itself.
+
+    Returns:
+        The purchase, or the problem: not found for a session of anybody else.
+    """
+    attempt = attempts.of_session(buyer, session_id)
+    if attempt is None:
+        return _unknown()
+    return card_saved(stripe, attempts, buyer, attempt) if attempt.state == book.REDIRECTED else attempt
+
+
+def card_saved(stripe: StripeGateway, attempts: Attempts, buyer: Buyer, attempt: Attempt) -> Attempt | Problem:
+    """Ask Stripe whether the card of a purchase is saved, and note it."""
+    session = stripe.session(attempt.session_id) if attempt.session_id else None
+    if isinstance(session, Problem):
+        return session
+    if session is None or not _belongs(stripe, session, attempt, buyer):
+        log.warning("checkout session does not belong to attempt %s", attempt.id)
+        return _unknown()
+    if session.status == "complete" and session.payment_method:
+        moved = attempts.move(
+            attempt, book.CARD_SAVED, payment_method=session.payment_method, card_saved_at=utc_now(), note=None
+        )
+    elif session.status == "expired":
+        moved = attempts.move(attempt, book.ABANDONED, note="session expired")
+    elif session.confirming != (attempt.note == book.CONFIRMING):
+        moved = attempts.move(attempt, book.REDIRECTED, note=book.CONFIRMING if session.confirming else None)
+    else:
+        return attempt
+    return moved if moved is not None else attempts.of(buyer, attempt.id) or _unknown()
+
+
+def advance(
+    lago: LagoClient, stripe: StripeGateway | None, attempts: Attempts, terms: Terms, buyer: Buyer, attempt: Attempt
+) -> Progress | Problem:
+    """Bring a purchase one step further and say how it stands.
+
+    Args:
+        lago: Starts the plan and says whether it is active.
+        stripe: Says whether the card is saved; None when Stripe is not configured any more.
+        attempts: Our record.
+        terms: How this console sells.
+        buyer: Who asks; must be who bought.
+        attempt: The purchase.
+    """
+    if attempt.state == book.REDIRECTED and stripe is not None:
+        asked = card_saved(stripe, attempts, buyer, attempt)
+        if isinstance(asked, Problem):
+            return asked
+        attempt = asked
+    if attempt.state == book.CARD_SAVED:
+        return _start(lago, attempts, terms, buyer, attempt)
+    if attempt.state in (book.STARTING, book.WAITING):
+        return _look(lago, attempts, terms, buyer, attempt)
+    return progress_of(attempt)
+
+
+def _belongs(stripe: StripeGateway, session: CheckoutSession, attempt: Attempt, buyer: Buyer) -> bool:
+    return (
+        session.mode == "setup"
+        and session.id == attempt.session_id
+        and session.attempt_id == attempt.id
+        and session.customer is not None
+        and session.customer == attempt.provider_customer_id
+        and session.reference == reference(buyer.principal_id)
+        and session.livemode == stripe.live
+    )
+
+
+def _start(lago: LagoClient, attempts: Attempts, terms: Terms, buyer: Buyer, attempt: Attempt) -> Progress | Problem:
+    """The card is saved: ask Lago to start the plan, held back until its payment succeeds."""
+    methods = lago.payment_methods(attempt.customer_id)
+    if isinstance(methods, Problem):
+        return methods
+    if not any(one.get("provider_method_id") == attempt.payment_method and one.get("is_default") for one in methods):
+        return progress_of(attempt)
+    plan = plan_on_offer(lago, terms, attempt.plan_code)
+    if isinstance(plan, Problem):
+        return (
+            plan
+            if plan.kind is not Kind.NOT_FOUND
+            else _refuse(attempts, attempt, "The plan is not on offer any more.")
+        )
+    if plan.terms != attempt.terms or not same_price(plan, attempt.amount_cents, attempt.currency):
+        return _refuse(attempts, attempt, "Its price changed since you chose it.")
+    if plan.is_free or (reason := why_not(plan)) is not None:
+        return _refuse(attempts, attempt, "The plan was changed since you chose it." if plan.is_free else str(reason))
+    target = in_the_way(lago, buyer, plan)
+    if isinstance(target, Problem):
+        return target if target.kind in _UNKNOWN_OUTCOME else _refuse(attempts, attempt, target.detail)
+    claimed = attempts.move(attempt, book.STARTING, subscription_id=target)
+    if claimed is None:
+        # Another tab is at it; what comes of it shows in the next look.
+        return progress_of(attempt)
+    return _post(lago, attempts, claimed)
+
+
+def _post(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | Problem:
+    made = lago.create_subscription(
+        customer_id=attempt.customer_id,
+        plan_code=attempt.plan_code,
+        external_id=attempt.subscription_id,
+        gate_hours=GATE_HOURS,
+    )
+    if isinstance(made, Problem):
+        if made.code in _NOT_YET:
+            return _moved(attempts, attempt, book.CARD_SAVED)
+        if made.code == "subscription_incomplete":
+            return _moved(attempts, attempt, book.WAITING)
+        if made.kind in _UNKNOWN_OUTCOME:
+            return made  # it may have been done: the next look finds out
+        return _refuse(attempts, attempt, made.detail)
+    return _judge(lago, attempts, attempt, made)
+
+
+def _judge(lago: LagoClient, attempts: Attempts, attempt: Attempt, made: Json) -> Progress:
+    """What Lago made of it. Active without a satisfied payment rule is a plan that nobody has paid for."""
+    ids = {"lago_subscription_id": str(made.get("lago_id"))}
+    if made.get("plan_code") != attempt.plan_code:
+        return _other_plan(attempts, attempt)
+    if made.get("status") == "incomplete":
+        return _moved(attempts, attempt, book.WAITING, **ids)
+    gates = _payment_rules(made)
+    if made.get("status") == "active" and gates and all(rule.get("status") == "satisfied" for rule in gates):
+        return _moved(attempts, attempt, book.STARTED, **ids)
+    if made.get("status") != "active":
+        # Stopping by its id would stop what runs under the same id, and nobody asked for that.
+        log.error("attempt %s: Lago answers with status %s", attempt.id, made.get("status"))
+        return _moved(attempts, attempt, book.STUCK, note="unexpected status", **ids)
+    stopped = lago.terminate_subscription(attempt.subscription_id)
+    if isinstance(stopped, Problem):
+        log.error("attempt %s: Lago started an unpaid plan and did not stop it: %s", attempt.id, stopped.code)
+        return _moved(attempts, attempt, book.STUCK, note=str(stopped.code), **ids)
+    return _moved(attempts, attempt, book.UNDONE, note="not held back for its payment", **ids)
+
+
+def _other_plan(attempts: Attempts, attempt: Attempt) -> Progress:
+    """Lago may answer with the plan that runs until then; what it holds back shows in the next look. Once only."""
+    if attempt.note == _OTHER_PLAN:
+        log.error("attempt %s: Lago answers with another plan", attempt.id)
+        return _moved(attempts, attempt, book.STUCK)
+    moved = attempts.move(attempt, book.STARTING, note=_OTHER_PLAN)
+    return progress_of(moved if moved is not None else attempt)
+
+
+def _found_active(lago: LagoClient, attempts: Attempts, attempt: Attempt, found: Json) -> Progress:
+    """Lago says active. It was held back before, or it must show that it was."""
+    if attempt.state == book.WAITING or attempt.amount_cents == 0:
+        return _moved(attempts, attempt, book.STARTED)
+    if not _payment_rules(found):
+        # The answer to our question was lost and this one does not tell: stopping a plan that may be paid is worse.
+        log.error("attempt %s: active, and Lago does not tell whether it was paid", attempt.id)
+        return _moved(attempts, attempt, book.STUCK, note="active without payment rules")
+    return _judge(lago, attempts, attempt, found)
+
+
+def _payment_rules(row: Json) -> list[Json]:
+    rules = row.get("activation_rules")
+    if not isinstance(rules, list):
+        return []
+    return [rule for rule in rules if isinstance(rule, dict) and rule.get("type") == "payment"]
+
+
+def _look(lago: LagoClient, attempts: Attempts, terms: Terms, buyer: Buyer, attempt: Attempt) -> Progress | Problem:
+    """Read from Lago what has become of a plan that was asked for, and ask again if it never got there."""
+    told = _read(lago, attempts, attempt)
+    if told is not None:
+        return told
+    if attempt.state == book.WAITING or utc_now() - attempt.updated_at < LOST_ANSWER:
+        return progress_of(attempt)
+    if attempt.amount_cents == 0:
+        return _moved(attempts, attempt, book.ABANDONED, note="not started")
+    # Lago never got it, or lost it: the question is put again, under the same id.
+    again = attempts.move(attempt, book.CARD_SAVED)
+    return progress_of(attempt) if again is None else _start(lago, attempts, terms, buyer, again)
+
+
+def settle(lago: LagoClient, attempts: Attempts, customer_id: str) -> Problem | None:
+    """Close a purchase of this customer that Lago has decided meanwhile, whoever made it; starts nothing.
+
+    A buyer who never comes back must not keep the whole organization from buying.
+    """
+    attempt = attempts.open_for(customer_id)
+    if attempt is None or attempt.state not in (book.STARTING, book.WAITING):
+        return None
+    told = _read(lago, attempts, attempt)
+    if told is not None:
+        return told if isinstance(told, Problem) else None
+    if utc_now() - attempt.updated_at > (GIVEN_UP if attempt.state == book.WAITING else LOST_ANSWER):
+        attempts.move(attempt, book.ABANDONED, note="not found in Lago")
+    return None
+
+
+def _read(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | Problem | None:
+    """What Lago says about the subscription of a purchase, noted; None when it has none."""
+    for status in ("incomplete", "active", "canceled"):
+        found = lago.subscription(attempt.subscription_id, status)
+        if isinstance(found, Problem):
+            return found
+        if found is None or not _same_subscription(found, attempt):
+            continue
+        if status == "active":
+            return _found_active(lago, attempts, attempt, found)
+        if status == "incomplete":
+            return _moved(attempts, attempt, book.WAITING, lago_subscription_id=str(found.get("lago_id")))
+        failed = found.get("cancellation_reason") == "payment_failed"
+        return _refuse(attempts, attempt, "The payment failed." if failed else "The payment did not come in time.")
+    return None
+
+
+def _same_subscription(found: Json, attempt: Attempt) -> bool:
+    if found.get("plan_code") != attempt.plan_code or found.get("external_customer_id") != attempt.customer_id:
+        return False
+    if attempt.lago_subscription_id is not None:
+        return found.get("lago_id") == attempt.lago_subscription_id
+    if found.get("status") != "canceled":
+        return True
+    # Without its id, one that was canceled before this purchase began must not be taken for ours.
+    made_at = moment(found.get("created_at"))
+    return made_at is not None and made_at >= attempt.created_at
+
+
+def _moved(attempts: Attempts, attempt: Attempt, to: str, **facts: str) -> Progress:
+    if to == attempt.state:
+        return progress_of(attempt)
+    moved = attempts.move(attempt, to, **facts)
+    return progress_of(moved if moved is not None else attempt)
+
+
+def _refuse(attempts: Attempts, attempt: Attempt, why: str) -> Progress:
+    return _moved(attempts, attempt, book.REFUSED, note=why[:500])
+
+
+def _unknown() -> Problem:
+    return Problem(
+        Kind.NOT_FOUND,
+        "This checkout is not known",
+        "It is not one of yours, or it is too old.",
+        code="checkout_not_found",
+    )
+
+
+def progress_of(attempt: Attempt) -> Progress:
+    """How a purchase stands, in words."""
+    name, state = attempt.plan_name, attempt.state
+    words: dict[str, tuple[str, str, bool, bool | None]] = {
+        book.OPENED: ("Checkout is being opened", "Nothing was charged.", False, None),
+        book.REDIRECTED: (
+            "Checkout was not finished",
+            f"No card was saved and {name} was not started. Nothing was charged.",
+            True,
+            None,
+        ),
+        book.CARD_SAVED: (
+            "Your card is saved",
+            f"Waiting for Lago to take it over. {name} has not been started yet.",
+            False,
+            None,
+        ),
+        book.STARTING: ("Waiting for Lago to confirm", f"You have not been moved to {name} yet.", False, None),
+        book.WAITING: (
+            "Waiting for Lago to confirm",
+            f"The payment is being made. You have not been moved to {name} yet.",
+            False,
+            None,
+        ),
+        book.STARTED: (f"{name} has started", "Lago confirmed the payment.", True, True),
+        book.REFUSED: (
+            f"{name} was not started",
+            f"{attempt.note} Your card stays saved at Stripe. Choose a plan again.",
+            True,
+            False,
+        ),
+        book.ABANDONED: ("Checkout was given up", f"{name} was not started. Nothing was charged.", True, False),
+        book.UNDONE: (
+            f"{name} was not started",
+            "This Lago did not wait for a payment before it started the plan, so it was stopped again, and what Lago "
+            "may have taken is given back. Tell your admin.",
+            True,
+            False,
+        ),
+        book.STUCK: (
+            f"{name} needs a look",
+            "Lago started it without waiting for the payment and did not stop it again. Tell your admin.",
+            True,
+            False,
+        ),
+    }
+    title, message, done, good = _special(attempt) or words[state]
+    return Progress(attempt.id, state, title, message, done, good)
+
+
+def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
+    """Where the same state means something else to the reader."""
+    name, state = attempt.plan_name, attempt.state
+    if state == book.REDIRECTED and attempt.note == book.CONFIRMING:
+        return "Your card is being confirmed", f"Stripe still checks it. {name} has not been started yet.", False, None
+    if state == book.CARD_SAVED and attempt.card_age >= book.CARD_PATIENCE:
+        detail = (
+            f"Lago has not taken it over for an hour, and {name} was not started. Nothing was charged. You can select "
+            "a plan again; the card stays saved at Stripe."
+        )
+        return "Your card is saved, but nothing was started", detail, True, None
+    if state == book.ABANDONED and attempt.payment_method is not None:
+        detail = f"{name} was not started. Nothing was charged. Your card stays saved at Stripe."
+        return "Checkout was given up", detail, True, False
+    if attempt.amount_cents != 0:
+        return None
+    if state == book.UNDONE:
+        return f"{name} was not started", "Lago did not start it for free, so it was taken back.", True, False
+    if state == book.STUCK:
+        detail = "Lago did not start it as a free plan, and it could not be taken back. Tell your admin."
+        return f"{name} needs a look", detail, True, False
+    return None

@@ -1,0 +1,361 @@
+"""The first half of a purchase, from the click to Stripe's page. It takes no money and starts nothing that costs any.
+
+The reader's click names a plan; everything else comes from Lago, read again at that moment. The second half is
+`fulfil.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from data_sources.billing import attempts as book
+from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.customers import ensure_customer, stripe_customer
+from data_sources.billing.lago import FIRST_GATED_VERSION, Json, LagoClient
+from data_sources.billing.plans import offered, why_not
+from data_sources.billing.stripe_checkout import CardOrder, StripeGateway
+from data_sources.billing.types import Buyer, CheckoutAnswer, Collector, Plan
+from data_sources.result import Kind, Problem, utc_now
+
+TITLE = "Nothing was bought"
+SESSION_LIFE = timedelta(minutes=45)
+# A session about to expire is not handed out again: the reader would stand before a dead page.
+SESSION_REST = timedelta(minutes=3)
+CHANGE_UNAVAILABLE = "Changing a plan that is running is not available here yet. Ask your admin to change it in Lago."
+STALE_OPENING = timedelta(seconds=60)
+MOST_ATTEMPTS, MOST_ATTEMPTS_WITHIN = 10, timedelta(hours=1)
+
+
+class PriceWords(Protocol):
+    """Writes a plan's price for Stripe's page: "$19 per month"."""
+
+    def __call__(self, plan: Plan) -> str:
+        """The price and its interval in words."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How this console sells.
+
+    Attributes:
+        plan_codes: The operator's list of plans; None offers all but hidden ones.
+        collector: Who collects the money.
+        base_url: The console's own address, for the way back from Stripe.
+        price_words: Writes a price.
+        wait: Waits for so many seconds.
+    """
+
+    plan_codes: Sequence[str] | None
+    collector: Collector
+    base_url: str
+    price_words: PriceWords
+    wait: Callable[[float], object]
+
+
+def refusal(detail: str, code: str, *, title: str = TITLE) -> Problem:
+    """A purchase that is not made, and why."""
+    return Problem(Kind.CONFLICT, title, detail, code=code)
+
+
+def subscription_id(buyer: Buyer) -> str:
+    """Our id of the buyer's subscription: always the same, so that Lago never makes two."""
+    return f"sub-{buyer.customer_id}"
+
+
+def reference(principal_id: str) -> str:
+    """Who asked, for Stripe: opaque and short."""
+    return hashlib.sha256(f"ops-center buyer {principal_id}".encode()).hexdigest()[:32]
+
+
+def plan_on_offer(lago: LagoClient, terms: Terms, code: str) -> Plan | Problem:
+    """The plan as Lago has it now, if it is on offer."""
+    plan = lago.plan(code)
+    if isinstance(plan, Problem):
+        return plan
+    if not offered([plan], None if terms.plan_codes is None else [c for c in terms.plan_codes if c == code]).plans:
+        return Problem(Kind.NOT_FOUND, TITLE, "This plan is not on offer.", code="plan_not_offered")
+    return plan
+
+
+def same_price(plan: Plan, amount_cents: int | None, currency: str | None) -> bool:
+    """Whether the price is the one that was shown; what was not shown is not compared."""
+    return (amount_cents is None or amount_cents == plan.amount_cents) and (
+        currency is None or currency.upper() == (plan.currency or "").upper()
+    )
+
+
+def in_the_way(lago: LagoClient, buyer: Buyer, plan: Plan) -> str | Problem:
+    """Which subscription the purchase becomes.
+
+    Returns:
+        Our id of it: a new one, or the customer's free one that is moved to the new plan; or why it cannot be.
+    """
+    rows = lago.subscriptions(buyer.customer_id)
+    if isinstance(rows, Problem):
+        return rows
+    if any(row.get("status") == "incomplete" for row in rows):
+        return refusal(
+            "A payment is still being confirmed for this customer. Nothing new was started.", "subscription_incomplete"
+        )
+    if any(row.get("plan_code") == plan.code for row in rows):
+        return refusal(f"This customer is on {plan.name} already.", "already_subscribed")
+    if not rows:
+        return subscription_id(buyer)
+    if len(rows) == 1 and not plan.is_free and _is_free(lago, rows[0]):
+        return str(rows[0].get("external_id"))
+    return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
+
+
+def _is_free(lago: LagoClient, row: Json) -> bool:
+    held = lago.plan(str(row.get("plan_code")))
+    return (
+        not isinstance(held, Problem)
+        and held.is_free
+        and row.get("plan_amount_cents") in (None, 0)
+        and row.get("status") == "active"
+        and row.get("next_plan_code") is None
+    )
+
+
+def begin(
+    lago: LagoClient, stripe: StripeGateway, attempts: Attempts, terms: Terms, buyer: Buyer, plan: Plan
+) -> CheckoutAnswer | Problem:
+    """Send the reader to Stripe to save a card for a plan that costs something. Takes no money.
+
+    Args:
+        lago: Owns plans, customers and subscriptions.
+        stripe: Opens the page.
+        attempts: Our record.
+        terms: How this console sells.
+        buyer: Who buys.
+        plan: The plan as Lago has it now, on offer and not free.
+    """
+    if stripe.live and not terms.base_url.startswith("https://"):
+        return refusal("A live Stripe key needs OPS_PUBLIC_URL with https. Ask your admin.", "live_key_over_http")
+    open_one = attempts.open_for(buyer.customer_id)
+    if open_one is not None:
+        reused = _earlier(stripe, attempts, terms, buyer, plan, open_one)
+        if reused is not None:
+            return reused
+    if attempts.recent(buyer.principal_id, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
+        return Problem(
+            Kind.CONFLICT,
+            TITLE,
+            "You have opened checkout many times. Try again in an hour.",
+            code="too_many",
+            retry_after_s=3600,
+        )
+    target = in_the_way(lago, buyer, plan)
+    if isinstance(target, Problem):
+        return target
+    refused = _version_gates(lago)
+    if refused is not None:
+        return refused
+    customer = ensure_customer(lago, buyer)
+    if isinstance(customer, Problem):
+        return customer
+    if customer.get("currency") not in (None, plan.currency):
+        return refusal(
+            f"This customer is billed in {customer['currency']}, the plan in {plan.currency}.",
+            "currencies_does_not_match",
+        )
+    provider_id = stripe_customer(lago, buyer, customer, wait=terms.wait)
+    if isinstance(provider_id, Problem):
+        return provider_id
+    attempt = attempts.open(buyer, plan, collector=terms.collector, subscription_id=target, state=book.OPENED)
+    if attempt is None:
+        return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
+    return _open_page(stripe, attempts, terms, plan, attempt, provider_id)
+
+
+def _version_gates(lago: LagoClient) -> Problem | None:
+    """Only a Lago that holds a subscription back until it is paid may sell; older ones would start it unpaid."""
+    version = lago.version()
+    if isinstance(version, Problem):
+        return version
+    least = ".".join(map(str, FIRST_GATED_VERSION))
+    if version is None:
+        return refusal(
+            f"Lago does not tell its version. Paid plans need Lago {least} or newer. Ask your admin.",
+            "lago_version_unknown",
+        )
+    if version < FIRST_GATED_VERSION:
+        said = ".".join(map(str, version))
+        return refusal(
+            f"Lago {said} cannot wait for a payment before it starts a plan. {least} or newer can. Ask your admin.",
+            "lago_too_old",
+        )
+    return None
+
+
+def _earlier(
+    stripe: StripeGateway | None, attempts: Attempts, terms: Terms, buyer: Buyer, plan: Plan, earlier: Attempt
+) -> CheckoutAnswer | Problem | None:
+    """What an open purchase of the same customer means for a new click; None when its place is free again."""
+    busy = refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
+    mine = earlier.principal_id == buyer.principal_id
+    age = utc_now() - earlier.updated_at
+    if earlier.state == book.OPENED and age < STALE_OPENING:
+        return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
+    if earlier.state == book.CARD_SAVED and earlier.card_age < (book.CARD_PATIENCE if mine else SESSION_LIFE):
+        return busy
+    if earlier.state in (book.STARTING, book.WAITING):
+        return busy
+    if earlier.state == book.REDIRECTED:
+        reused = _earlier_page(stripe, terms, plan, earlier, mine)
+        if reused is not None:
+            return reused
+    return busy if attempts.move(earlier, book.ABANDONED, note="replaced") is None else None
+
+
+def _earlier_page(
+    stripe: StripeGateway | None, terms: Terms, plan: Plan, earlier: Attempt, mine: bool
+) -> CheckoutAnswer | Problem | None:
+    """An earlier page of Stripe is used again for the same plan, and closed before anything else is bought.
+
+    A card saved for another plan stays on file, but that plan is not started: it is not what was clicked last.
+    """
+    if stripe is None or earlier.session_id is None:
+        return refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
+    session = stripe.session(earlier.session_id)
+    if isinstance(session, Problem):
+        return session
+    same = mine and (earlier.plan_code, earlier.terms) == (plan.code, plan.terms)
+    if session is not None and same and session.confirming:
+        return refusal(f"Stripe still checks your card for {plan.name}. Wait a moment.", "card_confirming")
+    if session is not None and session.payment_method and same:
+        return CheckoutAnswer("redirect", _return_url(terms, earlier.session_id), "Your card is saved already.")
+    if session is None or session.status != "open":
+        return None
+    fresh = earlier.session_expires_at is not None and earlier.session_expires_at - utc_now() > SESSION_REST
+    if same and fresh and session.url:
+        return CheckoutAnswer("redirect", session.url, _redirecting(plan))
+    closed = stripe.expire(earlier.session_id)
+    return closed if isinstance(closed, Problem) else None
+
+
+def _open_page(
+    stripe: StripeGateway, attempts: Attempts, terms: Terms, plan: Plan, attempt: Attempt, provider_id: str
+) -> CheckoutAnswer | Problem:
+    expires_at = attempt.created_at + SESSION_LIFE
+    session = stripe.save_card(
+        CardOrder(
+            attempt_id=attempt.id,
+            provider_customer_id=provider_id,
+            reference=reference(attempt.principal_id),
+            metadata={
+                "attempt_id": attempt.id,
+                "plan_code": plan.code[:500],
+                "plan_amount_cents": str(plan.amount_cents),
+                "plan_currency": str(plan.currency),
+            },
+            success_url=_return_url(terms, "{CHECKOUT_SESSION_ID}"),
+            cancel_url=f"{terms.base_url}/admin/subscription/plan?purchase={attempt.id}",
+            expires_at=expires_at,
+            message=f"Your card is saved for {plan.name[:200]}: {terms.price_words(plan)}, before tax. "
+            "Nothing is charged on this page; Lago charges the card when the plan starts.",
+        )
+    )
+    if isinstance(session, Problem):
+        attempts.move(attempt, book.ABANDONED, note=session.code)
+        return session
+    moved = attempts.move(
+        attempt,
+        book.REDIRECTED,
+        session_id=session.id,
+        session_expires_at=expires_at,
+        provider_customer_id=provider_id,
+    )
+    if moved is None:
+        return refusal("Checkout was opened in another tab meanwhile.", "already_open")
+    return CheckoutAnswer("redirect", session.url, _redirecting(plan))
+
+
+def _return_url(terms: Terms, session_id: str) -> str:
+    return f"{terms.base_url}/billing/return?session_id={session_id}"
+
+
+def _redirecting(plan: Plan) -> str:
+    return f"Stripe's page opens to save a card for {plan.name}."
+
+
+def start_free(
+    lago: LagoClient, stripe: StripeGateway | None, attempts: Attempts, terms: Terms, buyer: Buyer, plan: Plan
+) -> CheckoutAnswer | Problem:
+    """Start a plan that costs nothing, without Stripe (which is only asked to close an earlier page)."""
+    if why_not(plan) is not None or not plan.is_free:
+        return refusal("This plan is not free.", "not_free")
+    open_one = attempts.open_for(buyer.customer_id)
+    if open_one is not None:
+        earlier = _earlier(stripe, attempts, terms, buyer, plan, open_one)
+        if earlier is not None:
+            return earlier
+    target = in_the_way(lago, buyer, plan)
+    if isinstance(target, Problem):
+        return target
+    customer = ensure_customer(lago, buyer)
+    if isinstance(customer, Problem):
+        return customer
+    attempt = attempts.open(buyer, plan, collector=terms.collector, subscription_id=target, state=book.STARTING)
+    if attempt is None:
+        return refusal("A purchase for this customer is still under way.", "already_open")
+    made = lago.create_subscription(
+        customer_id=buyer.customer_id, plan_code=plan.code, external_id=target, gate_hours=None
+    )
+    if isinstance(made, Problem):
+        # Whether Lago started it is not known after a time-out; it costs nothing, and a second click finds out.
+        attempts.move(attempt, book.ABANDONED, note=made.code)
+        return made
+    if (
+        made.get("status") != "active"
+        or made.get("plan_code") != plan.code
+        or made.get("plan_amount_cents") not in (None, 0)
+    ):
+        return _undo_free(lago, attempts, attempt, plan, made)
+    attempts.move(attempt, book.STARTED, lago_subscription_id=str(made.get("lago_id")))
+    return CheckoutAnswer("started", None, f"{plan.name} has started. Nothing was charged.")
+
+
+def _undo_free(lago: LagoClient, attempts: Attempts, attempt: Attempt, plan: Plan, made: Json) -> Problem:
+    """Lago made something else than a free plan that runs: only what this very click made is taken back."""
+    if made.get("plan_code") != plan.code or made.get("status") != "active":
+        return _take_back_planned(lago, attempts, attempt, plan, made)
+    stopped = lago.terminate_subscription(attempt.subscription_id)
+    if isinstance(stopped, Problem):
+        attempts.move(attempt, book.STUCK, note=stopped.code)
+        detail = f"Lago started {plan.name} with a price, and it could not be stopped again. Tell your admin."
+        return refusal(detail, "undo_failed", title="The plan needs a look")
+    attempts.move(attempt, book.UNDONE, note="not free any more")
+    return refusal(
+        f"The price of {plan.name} changed at this moment, so it was stopped again. Load the page anew.",
+        "price_changed",
+    )
+
+
+def _take_back_planned(lago: LagoClient, attempts: Attempts, attempt: Attempt, plan: Plan, made: Json) -> Problem:
+    """Another plan runs (one that was started at this very moment): it goes on, and ours must not follow it later."""
+    planned = lago.subscription(attempt.subscription_id, "pending")
+    if planned is None and made.get("plan_code") != plan.code and made.get("next_plan_code") != plan.code:
+        attempts.move(attempt, book.ABANDONED, note="another plan runs")
+        return refusal(f"Another plan was started at this moment and runs on. {plan.name} was not.", "other_plan_runs")
+    if isinstance(planned, dict) and _is_ours(planned, attempt):
+        gone = lago.cancel_pending(attempt.subscription_id)
+        if isinstance(gone, dict) and _is_ours(gone, attempt) and gone.get("status") != "pending":
+            attempts.move(attempt, book.UNDONE, note="planned for later")
+            return refusal(f"{plan.name} could not start now, so it was taken back. Nothing else changed.", "not_now")
+    attempts.move(attempt, book.STUCK, note="may be planned for later")
+    return refusal(
+        f"Lago did not start {plan.name} now and may start it later. It could not be taken back, and nothing that runs "
+        "was stopped. Tell your admin.",
+        "undo_failed",
+        title="The plan needs a look",
+    )
+
+
+def _is_ours(row: Json, attempt: Attempt) -> bool:
+    return row.get("plan_code") == attempt.plan_code and row.get("external_customer_id") == attempt.customer_id

@@ -1,0 +1,251 @@
+"""The subscription room as one source: what pages and routes ask, each answer a `Result`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from data_sources.billing import fulfil, purchase
+from data_sources.billing.attempts import Attempts
+from data_sources.billing.customers import buyer_of, read_current
+from data_sources.billing.lago import SOURCE, LagoClient
+from data_sources.billing.plans import offered, why_not
+from data_sources.billing.purchase import PriceWords, Terms
+from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.billing.types import Buyer, CheckoutAnswer, Collector, Current, PlanList, Progress, Wanted
+from data_sources.principal import Principal
+from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
+from data_sources.state.store import State, StateUnavailableError
+
+T = TypeVar("T")
+
+NO_LAGO = NotConfigured(
+    "Lago is not connected",
+    "Plans, prices and subscriptions come from Lago, an open billing server.",
+    ("OPS_LAGO_URL", "OPS_LAGO_API_KEY"),
+)
+NO_STRIPE = NotConfigured(
+    "Stripe is not connected", "Plans that cost something need Stripe to save a card.", ("OPS_STRIPE_API_KEY",)
+)
+NO_CUSTOMER = Problem(
+    Kind.CONFLICT,
+    "Nothing was bought",
+    "You are signed in without an organization, so there is nobody to buy for. Set OPS_LAGO_CUSTOMER to the Lago id "
+    "of your company, or sign in as a member of an organization.",
+    code="no_customer",
+)
+PATIENCE_S = 10.0
+_SLOW = Problem(Kind.TIMEOUT, "Plans could not be read", "Lago takes long to answer.", code="timeout", retry_after_s=5)
+CHANGE_UNAVAILABLE = purchase.CHANGE_UNAVAILABLE
+COLLECTOR_UNAVAILABLE = (
+    "Paying through Stripe directly is not available yet: a payment could be taken and the plan not started."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer about plans, and when it came (monotonic seconds)."""
+
+    result: Result[PlanList]
+    at_s: float
+
+
+class BillingSource:
+    """Plans, the current subscription, and the purchase.
+
+    Args:
+        lago: Lago, None when it is not configured.
+        stripe: Stripe, None when it is not configured.
+        state: The state database, for purchases under way.
+        price_words: Writes a plan's price for Stripe's page.
+        plan_codes: `OPS_BILLING_PLANS`.
+        collector: `OPS_BILLING_COLLECTOR`.
+        only_customer: `OPS_LAGO_CUSTOMER`.
+        sales_email: `OPS_SALES_EMAIL`.
+        base_url: The console's own address.
+        wait: Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        lago: LagoClient | None,
+        stripe: StripeGateway | None,
+        state: State,
+        *,
+        price_words: PriceWords,
+        plan_codes: Sequence[str] | None = None,
+        collector: Collector = "lago",
+        only_customer: str | None = None,
+        sales_email: str | None = None,
+        base_url: str = "http://127.0.0.1:8050",
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.lago = lago
+        self.stripe = stripe
+        self.sales_email = sales_email
+        self.only_customer = only_customer
+        self.collector = collector
+        self._attempts = Attempts(state)
+        self._terms = Terms(plan_codes, collector, base_url, price_words, wait)
+        self._lock = threading.Lock()
+        self._kept: _Kept | None = None
+        self._good: Ready[PlanList] | None = None
+
+    def close(self) -> None:
+        """Give back every connection."""
+        if self.lago is not None:
+            self.lago.close()
+
+    def buyer(self, principal: Principal) -> Buyer | None:
+        """For which Lago customer this person buys, None when there is none."""
+        return buyer_of(principal, self.only_customer)
+
+    def plans(self, *, max_age_s: float = 0.0) -> Result[PlanList]:
+        """The plans on offer, from Lago, every page of them.
+
+        Args:
+            max_age_s: An answer as young as this is good enough; the public page uses it, so that visitors cannot
+                make the console hammer Lago.
+
+        Returns:
+            The plans; with `stale` the last good ones when Lago does not answer now.
+        """
+        if self.lago is None:
+            return NO_LAGO
+        # One question at a time: those who wait for it share its answer. Visitors do not wait where there is an older
+        # answer: a slow Lago must not hold every thread of the console.
+        asked_at_s = time.monotonic()
+        kept = self._kept
+        patience_s = 0.0 if max_age_s and kept is not None else PATIENCE_S
+        if not self._lock.acquire(timeout=patience_s):
+            return kept.result if max_age_s and kept is not None else Failed(_SLOW)
+        try:
+            kept = self._kept
+            if kept is not None and kept.at_s >= asked_at_s - max_age_s:
+                return kept.result
+            result = self._ask_plans(self.lago)
+            self._kept = _Kept(result, time.monotonic())
+            return result
+        finally:
+            self._lock.release()
+
+    @property
+    def seen(self) -> Result[PlanList] | None:
+        """What was last answered about plans, without asking anyone; None before the first question."""
+        kept = self._kept
+        return None if kept is None else kept.result
+
+    def _ask_plans(self, lago: LagoClient) -> Result[PlanList]:
+        found = lago.plans()
+        now = utc_now()
+        told = Provenance(SOURCE, "GET /api/v1/plans", as_of=now, fetched_at=now)
+        if isinstance(found, Problem):
+            good = self._good
+            return Failed(found, told) if good is None else Ready(good.value, good.provenance, stale=found)
+        chosen = offered(found, self._terms.plan_codes)
+        told = Provenance(SOURCE, told.query, as_of=now, fetched_at=now, rows=len(found), notes=chosen.notes)
+        if not chosen.plans:
+            self._good = None
+            return Empty("No plans on offer", "Lago answered and has no plan to show here.", told)
+        self._good = Ready(chosen, told)
+        return self._good
+
+    def current(self, buyer: Buyer | None) -> Result[Current]:
+        """What the customer is subscribed to now."""
+        if self.lago is None:
+            return NO_LAGO
+        now = utc_now()
+        told = Provenance(SOURCE, "GET /api/v1/subscriptions", as_of=now, fetched_at=now)
+        if buyer is None:
+            return Empty("No organization", NO_CUSTOMER.detail, told)
+        found = read_current(self.lago, buyer.customer_id)
+        if isinstance(found, Problem):
+            return Failed(found, told)
+        if not found.subscriptions:
+            return Empty("No plan yet", "Lago has no subscription for this customer.", told)
+        return Ready(found, told)
+
+    def checkout(self, buyer: Buyer | None, wanted: Wanted) -> Result[CheckoutAnswer]:
+        """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""
+        if self.lago is None:
+            return NO_LAGO
+        if buyer is None:
+            return Failed(NO_CUSTOMER)
+        try:
+            got = self._checkout(self.lago, buyer, wanted)
+        except StateUnavailableError as error:
+            return Failed(error.problem)
+        return _result(got, "POST checkout")
+
+    def _checkout(self, lago: LagoClient, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Problem | NotConfigured:
+        plan = purchase.plan_on_offer(lago, self._terms, wanted.plan_code)
+        if isinstance(plan, Problem):
+            return plan
+        if not purchase.same_price(plan, wanted.shown_amount_cents, wanted.shown_currency):
+            return purchase.refusal(
+                f"The price of {plan.name} has changed. Load the page again to see it.", "price_changed"
+            )
+        reason = why_not(plan)
+        if reason is not None:
+            return purchase.refusal(reason, "not_sold_here")
+        if (unsettled := fulfil.settle(lago, self._attempts, buyer.customer_id)) is not None:
+            return unsettled
+        if plan.is_free:
+            return purchase.start_free(lago, self.stripe, self._attempts, self._terms, buyer, plan)
+        if self._terms.collector == "stripe":
+            return purchase.refusal(f"{COLLECTOR_UNAVAILABLE} Nothing was charged.", "collector_unavailable")
+        if self.stripe is None:
+            return NO_STRIPE
+        return purchase.begin(lago, self.stripe, self._attempts, self._terms, buyer, plan)
+
+    def returned(self, buyer: Buyer | None, session_id: str) -> Result[Progress]:
+        """The reader is back from Stripe: note the saved card. Starts nothing; `progress` does."""
+        if self.lago is None:
+            return NO_LAGO
+        if self.stripe is None:
+            return NO_STRIPE
+        if buyer is None:
+            return Failed(NO_CUSTOMER)
+        try:
+            got = fulfil.returned(self.stripe, self._attempts, buyer, session_id)
+        except StateUnavailableError as error:
+            return Failed(error.problem)
+        return _result(got if isinstance(got, Problem) else fulfil.progress_of(got), "GET checkout session")
+
+    def progress(self, buyer: Buyer | None, attempt_id: str | None) -> Result[Progress]:
+        """Bring a purchase a step further and say how it stands.
+
+        Args:
+            buyer: Who asks; other people's purchases are not found.
+            attempt_id: The purchase; None means the one that is open, if there is one.
+        """
+        now = utc_now()
+        nothing = Empty("No purchase under way", "", Provenance("State", "open purchase", as_of=now, fetched_at=now))
+        if self.lago is None:
+            return nothing if attempt_id is None else NO_LAGO
+        if buyer is None:
+            return nothing
+        try:
+            if attempt_id is None:
+                open_one = self._attempts.open_for(buyer.customer_id)
+                attempt = open_one if open_one is not None and open_one.principal_id == buyer.principal_id else None
+            else:
+                attempt = self._attempts.of(buyer, attempt_id)
+            if attempt is None:
+                return nothing
+            got = fulfil.advance(self.lago, self.stripe, self._attempts, self._terms, buyer, attempt)
+        except StateUnavailableError as error:
+            return Failed(error.problem)
+        return _result(got, "GET purchase")
+
+
+def _result(got: T | Problem | NotConfigured, query: str) -> Result[T]:
+    if isinstance(got, Problem):
+        return Failed(got)
+    if isinstance(got, NotConfigured):
+        return got
+    now = utc_now()
+    return Ready(got, Provenance(SOURCE, query, as_of=now, fetched_at=now))

@@ -1,0 +1,256 @@
+"""What the subscription room speaks of: plans, subscriptions, the steps of a purchase. All frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from data_sources.billing.money import major_units
+
+Collector: TypeAlias = Literal["lago", "stripe"]
+
+MONTHS_OF: dict[str, int] = {"monthly": 1, "quarterly": 3, "semiannual": 6, "yearly": 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Privilege:
+    """One limit or switch inside an entitlement, such as seats = 10; `value` is as Lago keeps it."""
+
+    code: str
+    name: str | None
+    value: int | bool | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """A feature that the plan grants, with its privileges."""
+
+    code: str
+    name: str | None
+    privileges: tuple[Privilege, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as Lago tells it. None means that Lago did not say.
+
+    Attributes:
+        lago_id: Lago's own id.
+        code: The operator's code, unique in Lago.
+        name: Its name.
+        description: Its words, None when there are none.
+        interval: weekly, monthly, quarterly, semiannual or yearly.
+        amount_cents: Base price of one interval in the currency's smallest unit, before tax.
+        currency: ISO 4217 code.
+        trial_days: Days for which the base price is free.
+        pay_in_advance: Whether the base price is due at the start of an interval.
+        usage_charges: How many usage charges come on top.
+        fixed_charges: How many fixed charges come on top.
+        charges_in_advance: Whether one of those is due at the start.
+        minimum_commitment_cents: The least that an interval costs, in the smallest unit.
+        credits: Credits included, in the operator's words.
+        features: What is in it.
+        limitations: What is not.
+        entitlements: What Lago's entitlements grant.
+        contact_sales: Whether it is sold by talking to people.
+        sales_email: Who to write to, when the plan names somebody of its own.
+        yearly_code: Code of the same plan paid yearly.
+        most_popular: Whether the operator recommends it.
+        public: False when the operator hides it.
+        pending_deletion: Whether Lago is about to remove it.
+        usage_thresholds: How many amounts of usage are billed at once; None when Lago did not say.
+        unreadable: What Lago did say about money, but in a form that we do not know; such a plan is not sold.
+        terms: Digest of everything that decides what it costs, to see whether that has changed.
+    """
+
+    lago_id: str
+    code: str
+    name: str
+    description: str | None
+    interval: str | None
+    amount_cents: int | None
+    currency: str | None
+    trial_days: Decimal | None
+    pay_in_advance: bool | None
+    usage_charges: int | None
+    fixed_charges: int | None
+    charges_in_advance: bool | None
+    minimum_commitment_cents: int | None
+    credits: str | None
+    features: tuple[str, ...]
+    limitations: tuple[str, ...]
+    entitlements: tuple[Entitlement, ...]
+    contact_sales: bool
+    sales_email: str | None
+    yearly_code: str | None
+    most_popular: bool
+    public: bool
+    pending_deletion: bool
+    usage_thresholds: int | None
+    unreadable: tuple[str, ...]
+    terms: str
+
+    @property
+    def amount(self) -> Decimal | None:
+        """Base price in the currency's main unit; None when price or currency is unknown."""
+        return major_units(self.amount_cents, self.currency)
+
+    @property
+    def minimum_commitment(self) -> Decimal | None:
+        """Minimum commitment in the currency's main unit."""
+        return major_units(self.minimum_commitment_cents, self.currency)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs nothing, for sure: no price, no charge and no minimum, all of them known."""
+        return (
+            self.amount_cents == 0
+            and self.usage_charges == 0
+            and self.fixed_charges == 0
+            and self.minimum_commitment_cents in (None, 0)
+            and self.usage_thresholds in (None, 0)
+            and not self.unreadable
+        )
+
+    @property
+    def has_trial(self) -> bool:
+        """Whether the base price is free for some days at first."""
+        return self.trial_days is not None and self.trial_days > 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanList:
+    """The plans on offer, in the order to show them, and a plain word on what is amiss with them."""
+
+    plans: tuple[Plan, ...]
+    notes: tuple[str, ...] = ()
+
+    def by_code(self, code: str) -> Plan | None:
+        """The plan with this code, if it is on offer."""
+        return next((plan for plan in self.plans if plan.code == code), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription of a customer, as Lago tells it.
+
+    Attributes:
+        external_id: Our id of it.
+        status: active, pending (starts later) or incomplete (a payment is being confirmed).
+        plan_code: The plan's code.
+        plan_name: The plan's name; None when the plan could not be read.
+        interval: The plan's interval; None when the plan could not be read.
+        amount_cents: Base price of this subscription, smallest unit.
+        currency: ISO 4217 code.
+        started_at: Start, UTC.
+        period_ends_at: Last moment of the current billing period, UTC.
+        ending_at: When it ends for good, if that is settled, UTC.
+        next_plan_code: The plan that follows at `next_plan_on`.
+        next_plan_on: When the next plan starts.
+        trial_ends_at: End of the running trial, UTC; None when there is none or it is not known.
+    """
+
+    external_id: str
+    status: str
+    plan_code: str
+    plan_name: str | None
+    interval: str | None
+    amount_cents: int | None
+    currency: str | None
+    started_at: datetime | None
+    period_ends_at: datetime | None
+    ending_at: datetime | None
+    next_plan_code: str | None
+    next_plan_on: date | None
+    trial_ends_at: datetime | None
+
+    @property
+    def amount(self) -> Decimal | None:
+        """Base price in the currency's main unit."""
+        return major_units(self.amount_cents, self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What a customer is subscribed to now.
+
+    Attributes:
+        customer_id: Lago's external id of the customer.
+        timezone: The customer's IANA zone in Lago, in which its days begin.
+        subscriptions: Active ones first, then pending and incomplete ones.
+    """
+
+    customer_id: str
+    timezone: str
+    subscriptions: tuple[Subscription, ...]
+
+    def holds(self, plan: Plan) -> bool:
+        """Whether an active subscription is of this plan: the same code and the same interval."""
+        return any(
+            one.status == "active" and one.plan_code == plan.code and one.interval == plan.interval
+            for one in self.subscriptions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who buys, and for which Lago customer.
+
+    Attributes:
+        principal_id: The signed-in person.
+        customer_id: Lago's external id of the paying customer.
+        organization_id: The organization, None in a single-company install.
+        email: Where known.
+    """
+
+    principal_id: str
+    customer_id: str
+    organization_id: str | None
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the reader clicked: the plan, and the price that was on the card (compared, never charged)."""
+
+    plan_code: str
+    shown_amount_cents: int | None = None
+    shown_currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutAnswer:
+    """What follows the click.
+
+    Attributes:
+        status: `redirect` to `checkout_url`, `started`, or `confirm` when a decision is open.
+        checkout_url: Stripe's page.
+        message: One sentence for the reader.
+    """
+
+    status: Literal["redirect", "started", "confirm"]
+    checkout_url: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a purchase has come.
+
+    Attributes:
+        attempt_id: The purchase.
+        state: Its state in our own books.
+        title: What is so.
+        message: What that means and what to do, one or two sentences.
+        done: Whether nothing more will happen by itself.
+        good: True when the plan has started, False when it has not and will not, None while it is open.
+    """
+
+    attempt_id: str
+    state: str
+    title: str
+    message: str
+    done: bool
+    good: bool | None

@@ -1,0 +1,228 @@
+"""The one way out: a `requests.Session` with time-outs, bounded retries, and every failure as a `Problem`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError
+from urllib3.util.retry import Retry
+
+from data_sources.result import Kind, Problem
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 8.0
+MAX_BODY_BYTES = 32 * 10**6
+_RETRIED = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON answer of another service.
+
+    Attributes:
+        status: The HTTP status.
+        body: The decoded JSON; numbers with a fraction are `Decimal`, read from their text.
+        headers: The answer's headers.
+        elapsed_s: Time to the full body, in seconds.
+    """
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+    elapsed_s: float
+
+
+def session(*, retries: int = 2, pool: int = 8) -> requests.Session:
+    """Make a session whose GETs are tried again on a failed connection and on 502, 503, 504; nothing else is.
+
+    Args:
+        retries: How many further tries of a GET.
+        pool: How many connections are kept open.
+    """
+    made = requests.Session()
+    retry = Retry(
+        total=retries,
+        connect=retries,
+        read=0,
+        status=retries,
+        other=0,
+        allowed_methods=frozenset({"GET"}),
+        status_forcelist=_RETRIED,
+        backoff_factor=0.2,
+        backoff_max=2,
+        respect_retry_after_header=False,  # a page cannot wait for a minute: the problem carries the time instead
+        raise_on_status=False,
+    )
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, HTTPAdapter(max_retries=retry, pool_connections=pool, pool_maxsize=pool))
+    made.trust_env = True
+    made.headers["User-Agent"] = "ops-center"
+    return made
+
+
+def call_json(
+    made: requests.Session,
+    method: str,
+    url: str,
+    *,
+    source: str,
+    what: str,
+    params: Any = None,
+    body: Any = None,
+    data: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+    accept_errors: bool = False,
+) -> Answer | Problem:
+    """Send one request and read its JSON answer.
+
+    Args:
+        made: A session of `session()`.
+        method: The HTTP method; only GET is tried again.
+        url: The whole address. Path parts from outside must have been quoted by the caller.
+        source: Who is asked, for the reader: "Lago".
+        what: What failed if it fails, for the reader: "Plans could not be read".
+        params: Query parameters.
+        body: What to send as JSON.
+        data: What to send as it is, instead of `body`; `headers` name its type.
+        headers: More headers, such as the bearer key; never logged.
+        timeout_s: Connect and read time-out, in seconds.
+        accept_errors: Return JSON error answers (4xx, 5xx) as an `Answer` for the caller to read.
+
+    Returns:
+        The answer, or the problem. Never raises for what the network or the other side does.
+    """
+    try:
+        answer = made.request(
+            method,
+            url,
+            params=params,
+            json=body,
+            data=data,
+            headers=dict(headers or {}),
+            timeout=timeout_s,
+            allow_redirects=False,
+            stream=True,
+        )
+        with answer:
+            raw = _bounded(answer)
+    except requests.exceptions.RequestException as error:
+        return _broken(error, method, url, source=source, what=what, timeout_s=timeout_s)
+    if raw is None:
+        return Problem(Kind.UPSTREAM, what, f"{source} answered more than {MAX_BODY_BYTES // 10**6} MB.")
+    return _read(answer, raw, source=source, what=what, accept_errors=accept_errors)
+
+
+def open_stream(
+    made: requests.Session,
+    url: str,
+    *,
+    source: str,
+    what: str,
+    params: Any = None,
+    timeout_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+) -> requests.Response | Problem:
+    """Open a long answer, to be read while it comes.
+
+    Args:
+        made: A session of `session()`.
+        url: The whole address.
+        source: Who is asked, for the reader.
+        what: What failed if it fails, for the reader.
+        params: Query parameters.
+        timeout_s: Connect time-out, and the longest pause between two parts, in seconds.
+
+    Returns:
+        The open answer, which the caller reads and closes, or the problem; only an answer of 200 is opened.
+    """
+    try:
+        answer = made.get(url, params=params, timeout=timeout_s, allow_redirects=False, stream=True)
+    except requests.exceptions.RequestException as error:
+        return _broken(error, "GET", url, source=source, what=what, timeout_s=timeout_s)
+    if answer.status_code == 200:
+        return answer
+    answer.close()
+    return refused(answer.status_code, answer.headers, source=source, what=what)
+
+
+def _broken(
+    error: requests.exceptions.RequestException,
+    method: str,
+    url: str,
+    *,
+    source: str,
+    what: str,
+    timeout_s: tuple[float, float],
+) -> Problem:
+    # A session that retries reports a time-out before the answer as the end of its tries.
+    unanswered = bool(error.args) and isinstance(error.args[0], MaxRetryError) and "ReadTimeout" in repr(error)
+    if isinstance(error, requests.exceptions.Timeout) or unanswered:
+        return Problem(
+            Kind.TIMEOUT, what, f"{source} did not answer within {timeout_s[1]:g} s.", code="timeout", retry_after_s=5
+        )
+    log.warning("%s: %s %s: %s", source, method, url, type(error).__name__)
+    if not isinstance(error, requests.exceptions.ConnectionError):
+        return Problem(Kind.UPSTREAM, what, f"{source} broke off its answer.", code=type(error).__name__)
+    if "ResponseError" in repr(error):
+        return Problem(Kind.UPSTREAM, what, f"{source} kept answering with a server error.", retry_after_s=5)
+    if "ReadTimeout" in repr(error):
+        return Problem(Kind.TIMEOUT, what, f"{source} stopped in the middle of its answer.", code="timeout")
+    return Problem(Kind.UPSTREAM, what, f"{source} cannot be reached.", code="connection", retry_after_s=5)
+
+
+def _bounded(answer: requests.Response) -> bytes | None:
+    parts, total = [], 0
+    for part in answer.iter_content(65536):
+        total += len(part)
+        if total > MAX_BODY_BYTES:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _read(answer: requests.Response, raw: bytes, *, source: str, what: str, accept_errors: bool) -> Answer | Problem:
+    status = answer.status_code
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    try:
+        decoded = json.loads(raw, parse_float=Decimal) if raw else None
+    except (ValueError, RecursionError):
+        decoded, is_json = None, False
+    if status < 300 or (accept_errors and is_json and isinstance(decoded, dict)):
+        if raw and not is_json:
+            return Problem(Kind.UPSTREAM, what, f"{source} answered something that is not JSON.", code=f"HTTP {status}")
+        return Answer(status, decoded, answer.headers, answer.elapsed.total_seconds())
+    return refused(status, answer.headers, source=source, what=what)
+
+
+def refused(status: int, headers: Mapping[str, str], *, source: str, what: str) -> Problem:
+    """The problem of an answer that is not a success."""
+    return Problem(
+        Kind.UPSTREAM, what, _sentence(source, status), code=f"HTTP {status}", retry_after_s=retry_after(headers)
+    )
+
+
+def _sentence(source: str, status: int) -> str:
+    if status in (401, 403):
+        return f"{source} refused our key."
+    if status == 404:
+        return f"{source} does not know this address."
+    if status == 429:
+        return f"{source} asks us to slow down."
+    if 300 <= status < 400:
+        return f"{source} sent us elsewhere; its address is probably set wrongly."
+    return f"{source} answered with an error."
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds named by a `Retry-After` header, None when absent or a date."""
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None

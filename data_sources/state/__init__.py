@@ -1,0 +1,1 @@
+"""What the console itself must remember: used sign-in links, checkout attempts, the audit log."""

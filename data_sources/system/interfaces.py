@@ -1,0 +1,191 @@
+"""What each interface is, and which of them the total adds up.
+
+Never the sum of all: a bridge and its port count the same bytes twice (measured: 1.99 times the truth). The default
+route says which interface the machine talks through; in a container that one is virtual, so the route comes first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from .types import Counters, InterfaceInfo, InterfaceKind, TotalChoice
+
+SYS_CLASS_NET = "/sys/class/net"
+PROC_NET = "/proc/net"
+_LOOPBACK_TYPE = "772"
+_TUNNEL_TYPES = {
+    "768",
+    "769",
+    "776",
+    "778",
+    "823",
+    "65534",
+}  # ipip, ip6tnl, sit, gre, ip6gre, no header (tun, wireguard)
+_TUNNEL_DEVICES = {"vxlan", "wireguard", "geneve", "gre", "ppp"}
+_UP, _REJECT = 0x1, 0x200
+_MBIT_BYTES = 125_000
+
+
+class InterfaceCatalog(Protocol):
+    """Anything that describes interfaces."""
+
+    def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
+        """What each interface is."""
+        ...
+
+    def choose(self, infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]) -> TotalChoice:
+        """Which interfaces the total adds up."""
+        ...
+
+
+class LinuxInterfaces:
+    """Describes interfaces from sysfs and the kernel's routing tables."""
+
+    def __init__(self, sys_class_net: str = SYS_CLASS_NET, proc_net: str = PROC_NET) -> None:
+        self._sys = Path(sys_class_net)
+        self._proc = Path(proc_net)
+
+    def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
+        """What each interface is; `unknown` where sysfs does not say."""
+        return {name: self._describe(name) for name in names}
+
+    def _describe(self, name: str) -> InterfaceInfo:
+        folder = self._sys / name
+        master = _link_name(folder / "master")
+        return InterfaceInfo(name, self._kind(folder), master, _speed(folder))
+
+    def _kind(self, folder: Path) -> InterfaceKind:
+        number = _text(folder / "type")
+        if number is None:
+            return "unknown"
+        if number == _LOOPBACK_TYPE:
+            return "loopback"
+        if (folder / "bridge").is_dir():
+            return "bridge"
+        if (folder / "bonding").is_dir():
+            return "bond"
+        device = dict(line.split("=", 1) for line in (_text(folder / "uevent") or "").splitlines() if "=" in line)
+        if number in _TUNNEL_TYPES or (folder / "tun_flags").exists() or device.get("DEVTYPE") in _TUNNEL_DEVICES:
+            return "tunnel"
+        return "virtual" if "/virtual/" in os.path.realpath(folder) else "physical"
+
+    def choose(self, infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]) -> TotalChoice:
+        """The default route's interfaces; without one, the busiest that stands for itself.
+
+        Args:
+            infos: Every interface that is listed now.
+            counters: Their bytes since they were made, to find the busiest.
+
+        Returns:
+            The names and the rule that chose them, in words.
+        """
+        for read, family in ((self._routes_v4, "IPv4"), (self._routes_v6, "IPv6")):
+            names = tuple(name for name in read() if name in counters)
+            if names:
+                verb = "carries" if len(names) == 1 else "carry"
+                return TotalChoice(names, f"{', '.join(names)} {verb} the {family} default route", routed=True)
+        return busiest(infos, counters)
+
+    def _routes_v4(self) -> list[str]:
+        rows = [line.split() for line in (_text(self._proc / "route") or "").splitlines()[1:]]
+        return _lowest_metric(
+            (int(row[6]), row[0])
+            for row in rows
+            if len(row) > 7 and row[1] == "00000000" and row[7] == "00000000" and _usable(row[3])
+        )
+
+    def _routes_v6(self) -> list[str]:
+        rows = [line.split() for line in (_text(self._proc / "ipv6_route") or "").splitlines()]
+        return _lowest_metric(
+            (int(row[5], 16), row[9])
+            for row in rows
+            if len(row) > 9 and row[0] == "0" * 32 and row[1] == "00" and _usable(row[8])
+        )
+
+
+class PlainInterfaces:
+    """For systems without sysfs: nothing is known of an interface but its name and its bytes."""
+
+    def __init__(self, loopbacks: Callable[[], frozenset[str]]) -> None:
+        self._loopbacks = loopbacks
+
+    def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
+        """Loopback where the system flags it, else unknown."""
+        loopbacks = self._loopbacks()
+        return {name: InterfaceInfo(name, "loopback" if name in loopbacks else "unknown") for name in names}
+
+    def choose(self, infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]) -> TotalChoice:
+        """The busiest interface."""
+        return busiest(infos, counters)
+
+
+def keep_route(before: TotalChoice, now: TotalChoice, known: Iterable[str]) -> TotalChoice:
+    """Hold on to the interfaces of a default route that went away.
+
+    Another interface in their place would draw its own rate, often a zero, as if it were theirs.
+
+    Args:
+        before: The choice so far.
+        now: What would be chosen now.
+        known: Interfaces that are there, or vanished only lately.
+
+    Returns:
+        `before` with a rule that says so, while its interfaces are known; else `now`.
+    """
+    if now.routed or not before.routed or not set(before.names) <= set(known):
+        return now
+    said = f"{', '.join(before.names)} carried the default route until it went"
+    return TotalChoice(before.names, said, routed=True)
+
+
+def busiest(infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]) -> TotalChoice:
+    """The interface with most bytes: a physical one first, else any that is not loopback nor a port of another."""
+    for kinds, word in ((("physical",), "physical interface"), (None, "interface")):
+        names = [
+            name
+            for name, info in infos.items()
+            if name in counters
+            and info.kind != "loopback"
+            and info.master is None
+            and (not kinds or info.kind in kinds)
+        ]
+        if names:
+            name = max(names, key=lambda each: (counters[each].first + counters[each].second, each))
+            return TotalChoice((name,), f"No default route: {name} is the busiest {word}")
+    return TotalChoice((), "No default route and no interface but loopback")
+
+
+def _usable(flags: str) -> bool:
+    value = int(flags, 16)
+    return bool(value & _UP) and not value & _REJECT
+
+
+def _lowest_metric(routes: Iterable[tuple[int, str]]) -> list[str]:
+    """Interfaces of the preferred route; several when it is shared among them."""
+    known = sorted(set(routes))
+    return [name for metric, name in known if metric == known[0][0]]
+
+
+def _speed(folder: Path) -> float | None:
+    """Link speed in bytes per second; virtual and unplugged links answer -1 or an error."""
+    text = _text(folder / "speed")
+    mbit = int(text) if text and text.lstrip("-").isdigit() else -1
+    return mbit * float(_MBIT_BYTES) if mbit > 0 else None
+
+
+def _link_name(link: Path) -> str | None:
+    try:
+        return os.path.basename(os.readlink(link))
+    except OSError:
+        return None
+
+
+def _text(path: Path) -> str | None:
+    """A small system file, None when it is not there or does not answer: both mean "not told"."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,139 @@
+"""From two readings of a counter to a rate, or to a gap with its reason. Pure: no clock, no file, no state of its own.
+
+A counter that falls is never turned into a rate: no absolute value, no guess that it wrapped, no restart from zero.
+Some drivers list a row of zeros for one tick, so the reading after a fall is not trusted either when the counter
+stands where it stood before: a terabyte did not come in two seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .types import Counters, CpuTimes, Gap, Rate
+
+LATE_FACTOR = 1.5
+DEFAULT_CEILING_BYTES_PER_S = 50e9  # 400 Gbit/s: above any link in service
+_JIFFY_SLACK_S = 0.025  # the kernel's idle counters may step back by a tick or two
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What the next rate of one counter pair needs to know.
+
+    Attributes:
+        at_ns: Monotonic time of the last reading, in nanoseconds.
+        counters: The last reading.
+        before_fall: Where the counters stood before they fell, until they have moved on again.
+    """
+
+    at_ns: int
+    counters: Counters
+    before_fall: Counters | None = None
+
+
+def gap(reason: Gap) -> Rate:
+    """No rate, and why."""
+    return Rate(None, None, reason)
+
+
+def is_late(step_ns: int, period_ns: int) -> bool:
+    """Whether a step is too long to be drawn as one point."""
+    return step_ns > LATE_FACTOR * period_ns
+
+
+def step(
+    track: Track | None,
+    at_ns: int,
+    counters: Counters | None,
+    *,
+    period_ns: int,
+    ceiling_bytes_per_s: float | None = None,
+) -> tuple[Track | None, Rate]:
+    """One counter pair's rate between its last reading and this one.
+
+    Args:
+        track: What `step` returned last; None for the first reading.
+        at_ns: Monotonic time of this reading, in nanoseconds.
+        counters: This reading in bytes; None when the counter is no longer listed.
+        period_ns: The sampler's period, in nanoseconds.
+        ceiling_bytes_per_s: Link speed where known; only used to judge the reading after a fall.
+
+    Returns:
+        The track for the next step, and bytes per second or a gap. Both directions are known or neither is.
+    """
+    if counters is None:
+        return None, gap(Gap.GONE)
+    fresh = Track(at_ns, counters)
+    if track is None or at_ns <= track.at_ns:
+        return fresh, gap(Gap.MEASURING)
+    before, after = track.counters, counters
+    if after.first < before.first or after.second < before.second:
+        return Track(at_ns, after, _highest(track.before_fall, before)), gap(Gap.RESET)
+    step_ns = at_ns - track.at_ns
+    seconds = step_ns / 1e9
+    first, second = (after.first - before.first) / seconds, (after.second - before.second) / seconds
+    if track.before_fall is not None:
+        if after == Counters(0, 0):  # still a row of zeros: it may be the driver's, not a quiet line
+            return Track(at_ns, after, track.before_fall), gap(Gap.RESET)
+        ceiling = ceiling_bytes_per_s or DEFAULT_CEILING_BYTES_PER_S
+        if _came_back(track.before_fall, before, after) or max(first, second) > ceiling:
+            return fresh, gap(Gap.RESET)
+    if is_late(step_ns, period_ns):
+        return fresh, gap(Gap.LATE)
+    return fresh, Rate(first, second)
+
+
+def _highest(older: Counters | None, newer: Counters) -> Counters:
+    if older is None:
+        return newer
+    return Counters(max(older.first, newer.first), max(older.second, newer.second))
+
+
+def _came_back(before_fall: Counters, low: Counters, now: Counters) -> bool:
+    """Whether a counter that had fallen stands again where it stood before."""
+    pairs = ((before_fall.first, low.first, now.first), (before_fall.second, low.second, now.second))
+    return any(high > bottom and value >= high for high, bottom, value in pairs)
+
+
+def add_up(rates: Mapping[str, Rate], names: Iterable[str]) -> Rate:
+    """The sum over `names`, unknown when one of them is unknown: a part is not the whole.
+
+    Args:
+        rates: Rate by name, bytes per second.
+        names: What to add up.
+
+    Returns:
+        The sum, or the first gap met, or "no interface" when there is nothing to add up.
+    """
+    parts = [rates.get(name, gap(Gap.GONE)) for name in names]
+    if not parts:
+        return gap(Gap.NO_ROUTE)
+    first = second = 0.0
+    for part in parts:
+        if part.first is None or part.second is None:
+            return part
+        first += part.first
+        second += part.second
+    return Rate(first, second)
+
+
+def busy_percent(before: CpuTimes, after: CpuTimes) -> float | None:
+    """Busy share of the time between two readings of one core (or of their sum).
+
+    Args:
+        before: The older reading, seconds.
+        after: The newer reading, seconds.
+
+    Returns:
+        0 to 100, or None when the counters did not move or went back by more than the kernel's known jitter.
+    """
+    busy, idle = after.busy_s - before.busy_s, after.idle_s - before.idle_s
+    if busy < -_JIFFY_SLACK_S or idle < -_JIFFY_SLACK_S or busy + idle <= 0:
+        return None
+    return min(100.0, max(0.0, 100.0 * busy / (busy + idle)))
+
+
+def sum_cpu(cores: Sequence[CpuTimes]) -> CpuTimes:
+    """All cores as one."""
+    return CpuTimes(sum(core.busy_s for core in cores), sum(core.idle_s for core in cores))

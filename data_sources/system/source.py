@@ -1,0 +1,168 @@
+"""The machine as one source: pages and routes ask it, the sampler behind it measures.
+
+Nothing is read when it is made; the sampler starts with `open`, or with the first question.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from ..result import Failed, Kind, Problem, Provenance, Ready, Result
+from .host import PsutilHost, cpu_limit, find_scope
+from .interfaces import SYS_CLASS_NET, InterfaceCatalog, LinuxInterfaces, PlainInterfaces
+from .mounts import MountWatch
+from .network import network_reader
+from .sampler import PERIOD_S, Sampler
+from .types import HostFacts, HostNow, InterfaceRow, Live, NetworkNow, Sample
+
+STALE_PERIODS = 3
+
+
+class SystemSource:
+    """Answers what the machine does now and did in the last hour."""
+
+    def __init__(self, sampler: Sampler, mounts: Sequence[MountWatch] = (), *, limit: float | None = None) -> None:
+        """Take the parts; `SystemSource.of_this_machine` makes the usual ones.
+
+        Args:
+            sampler: Takes the samples; not started yet.
+            mounts: File systems to watch; not started yet.
+            limit: Cores the container may use, None without a limit.
+        """
+        self.sampler = sampler
+        self._mounts = tuple(mounts)
+        self._limit = limit
+        self._opened = False
+        self._lock = threading.Lock()
+        self._scope: tuple[int, HostFacts] | None = None
+        self._query = f"Byte counters every {sampler.period_s:g} s, difference over the measured step; 1 kB = 1,000 B"
+
+    @classmethod
+    def of_this_machine(cls, data_dir: Path, *, period_s: float = PERIOD_S) -> SystemSource:
+        """Watch this machine, its root and the console's data folder."""
+        sampler = Sampler(network_reader(), PsutilHost(), interface_catalog(), period_s=period_s)
+        mounts = (MountWatch("/", "root"), MountWatch(str(data_dir), "data folder"))
+        return cls(sampler, mounts, limit=cpu_limit())
+
+    def open(self) -> None:
+        """Start measuring. Cheap to call again; needed again after a fork, and called by every question."""
+        self.sampler.start()
+        if not self._opened:
+            with self._lock:
+                if not self._opened:
+                    self._opened = True
+                    for mount in self._mounts:
+                        mount.start()
+
+    def close(self) -> None:
+        """Stop measuring."""
+        self._opened = False
+        self.sampler.stop()
+        for mount in self._mounts:
+            mount.stop()
+
+    def network(self) -> Result[NetworkNow]:
+        """The newest network rates.
+
+        Returns:
+            Ready also before the first rate (each unknown carries its reason), with `stale` once the newest sample is
+            older than three periods.
+        """
+        self.open()
+        sample, age_s = self.sampler.newest(), self.sampler.age_s()
+        now = NetworkNow(sample, self.sampler.infos, age_s, self.sampler.period_s, self.sampler.seq, self.facts())
+        return Ready(now, self._provenance(sample), self._stale(age_s))
+
+    def host(self) -> Result[HostNow]:
+        """The newest figures of CPU, memory, load and disk, and the file systems."""
+        self.open()
+        sample, age_s = self.sampler.newest(), self.sampler.age_s()
+        mounts = tuple(mount.now() for mount in self._mounts)
+        return Ready(HostNow(sample, mounts, self.facts(), age_s), self._provenance(sample), self._stale(age_s))
+
+    def live(self, since: int | None = None, interface: str | None = None, window_s: float = 300) -> Result[Live]:
+        """The points after a viewer's cursor.
+
+        Args:
+            since: The cursor of the last answer; None asks for the whole window.
+            interface: One interface; None is the total. A name that is not there answers with gaps that say so.
+            window_s: How far back a whole window reaches, in seconds, one hour at most.
+
+        Returns:
+            Ready; `reset` tells the viewer to drop what it has. `stale` as in `network`.
+        """
+        self.open()
+        sampler = self.sampler
+        points, reset = sampler.since(-1 if since is None else since)
+        if reset:
+            keep = int(window_s / sampler.period_s) + 1
+            points = points[-keep:]
+        newest = points[-1] if points else sampler.newest()
+        age_s = sampler.age_s()
+        live = Live(
+            points=points,
+            seq=newest.seq if newest else sampler.seq,
+            reset=reset,
+            new_interfaces=since is not None and sampler.changed_at_seq > since,
+            age_s=age_s,
+            period_s=sampler.period_s,
+            interface=interface,
+            infos=sampler.infos,
+            facts=self.facts(),
+            mounts=tuple(mount.now() for mount in self._mounts),
+        )
+        return Ready(live, self._provenance(newest), self._stale(age_s))
+
+    def interfaces(self) -> Result[tuple[InterfaceRow, ...]]:
+        """Every interface with its newest rate, the total's first, loopback last; never added up.
+
+        Returns:
+            Failed when the counters cannot be read at all: an empty table would say there is no interface.
+        """
+        self.open()
+        sample, infos = self.sampler.newest(), self.sampler.infos
+        if sample is not None and not infos:
+            source = self.sampler.network.source
+            detail = f"{source} gave no list of interfaces. The other figures do not depend on it."
+            return Failed(Problem(Kind.UPSTREAM, "Network interfaces could not be read", detail))
+        chosen = sample.choice.names if sample else ()
+        rates = sample.rates if sample else {}
+        rows = tuple(InterfaceRow(info, rates[name], name in chosen) for name, info in infos.items() if name in rates)
+        ordered = tuple(sorted(rows, key=lambda row: (not row.in_total, row.info.kind == "loopback", row.info.name)))
+        return Ready(ordered, self._provenance(sample), self._stale(self.sampler.age_s()))
+
+    def facts(self) -> HostFacts:
+        """About the machine; the scope is looked up again when the interfaces change."""
+        changed = self.sampler.changed_at_seq
+        if self._scope is None or self._scope[0] != changed:
+            scope, rule = find_scope(self.sampler.infos)
+            facts = HostFacts(scope, rule, psutil.cpu_count(), self._limit, self.sampler.network.source)
+            self._scope = (changed, facts)
+        return self._scope[1]
+
+    def _stale(self, age_s: float | None) -> Problem | None:
+        if age_s is None or age_s <= STALE_PERIODS * self.sampler.period_s:
+            return None
+        why = "The sampler is held up." if self.sampler.running else "The sampler has stopped. The log says why."
+        return Problem(Kind.UPSTREAM, f"No sample for {age_s:.0f} s", why)
+
+    def _provenance(self, sample: Sample | None) -> Provenance:
+        return Provenance(
+            source=self.sampler.network.source,
+            query=self._query,
+            as_of=None if sample is None else sample.at,
+            window=None if sample is None or sample.interval_s is None else f"the last {sample.interval_s:.1f} s",
+        )
+
+
+def interface_catalog() -> InterfaceCatalog:
+    """The best description of interfaces this system offers."""
+    return LinuxInterfaces() if Path(SYS_CLASS_NET).exists() else PlainInterfaces(_loopbacks)
+
+
+def _loopbacks() -> frozenset[str]:
+    return frozenset(name for name, stats in psutil.net_if_stats().items() if "loopback" in stats.flags.split(","))

@@ -1,0 +1,292 @@
+"""What the machine's figures look like: frozen values that travel from the sampler to the screen.
+
+Unknown is None with its reason beside it. A 0 says that the counter was read twice and did not move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+InterfaceKind: TypeAlias = Literal["physical", "virtual", "bridge", "bond", "tunnel", "loopback", "unknown"]
+Scope: TypeAlias = Literal["host", "container", "unknown"]
+
+
+class Gap(StrEnum):
+    """Why two readings give no rate."""
+
+    MEASURING = "measuring"  # the first reading: a rate needs two
+    RESET = "counter reset"  # a counter stands lower than before, or has just come back
+    GONE = "interface gone"  # the counter is no longer listed
+    LATE = "late sample"  # more than 1.5 periods since the reading before
+    READ_ERROR = "read error"  # the counter could not be read
+    MOVED = "route changed"  # the total adds up other interfaces than at the reading before
+    NO_ROUTE = "no interface"  # nothing to add up: no interface but loopback
+    UNSUPPORTED = "not offered here"  # this system has no such counter
+    STALE = "no newer sample"  # the newest sample is older than three periods
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Two byte counters that belong together: received and sent, or read and written."""
+
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Bytes per second over one step, or why there are none.
+
+    Attributes:
+        first: Received (or read) bytes per second; None with a reason.
+        second: Sent (or written) bytes per second; None with a reason.
+        reason: Why both are None; None when both are known.
+    """
+
+    first: float | None
+    second: float | None
+    reason: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReading:
+    """All interfaces' counters at one moment.
+
+    Attributes:
+        at_ns: Monotonic time stamped before the read, in nanoseconds.
+        took_ns: How long the read took, in nanoseconds: the error bound of `at_ns`.
+        counters: Received and sent bytes by interface, as the kernel counts them.
+    """
+
+    at_ns: int
+    took_ns: int
+    counters: Mapping[str, Counters]
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceInfo:
+    """What an interface is, as the system describes it.
+
+    Attributes:
+        name: The kernel's name.
+        kind: From the device's own description, never from its name.
+        master: The bridge or bond it is a port of; its bytes are counted there again.
+        speed_bytes_per_s: Link speed, None when the system does not tell.
+    """
+
+    name: str
+    kind: InterfaceKind
+    master: str | None = None
+    speed_bytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TotalChoice:
+    """Which interfaces the total adds up, and by which rule.
+
+    Attributes:
+        names: The interfaces.
+        rule: What chose them, in words.
+        routed: Whether a default route did; else it is a guess.
+    """
+
+    names: tuple[str, ...]
+    rule: str
+    routed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Seconds one core has spent, since the start of the system."""
+
+    busy_s: float
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory in bytes.
+
+    Attributes:
+        total: Of the machine.
+        available: What a program can still get without swapping.
+        swap_total: 0 when the machine has no swap.
+        swap_used: In use.
+        limit: The container's own limit, None when it has none.
+        limit_used: In use against that limit, without file cache that can be dropped.
+    """
+
+    total: int
+    available: int
+    swap_total: int
+    swap_used: int
+    limit: int | None = None
+    limit_used: int | None = None
+
+    @property
+    def used(self) -> int:
+        """Bytes in use: total less available."""
+        return self.total - self.available
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One file system that matters to the console.
+
+    Attributes:
+        path: Where it is looked at.
+        label: "root" or "data folder".
+        total: Bytes; None with a reason.
+        used: Bytes in use.
+        free: Bytes that the console may still write.
+        at: When it answered last, UTC; None when never.
+        reason: Why there is no figure, in words.
+    """
+
+    path: str
+    label: str
+    total: int | None = None
+    used: int | None = None
+    free: int | None = None
+    at: datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample:
+    """CPU, memory, load and disk at one tick; each None has its reason in `reasons`.
+
+    Attributes:
+        cpu_percent: Busy share of all cores over the step, 0 to 100.
+        core_percents: The same per core.
+        memory: None when it could not be read.
+        load: Runnable tasks averaged over 1, 5 and 15 minutes.
+        disk_io: Bytes read and written per second, sum of the whole disks.
+        reasons: By field name.
+    """
+
+    cpu_percent: float | None
+    core_percents: tuple[float | None, ...]
+    memory: Memory | None
+    load: tuple[float, float, float] | None
+    disk_io: Rate
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One tick of the sampler.
+
+    Attributes:
+        seq: Grows by one a tick and never comes back, not even over a restart.
+        at: Wall clock when the network was read, UTC.
+        at_ns: The same on the monotonic clock, for ages.
+        interval_s: Measured step since the network reading before, in seconds; None for the first.
+        total: Rate of the interfaces in `choice`.
+        rates: Rate by interface, those that vanished lately included.
+        choice: What `total` adds up.
+        host: The rest of the machine.
+        imprecise: The read took so long that rates are good to a few per cent only.
+    """
+
+    seq: int
+    at: datetime
+    at_ns: int
+    interval_s: float | None
+    total: Rate
+    rates: Mapping[str, Rate]
+    choice: TotalChoice
+    host: HostSample
+    imprecise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What does not change while the machine runs.
+
+    Attributes:
+        scope: Whose network and processes are seen.
+        scope_rule: How that was found out.
+        cores: Logical cores the figures cover.
+        cpu_limit: Cores the container may use, None without a limit.
+        network_source: Where the counters come from, such as "/proc/net/dev".
+    """
+
+    scope: Scope
+    scope_rule: str
+    cores: int | None
+    cpu_limit: float | None
+    network_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The newest points for one viewer.
+
+    Attributes:
+        points: Samples after the viewer's cursor, oldest first; the whole window when `reset`.
+        seq: Cursor for the next question.
+        reset: The cursor was too old or of another run: drop what is drawn and take `points`.
+        new_interfaces: The set of interfaces or the total's choice changed after the cursor.
+        age_s: Age of the newest sample in seconds, by the sampler's own clock; None before the first.
+        period_s: The sampler's period in seconds.
+        interface: The interface asked for; None is the total.
+        infos: Every interface known now.
+        facts: About the machine.
+        mounts: File systems, newest answers.
+    """
+
+    points: tuple[Sample, ...]
+    seq: int
+    reset: bool
+    new_interfaces: bool
+    age_s: float | None
+    period_s: float
+    interface: str | None
+    infos: Mapping[str, InterfaceInfo]
+    facts: HostFacts
+    mounts: tuple[Mount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkNow:
+    """The newest network rates.
+
+    Attributes:
+        sample: None before the first tick.
+        infos: Every interface known now.
+        age_s: Age of the sample in seconds; None before the first.
+        period_s: The sampler's period in seconds.
+        seq: The sampler's cursor.
+        facts: About the machine.
+    """
+
+    sample: Sample | None
+    infos: Mapping[str, InterfaceInfo]
+    age_s: float | None
+    period_s: float
+    seq: int
+    facts: HostFacts
+
+
+@dataclass(frozen=True, slots=True)
+class HostNow:
+    """The newest figures of the machine, and its file systems."""
+
+    sample: Sample | None
+    mounts: tuple[Mount, ...]
+    facts: HostFacts
+    age_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceRow:
+    """One line of the table of interfaces."""
+
+    info: InterfaceInfo
+    rate: Rate
+    in_total: bool

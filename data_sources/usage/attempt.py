@@ -1,0 +1,209 @@
+"""One attempt: one try at a provider, as every wire format is turned into it, and what makes one acceptable."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from operator import attrgetter
+
+import msgspec
+
+MAX_TEXT = 512
+MAX_TAGS = 64
+MAX_COUNT = 2**53  # beyond it other readers of JSON lose digits
+_EARLIEST_US = 315_532_800_000_000  # 1980: since then every zone's offset is a multiple of 15 minutes
+_DAY_US = 86_400_000_000
+_COST_LIMIT = Decimal(10) ** 6  # DECIMAL(18,12)
+_COST_STEP = Decimal(1).scaleb(-12)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+STATUSES = ("success", "failure", "unknown")
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt before it is stored; the names are the store's columns. Unknown is None, never 0.
+
+    Attributes:
+        started_at_us: When it began, microseconds since 1970 UTC.
+        input_tokens: Cache inclusive.
+        status: success, failure, or unknown where the source does not say.
+        pricing: priced (the cost is known), unpriced (usage without a price), unmetered (no usage reported).
+        cost_usd: What the source reported, else what our price table computes.
+    """
+
+    event_id: str
+    call_id: str
+    started_at_us: int
+    source: str
+    status: str = "unknown"
+    trace_id: str | None = None
+    session_id: str | None = None
+    duration_ms: int | None = None
+    time_to_first_token_ms: int | None = None
+    provider: str | None = None
+    model: str | None = None
+    requested_model: str | None = None
+    operation: str | None = None
+    power_level: str | None = None
+    user_id: str | None = None
+    end_user_id: str | None = None
+    team_id: str | None = None
+    organization_id: str | None = None
+    api_key_id: str | None = None
+    tags: tuple[str, ...] | None = None
+    stream: bool | None = None
+    error_type: str | None = None
+    http_status: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    web_searches: int | None = None
+    service_tier: str | None = None
+    processing: str | None = None
+    region: str | None = None
+    cost_usd: Decimal | None = None
+    cost_reported_usd: Decimal | None = None
+    cost_computed_usd: Decimal | None = None
+    price_version: str | None = None
+    pricing: str = "unmetered"
+    byok: bool | None = None
+
+
+_TEXTS = (
+    "event_id",
+    "call_id",
+    "source",
+    "trace_id",
+    "session_id",
+    "provider",
+    "model",
+    "requested_model",
+    "operation",
+    "power_level",
+    "user_id",
+    "end_user_id",
+    "team_id",
+    "organization_id",
+    "api_key_id",
+    "error_type",
+    "service_tier",
+    "processing",
+    "region",
+)
+_COUNTS = (
+    "duration_ms",
+    "time_to_first_token_ms",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "web_searches",
+)
+_texts, _counts = attrgetter(*_TEXTS), attrgetter(*_COUNTS)  # read at once: this runs for every event
+
+
+class BadEventError(Exception):
+    """An event cannot be taken as it is. The text says why, to the person who sent it."""
+
+
+def us_of(moment: datetime) -> int:
+    """Whole microseconds since 1970 UTC of an aware time."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def iso_us(text: str) -> int:
+    """Read an ISO 8601 time with its offset.
+
+    Args:
+        text: Such as `2026-11-22T09:30:00Z` or `2026-11-22 10:30:00.25+01:00`; digits beyond microseconds are cut.
+
+    Returns:
+        Microseconds since 1970 UTC.
+
+    Raises:
+        BadEventError: It is no such time, or it names no offset: a time without one is a guess.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadEventError(f"started_at {text[:40]!r} is not an ISO 8601 time") from None
+    if moment.tzinfo is None:
+        raise BadEventError(f"started_at {text[:40]!r} has no offset; add Z or +hh:mm")
+    return us_of(moment)
+
+
+def money(amount: Decimal | None) -> Decimal | None:
+    """Round an amount once, at the door, to the store's 12 decimals."""
+    return None if amount is None else amount.quantize(_COST_STEP, ROUND_HALF_EVEN)
+
+
+def text_or_none(value: str | None) -> str | None:
+    """An empty text is no text."""
+    return value or None
+
+
+def check(attempt: Attempt, now_us: int) -> None:
+    """Refuse what cannot be true or cannot be kept.
+
+    Args:
+        attempt: As the normaliser made it.
+        now_us: Now, microseconds since 1970 UTC.
+
+    Raises:
+        BadEventError: With the reason.
+    """
+    if attempt.started_at_us < _EARLIEST_US:
+        raise BadEventError("started_at is before 1980; is its unit right?")
+    if attempt.started_at_us > now_us + _DAY_US:
+        raise BadEventError("started_at is more than a day in the future; is its unit right?")
+    if attempt.status not in STATUSES:
+        raise BadEventError(f"status {attempt.status[:40]!r} is not one of success, failure, unknown")
+    if not attempt.event_id or not attempt.call_id:
+        raise BadEventError("event_id is empty")
+    for place, text in enumerate(_texts(attempt)):
+        if text is not None and len(text) > MAX_TEXT:
+            raise BadEventError(f"{_TEXTS[place]} is longer than {MAX_TEXT} characters")
+    for place, count in enumerate(_counts(attempt)):
+        if count is not None and not 0 <= count <= MAX_COUNT:
+            raise BadEventError(f"{_COUNTS[place]} {count} is not between 0 and 2^53")
+    if attempt.tags is not None and (len(attempt.tags) > MAX_TAGS or any(len(tag) > MAX_TEXT for tag in attempt.tags)):
+        raise BadEventError(f"tags are more than {MAX_TAGS} or longer than {MAX_TEXT} characters")
+    if attempt.http_status is not None and not 100 <= attempt.http_status <= 599:
+        raise BadEventError(f"http_status {attempt.http_status} is not between 100 and 599")
+    _check_cost(attempt.cost_reported_usd)
+    _check_parts(attempt)
+
+
+def _check_cost(cost: Decimal | None) -> None:
+    if cost is not None and not (cost.is_finite() and 0 <= cost < _COST_LIMIT):
+        raise BadEventError("cost_reported_usd is not an amount between 0 and 1,000,000 USD")
+
+
+def _check_parts(attempt: Attempt) -> None:
+    """A part that exceeds its whole means that cached or reasoning tokens were left out of the total."""
+    whole = attempt.input_tokens
+    if whole is not None:
+        _fits("input_tokens", whole, attempt.cache_read_tokens, attempt.cache_write_tokens)
+        _fits("input_tokens", whole, attempt.input_audio_tokens)
+    whole = attempt.output_tokens
+    if whole is not None:
+        _fits("output_tokens", whole, attempt.reasoning_tokens)
+        _fits("output_tokens", whole, attempt.output_audio_tokens)
+    if attempt.cache_write_tokens is not None:
+        _fits("cache_write_tokens", attempt.cache_write_tokens, attempt.cache_write_1h_tokens)
+
+
+def _fits(name: str, whole: int, *parts: int | None) -> None:
+    known = sum(part for part in parts if part is not None)
+    if known > whole:
+        raise BadEventError(f"parts of {name} add up to {known}, more than its {whole}")

@@ -1,0 +1,322 @@
+"""Import of a file into a running server, over the same door as every other sender. Prints nothing."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+import requests
+
+from data_sources.http import Answer, call_json, retry_after, session
+from data_sources.result import Kind, Problem
+from data_sources.usage.attempt import BadEventError
+from data_sources.usage.mapping import BadMappingError, RowMapper, TimeRule, plan
+from data_sources.usage.normalise import litellm, own
+from data_sources.usage.tables import BadFileError, Row, read_rows
+
+KEPT_REJECTS = 1000
+_PATIENCE_S = 120.0
+_TIMEOUT_S = (3.0, 120.0)
+_WHAT = "The file was not imported"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What to import, and how to read it.
+
+    Attributes:
+        path: The file.
+        url: The running server.
+        key: Its ingest key.
+        columns: Field -> column (`--map`).
+        fixed: Field -> value (`--set`).
+        tz: Zone of times without an offset.
+        time_unit: s, ms, us or ns.
+        time_origin: What numbers count from, aware.
+        batch_rows: Events sent at once.
+    """
+
+    path: Path
+    url: str
+    key: str = field(repr=False)
+    columns: dict[str, str] = field(default_factory=dict)
+    fixed: dict[str, str] = field(default_factory=dict)
+    tz: str | None = None
+    time_unit: str | None = None
+    time_origin: datetime | None = None
+    batch_rows: int = 2000
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of a file, so far or at the end.
+
+    Attributes:
+        batch_id: To undo the import by.
+        form: What the file was recognised as: LiteLLM, events, table.
+        rows: Rows read.
+        rejected: Place in the file (line, or number of the event) and reason, the first 1,000.
+        rejected_count: All of them.
+        mapped: Field -> column as used, for tables.
+        ignored: Columns that nothing was read from.
+        span: First and last start, UTC; None when nothing was taken.
+        notes: Short sentences about what was assumed.
+        problem: Why the import ended early; what was sent before stays, and importing again is safe.
+    """
+
+    batch_id: str
+    form: str | None = None
+    rows: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+    rejected_count: int = 0
+    mapped: dict[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    span: tuple[datetime, datetime] | None = None
+    notes: list[str] = field(default_factory=list)
+    problem: Problem | None = None
+
+    def reject(self, place: int, reason: str) -> None:
+        """Note a row that was not taken."""
+        self.rejected_count += 1
+        if len(self.rejected) < KEPT_REJECTS:
+            self.rejected.append((place, reason))
+
+
+OnProgress = Callable[[int, int, ImportReport], None]
+
+
+@dataclass(slots=True)
+class _Event:
+    place: int
+    text: bytes
+    started_at_us: int
+
+
+class _StoppedError(Exception):
+    """The import cannot go on."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
+    """Send a file's calls to the server; safe to run again.
+
+    Args:
+        options: What to import.
+        on_progress: Told after each part: bytes read, bytes in the file, the report so far.
+
+    Returns:
+        The report; `problem` is set when the import ended early.
+    """
+    report = ImportReport(f"import-{secrets.token_hex(8)}")
+    try:
+        size = options.path.stat().st_size
+        done = [0]
+        rows = read_rows(options.path, lambda count: done.__setitem__(0, count))
+        with session() as made:
+            for events in _parts(_events(rows, options, report), options.batch_rows):
+                _send(made, options, report, events)
+                on_progress(done[0], size, report)
+            _finish(made, options, report)
+        on_progress(size, size, report)
+    except (BadFileError, BadMappingError) as error:
+        report.problem = Problem(Kind.BAD_QUERY, _WHAT, str(error))
+    except OSError as error:
+        report.problem = Problem(Kind.BAD_QUERY, _WHAT, f"{options.path.name} cannot be read: {error.strerror}")
+    except _StoppedError as error:
+        report.problem = error.problem
+    return report
+
+
+def undo_import(url: str, key: str, batch_id: str) -> int | Problem:
+    """Take an import out again.
+
+    Args:
+        url: The running server.
+        key: Its ingest key.
+        batch_id: As the import's report named it.
+
+    Returns:
+        How many attempts were removed, or the problem.
+    """
+    what = "The import was not undone"
+    address = f"{url.rstrip('/')}/api/v1/llm/usage/batches/{quote(batch_id, safe='')}/undo"
+    with session() as made:
+        answer = call_json(
+            made,
+            "POST",
+            address,
+            source="Ops Center",
+            what=what,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout_s=_TIMEOUT_S,
+            accept_errors=True,
+        )
+    if isinstance(answer, Problem):
+        return answer
+    return int(answer.body["removed"]) if answer.status == 200 else _refusal(answer, what)
+
+
+def _events(rows: Iterable[Row], options: ImportOptions, report: ImportReport) -> Iterator[_Event]:
+    """The file's events; what cannot be one is noted in the report."""
+    make: Callable[[Row], _Event] | None = None
+    mapper: RowMapper | None = None
+    for row in rows:
+        report.rows += 1
+        if row.values is None:
+            report.reject(row.place, row.problem or "cannot be read")
+            continue
+        if make is None:
+            make, mapper = _recognise(row, options, report)
+        try:
+            yield make(row)
+        except BadEventError as error:
+            report.reject(row.place, str(error))
+    if mapper is not None and mapper.twice:
+        report.notes.append(
+            f"{mapper.twice:,} local times come twice because clocks were put back; they were read as the first"
+        )
+
+
+def _recognise(
+    row: Row, options: ImportOptions, report: ImportReport
+) -> tuple[Callable[[Row], _Event], RowMapper | None]:
+    """What kind of file this is, by its first row."""
+    values = row.values or {}
+    only_source = set(options.fixed) <= {"source"} and not options.columns
+    if "startTime" in values and "call_type" in values:
+        if not only_source:
+            raise BadMappingError("these are LiteLLM's own events: only --set source=NAME applies")
+        report.form = "LiteLLM"
+        return _as_sent(litellm.read), None
+    is_event = "event_id" in values and any(name.startswith("started_at") for name in values)
+    if row.raw is not None and is_event and only_source and not (options.tz or options.time_unit):
+        report.form = "events"
+        return _as_sent(own.read), None
+    mapper = plan(
+        list(values), options.columns, options.fixed, TimeRule(options.tz, options.time_unit, options.time_origin)
+    )
+    report.form, report.mapped = "table", mapper.columns
+    report.ignored = tuple(name for name in values if name not in mapper.columns.values())
+    return _mapped(mapper), mapper
+
+
+def _as_sent(read: Callable[[msgspec.Raw, str | None], Any]) -> Callable[[Row], _Event]:
+    def make(row: Row) -> _Event:
+        assert row.raw is not None  # noqa: S101  (files of JSON keep their text)
+        return _Event(row.place, row.raw, read(msgspec.Raw(row.raw), None).started_at_us)
+
+    return make
+
+
+def _mapped(mapper: RowMapper) -> Callable[[Row], _Event]:
+    def make(row: Row) -> _Event:
+        event = mapper.event(row.values or {})
+        return _Event(row.place, msgspec.json.encode(event), event["started_at_us"])
+
+    return make
+
+
+def _parts(events: Iterator[_Event], size: int) -> Iterator[list[_Event]]:
+    part: list[_Event] = []
+    for event in events:
+        part.append(event)
+        if len(part) >= size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _send(made: requests.Session, options: ImportOptions, report: ImportReport, events: list[_Event]) -> None:
+    answer = _post(made, options, report, b"[" + b",".join(event.text for event in events) + b"]", {})
+    if answer.status == 413 and len(events) > 1:
+        middle = len(events) // 2
+        _send(made, options, report, events[:middle])
+        _send(made, options, report, events[middle:])
+        return
+    if answer.status != 200:
+        raise _StoppedError(_refusal(answer, _WHAT))
+    report.accepted += answer.body["accepted"]
+    report.duplicates += answer.body["duplicates"]
+    refused = {bad["index"] for bad in answer.body["rejected"]}
+    for bad in answer.body["rejected"]:
+        report.reject(events[bad["index"]].place, bad["reason"])
+    taken = [event.started_at_us for index, event in enumerate(events) if index not in refused]
+    if taken:
+        first, last = _moment(min(taken)), _moment(max(taken))
+        known = report.span or (first, last)
+        report.span = (min(known[0], first), max(known[1], last))
+
+
+def _finish(made: requests.Session, options: ImportOptions, report: ImportReport) -> None:
+    """Say which span the file covers: in it, a quarter-hour without calls is a true zero."""
+    if report.span is None:
+        return
+    span = {"span_start": report.span[0].isoformat(), "span_end": report.span[1].isoformat()}
+    answer = _post(made, options, report, b"", span)
+    if answer.status != 200:
+        raise _StoppedError(_refusal(answer, "The span of the import was not noted"))
+
+
+def _post(
+    made: requests.Session, options: ImportOptions, report: ImportReport, body: bytes, more: dict[str, str]
+) -> Answer:
+    """Post a part, waiting while the server is busy or restarts: what arrives twice counts once."""
+    named = {"batch_id": report.batch_id, "kind": "import", "name": options.path.name[:500], **more}
+    named["source"] = options.fixed.get("source") or (litellm.DEFAULT_SOURCE if report.form == "LiteLLM" else "import")
+    address = f"{options.url.rstrip('/')}/api/v1/llm/usage/events?{urlencode(named)}"
+    headers = {"Authorization": f"Bearer {options.key}", "Content-Type": "application/json"}
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        answer = call_json(
+            made,
+            "POST",
+            address,
+            source="Ops Center",
+            what=_WHAT,
+            data=body,
+            headers=headers,
+            timeout_s=_TIMEOUT_S,
+            accept_errors=True,
+        )
+        wait_s = _wait_s(answer, began=report.accepted + report.duplicates > 0)
+        if wait_s is None:
+            if isinstance(answer, Problem):
+                raise _StoppedError(answer)
+            return answer
+        if time.monotonic() + wait_s > deadline:
+            raise _StoppedError(answer if isinstance(answer, Problem) else _refusal(answer, _WHAT))
+        time.sleep(wait_s)
+
+
+def _wait_s(answer: Answer | Problem, *, began: bool) -> float | None:
+    """How long to wait before sending again; None when that would not help."""
+    if isinstance(answer, Answer):
+        told_s = retry_after(answer.headers)
+        return max(0.1, 1.0 if told_s is None else told_s) if answer.status == 503 else None
+    # a server that took a part and is gone now probably restarts; one that was never there is a wrong address
+    return 1.0 if began and answer.code == "connection" else None
+
+
+def _refusal(answer: Answer, what: str) -> Problem:
+    told = answer.body if isinstance(answer.body, dict) else {}
+    detail = ": ".join(str(told[name]) for name in ("title", "detail") if told.get(name))
+    if answer.status in (401, 403):
+        detail = "The server refused the key. Use its ingest key."
+    return Problem(Kind.UPSTREAM, what, detail or f"The server answered {answer.status}.", code=f"HTTP {answer.status}")
+
+
+def _moment(us: int) -> datetime:
+    return datetime.fromtimestamp(us // 1_000_000, UTC).replace(microsecond=us % 1_000_000)

@@ -1,0 +1,110 @@
+"""From a request's body to attempts. The format of each event is recognised, not configured.
+
+A wire format is one file with `recognises(peek)` and `read(raw, source)`; adding one adds a line to `_FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from data_sources.usage.attempt import Attempt, BadEventError, check
+from data_sources.usage.normalise import anthropic, carried, litellm, openai, own
+from data_sources.usage.pricing import priced
+
+_FORMATS = (litellm, openai, anthropic, own)  # the first that recognises an event reads it
+
+
+class _Peek(msgspec.Struct):
+    startTime: Any = msgspec.UNSET  # noqa: N815  (LiteLLM's name)
+    call_type: Any = msgspec.UNSET
+    usage: Any = None
+    response: msgspec.Raw = carried.NOTHING
+
+
+_PEEK = msgspec.json.Decoder(_Peek)
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(msgspec.Raw)
+
+
+class BadBodyError(Exception):
+    """The whole body is not JSON that holds events. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An event that was not taken: its place in the body, from 0, and why."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A body's events: those to store, priced, and those refused."""
+
+    attempts: list[Attempt]
+    rejected: list[Rejected]
+
+
+def parse(body: bytes, *, source: str | None, now_us: int) -> Parsed:
+    """Read a body: a JSON array of events, one event, or one event a line.
+
+    Args:
+        body: The bytes as sent, not compressed.
+        source: Names the source of events that do not name their own.
+        now_us: Now, microseconds since 1970 UTC.
+
+    Raises:
+        BadBodyError: Nothing in it is an event.
+    """
+    attempts, rejected = [], []
+    for index, raw in enumerate(_events(body)):
+        try:
+            attempts.append(_read(raw, source, now_us))
+        except BadEventError as error:
+            rejected.append(Rejected(index, str(error)))
+    return Parsed(attempts, rejected)
+
+
+def _read(raw: msgspec.Raw, source: str | None, now_us: int) -> Attempt:
+    try:
+        peek = _PEEK.decode(raw)
+    except msgspec.ValidationError:
+        raise BadEventError("an event must be a JSON object") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadEventError(f"not JSON: {error}") from None
+    attempt = next(form for form in _FORMATS if form.recognises(peek)).read(raw, source)
+    check(attempt, now_us)
+    return priced(attempt)
+
+
+def _events(body: bytes) -> Iterator[msgspec.Raw]:
+    stripped = body.strip()
+    if not stripped:
+        raise BadBodyError("The body is empty.")
+    try:
+        if stripped[:1] == b"[":
+            yield from _ARRAY.decode(stripped)
+            return
+        yield _ANY.decode(stripped)
+        return
+    except (msgspec.DecodeError, RecursionError) as error:
+        if stripped[:1] == b"[" or b"\n" not in stripped:
+            raise BadBodyError(f"The body is not JSON: {error}") from None
+    lines = [line for line in stripped.splitlines() if line.strip()]
+    if not any(_is_json(line) for line in lines):
+        raise BadBodyError("The body is neither JSON nor one JSON object a line.")
+    for line in lines:
+        yield msgspec.Raw(line)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        _ANY.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

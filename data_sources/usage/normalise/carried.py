@@ -1,0 +1,96 @@
+"""An event of our own JSON that carries a provider's `usage` as it came, alone or inside the provider's `response`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from data_sources.usage.attempt import Attempt, BadEventError
+from data_sources.usage.normalise import own
+
+Usage = TypeVar("Usage", bound=msgspec.Struct)
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "web_searches",
+)
+
+
+class Response(msgspec.Struct):
+    """What is read of a provider's response; the answer itself is skipped by the decoder."""
+
+    usage: dict[str, Any] | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    status: str | None = None
+    error: Any = None
+
+
+NOTHING = msgspec.Raw()  # a response that was not sent
+_EVENT, _RESPONSE = msgspec.json.Decoder(own.OwnEvent), msgspec.json.Decoder(Response)
+
+
+def usage_of(peek: Any) -> dict[str, Any] | None:
+    """The carried usage, None where there is none to read.
+
+    Args:
+        peek: The event's `usage` and `response`, `response` as JSON text.
+    """
+    if peek.usage is None and peek.response is NOTHING:
+        return None
+    if isinstance(peek.usage, dict):
+        return peek.usage
+    response = _response(peek.response) if bytes(peek.response)[:1] == b"{" else None
+    return response.usage if response else None
+
+
+def _response(raw: msgspec.Raw) -> Response | None:
+    try:
+        return _RESPONSE.decode(raw)
+    except msgspec.MsgspecError:
+        return None  # not a provider's response: content of our own JSON, which is dropped
+
+
+def read(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tuple[Attempt, Usage]:
+    """The attempt without the carried counts, and the carried usage.
+
+    Args:
+        raw: The event's JSON text.
+        source: What to name events that do not name their source.
+        shape: The provider's usage.
+
+    Raises:
+        BadEventError: With the reason, also where a count is given both by us and by the provider.
+    """
+    try:
+        event = _EVENT.decode(raw)
+        response = _response(event.response) if bytes(event.response)[:1] == b"{" else None
+        carried = event.usage if event.usage is not None else response.usage if response else None
+        usage = msgspec.convert(carried, shape)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise BadEventError(str(error)) from None
+    twice = next((name for name in COUNTS if getattr(event, name) is not None), None)
+    if twice:
+        raise BadEventError(f"{twice} is given beside usage; give one of them")
+    attempt = own.attempt_of(event, source)
+    if response is not None:
+        attempt = _answered(attempt, response)
+    return attempt, usage
+
+
+def _answered(attempt: Attempt, response: Response) -> Attempt:
+    """A response says its model and that the provider answered; what the event itself says wins."""
+    failed = response.status == "failed" or response.error is not None
+    return msgspec.structs.replace(
+        attempt,
+        model=attempt.model or response.model or None,
+        service_tier=attempt.service_tier or response.service_tier or None,
+        status=attempt.status if attempt.status != "unknown" else "failure" if failed else "success",
+    )

@@ -1,0 +1,68 @@
+"""Compares what a usage API says it answered with what it was asked: window, zone, filters, organization."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from data_sources.usage.provenance import window_words
+from data_sources.usage.remote_decode import window_of
+from data_sources.usage.remote_read import Node, WrongFieldError
+from data_sources.usage.types import DIMENSIONS, UsageQuery, Window
+
+NO_WINDOW = "Window not confirmed: this usage API did not say which time and zone its figures cover."
+# Clocks differ a little, and an answer may be a little old.
+_CLOCKS = timedelta(minutes=5)
+
+
+class NotConfirmedError(Exception):
+    """The answer may hold another organization's usage, so nothing of it may be shown."""
+
+
+def confirmed(root: Node, query: UsageQuery, asked: Window) -> tuple[Window, tuple[str, ...]]:
+    """See that an answer is for what was asked.
+
+    Args:
+        root: The answer.
+        query: What was asked.
+        asked: The window of the question, as we understand it.
+
+    Returns:
+        The window that the answer is for, and what a reader must know about it.
+
+    Raises:
+        NotConfirmedError: A member's organization is not confirmed.
+        WrongFieldError: The answer says that it is for another selection than was asked.
+    """
+    limits = _filters(root, query)
+    window = window_of(root, asked)
+    if window is None:
+        return asked, (NO_WINDOW, *limits)
+    return window, (*_window(root, window, asked), *limits)
+
+
+def _window(root: Node, found: Window, asked: Window) -> tuple[str, ...]:
+    notes = []
+    if found.tz != asked.tz:
+        notes.append(f"The usage API counts its days in {found.tz}, not in {asked.tz} as was asked.")
+    if asked.name == "custom":
+        if (found.start, found.end) != (asked.start, asked.end):
+            raise WrongFieldError(f"The usage API answered for {window_words(found)}, which was not asked.")
+    elif abs(found.start - asked.start) > _CLOCKS:
+        notes.append(f"The usage API answered for {window_words(found)}, another window than was asked.")
+    return tuple(notes)
+
+
+def _filters(root: Node, query: UsageQuery) -> tuple[str, ...]:
+    said = root.node("filters")
+    organization = None if said is None else said.text("organization")
+    if query.organization_id is not None and organization != query.organization_id:
+        raise NotConfirmedError
+    if said is None:
+        names = ", ".join(name.replace("_", " ") for name, _ in query.filters())
+        return (f"Filters not confirmed ({names}): this usage API did not say that it used them.",) if names else ()
+    for name in DIMENSIONS:
+        if set(said.texts(name)) != set(getattr(query, name)):
+            raise WrongFieldError(f"The usage API answered with another filter on {name.replace('_', ' ')} than asked.")
+    if organization is not None and query.organization_id is None:
+        return (f"The usage API limits our key to the organization {organization}.",)
+    return ()

@@ -1,0 +1,241 @@
+"""From the JSON of a usage API to the figures of `types`: our own API's shapes, and the few of the original console.
+
+A field that was not sent is None with the reason `NOT_SENT`; one of a wrong type raises `WrongFieldError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from data_sources.usage.remote_read import Node, WrongFieldError
+from data_sources.usage.types import (
+    LISTS,
+    NOT_SENT,
+    Breakdown,
+    Coverage,
+    Dimension,
+    Figures,
+    Group,
+    Growth,
+    Latency,
+    Summary,
+    Sums,
+    Tokens,
+    Totals,
+    Version,
+    Window,
+)
+
+# The colour slot of a value that came without one, from its dimension and name.
+HueOf: TypeAlias = Callable[[Dimension, str], int | None]
+
+NO_REASON = "The usage API gave no reason."
+ONE_TOTAL = "The usage API sends one total of tokens, not its parts."
+_UNKNOWN = Tokens(None, None, None, None, None)
+_TOKENS = tuple(field.name for field in fields(Tokens))
+_COUNTS = tuple(field.name for field in fields(Totals))[:9]
+
+
+def check_currency(root: Node) -> None:
+    """See that amounts are US dollars, as every figure of usage is.
+
+    Raises:
+        WrongFieldError: They are not.
+    """
+    if root.text("currency") not in (None, "USD"):
+        raise root.wrong("currency", "USD")
+
+
+def tokens(node: Node, name: str = "tokens") -> Tokens:
+    """Token counts; an original-style total cannot be told apart into its parts, which stay unknown."""
+    if node.is_whole(name):
+        return _UNKNOWN
+    found = node.node(name)
+    return _UNKNOWN if found is None else Tokens(*(found.whole(part) for part in _TOKENS))
+
+
+def coverage(node: Node | None) -> Coverage | None:
+    """For how long the other side listened, None where it does not say all of it."""
+    if node is None or not node.has("gaps"):
+        return None
+    window_s, collected_s = node.number("window_seconds"), node.number("collected_seconds")
+    if window_s is None or collected_s is None:
+        return None
+    gaps = tuple((gap.must_time("start"), gap.must_time("end")) for gap in node.nodes("gaps"))
+    return Coverage(window_s, collected_s, gaps, node.time("collecting_since"))
+
+
+def figures(node: Node) -> Figures:
+    """The figures of one window, each None with its reason."""
+    latency = node.node("latency_ms") or Node({})
+    reports = node.node("reports")
+    found = Figures(
+        total_calls=node.whole("total_calls"),
+        total_attempts=node.whole("total_attempts"),
+        failed_calls=node.whole("failed_calls"),
+        priced_calls=node.whole("priced_calls"),
+        unpriced_calls=node.whole("unpriced_calls"),
+        unmetered_calls=node.whole("unmetered_calls"),
+        unpriced_attempts=node.whole("unpriced_attempts"),
+        total_cost=node.money("total_cost"),
+        avg_cost_per_call=node.money("avg_cost_per_call"),
+        error_rate=node.number("error_rate"),
+        tokens=tokens(node),
+        reports=_UNKNOWN if reports is None else tokens(node, "reports"),
+        latency=Latency(latency.whole("p50"), latency.whole("p95"), latency.whole("p99"), latency.whole("calls")),
+        reasons=node.reasons(),
+    )
+    return _explained(found, node)
+
+
+def _explained(found: Figures, node: Node) -> Figures:
+    """The same figures with a sentence for every None that came without one."""
+    reasons = {name: why for name, why in found.reasons.items() if not name.startswith("growth.")}
+
+    def explain(inside: Node | None, name: str, value: object, prefix: str = "", unsent: str = NOT_SENT) -> None:
+        if value is None and prefix + name not in reasons:
+            reasons[prefix + name] = NO_REASON if inside is not None and inside.has(name) else unsent
+
+    for name in ("total_calls", "total_attempts", "failed_calls", "priced_calls", "unpriced_calls", "unmetered_calls"):
+        explain(node, name, getattr(found, name))
+    for name in ("unpriced_attempts", "total_cost", "avg_cost_per_call", "error_rate"):
+        explain(node, name, getattr(found, name))
+    whole = node.is_whole("tokens")
+    counted = None if whole else node.node("tokens")
+    for name in _TOKENS:
+        explain(counted, name, getattr(found.tokens, name), "tokens.", ONE_TOTAL if whole else NOT_SENT)
+        explain(node.node("reports"), name, getattr(found.reports, name), "reports.")
+    for name in ("p50", "p95", "p99", "calls"):
+        explain(node.node("latency_ms"), name, getattr(found.latency, name), "latency_ms.")
+    values = {field.name: getattr(found, field.name) for field in fields(Figures)}
+    return Figures(**(values | {"reasons": reasons}))
+
+
+def growth(root: Node) -> Growth:
+    """The change against the period before, in percent."""
+    node = root.node("growth")
+    names = ("calls", "cost", "avg_cost", "input_tokens", "output_tokens", "latency_p95")
+    values = {name: None if node is None else node.number(name) for name in names}
+    reasons = {name.removeprefix("growth."): why for name, why in root.reasons().items() if name.startswith("growth.")}
+    for name in names:
+        if values[name] is None and name not in reasons:
+            reasons[name] = NO_REASON if node is not None and node.has(name) else NOT_SENT
+    return Growth(**values, reasons=reasons)
+
+
+def summary(root: Node, window: Window, previous: Window) -> Summary:
+    """All figures of a window beside those of the period before.
+
+    Args:
+        root: The answer.
+        window: The answer's window.
+        previous: The window before, as we understand it, where the answer does not name its own.
+    """
+    check_currency(root)
+    before = root.node("previous") or Node({}, "previous")
+    return Summary(
+        window=window,
+        figures=figures(root),
+        previous_window=window_of(before, previous) or previous,
+        previous=figures(before),
+        growth=growth(root),
+        coverage=coverage(root.node("coverage")),
+        previous_coverage=coverage(before.node("coverage")),
+        data_as_of=root.time("data_as_of"),
+    )
+
+
+def window_of(node: Node, asked: Window) -> Window | None:
+    """The window that an answer says it is for, None where it does not say all of it."""
+    echo = node.node("window")
+    if echo is None:
+        return None
+    start, end, tz = echo.time("start"), echo.time("end"), echo.text("tz")
+    if start is None or end is None or tz is None:
+        return None
+    if end < start:
+        raise echo.wrong("end", "a time after start")
+    if tz != asked.tz and not known_zone(tz):
+        raise echo.wrong("tz", "an IANA time zone")
+    return Window(start, end, tz, asked.name)
+
+
+def known_zone(tz: str) -> bool:
+    """Whether a zone is known here, so that its times can be written."""
+    try:
+        ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def totals(node: Node) -> Totals:
+    """Sums of some attempts: `Sums` where every count was sent."""
+    counts = [node.whole(name) for name in _COUNTS]
+    cost, counted, reports = node.money("cost"), tokens(node), tokens(node, "reports")
+    if counts[1] is not None and not counts[1] and not cost:
+        cost, counted = None, _UNKNOWN  # without an attempt there is nothing to sum; `measured_cost` makes it 0
+    by_name = dict(zip(_COUNTS, counts, strict=True))
+    known = {name: count for name, count in by_name.items() if count is not None}
+    if len(known) == len(_COUNTS):
+        return Sums(**known, cost=cost, tokens=counted, reports=reports)
+    return Totals(**by_name, cost=cost, tokens=counted, reports=reports)
+
+
+def group(node: Node, dimension: Dimension, hue_of: HueOf) -> Group:
+    """One value of a dimension."""
+    key = LISTS[dimension][1]
+    if not node.has(key):
+        raise node.wrong(key, "text")
+    name = node.text(key)
+    hue = node.whole("hue")
+    if not node.has("hue") and name is not None:
+        hue = hue_of(dimension, name)
+    return Group(name, hue, totals(node), node.number("percentage"), node.number("cost_percentage"))
+
+
+def rest(node: Node | None) -> Group | None:
+    """What a limit left over."""
+    if node is None:
+        return None
+    return Group(None, None, totals(node), node.number("percentage"), node.number("cost_percentage"))
+
+
+def whole_of(root: Node) -> Totals:
+    """The sum of all groups, listed or not; every part None where it was not sent."""
+    return totals(root.node("total") or Node({}, "total"))
+
+
+def breakdown(root: Node, dimension: Dimension, window: Window, hue_of: HueOf) -> Breakdown:
+    """A window by the values of one dimension."""
+    check_currency(root)
+    return Breakdown(
+        dimension=dimension,
+        window=window,
+        groups=tuple(group(node, dimension, hue_of) for node in root.nodes(LISTS[dimension][0])),
+        other=rest(root.node("other")),
+        other_groups=root.whole("other_groups"),
+        total_groups=root.whole("total_groups"),
+        total=whole_of(root),
+        coverage=coverage(root.node("coverage")),
+        data_as_of=root.time("data_as_of"),
+    )
+
+
+def whole_coverage(root: Node) -> Coverage:
+    """The answer of `coverage`, in which nothing may be missing."""
+    found = coverage(root)
+    if found is None:
+        for name in ("window_seconds", "collected_seconds", "gaps"):
+            if root.number(name) is None if name != "gaps" else not root.has(name):
+                raise root.wrong(name, "a list" if name == "gaps" else "a number")
+        raise WrongFieldError("The usage API did not say when it collected.")
+    return found
+
+
+def version(root: Node) -> Version:
+    """Whether anything changed."""
+    return Version(root.must_whole("version"), root.time("last_event_at"), root.flag("ever_collected"))

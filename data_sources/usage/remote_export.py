@@ -1,0 +1,116 @@
+"""Every row of a window from a usage API, read while it comes: one row a line, never the whole file in memory.
+
+A transfer that breaks off, or ends with fewer rows than were announced, raises: a short file is never a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from decimal import Decimal
+from typing import Any
+
+import requests
+
+from data_sources.usage.remote_read import Node, WrongFieldError
+from data_sources.usage.types import Export, Grain, Window
+
+_LINE_BYTES = 1_000_000
+_PART_BYTES = 65_536
+_TIMES, _AMOUNTS = frozenset({"started_at"}), frozenset({"cost_usd", "cost_reported_usd", "cost_computed_usd"})
+
+
+class BrokenExportError(Exception):
+    """The rows ended before all of them came. The text is one sentence, fit to show."""
+
+
+def _lines(answer: requests.Response) -> Iterator[bytes]:
+    rest = b""
+    try:
+        for part in answer.iter_content(_PART_BYTES):
+            *whole, rest = (rest + part).split(b"\n")
+            yield from whole
+            if len(rest) > _LINE_BYTES:
+                raise BrokenExportError("The usage API sent a row that is too long.")
+    except requests.exceptions.RequestException as error:
+        raise BrokenExportError("The usage API broke off the export.") from error
+    if rest:
+        yield rest
+
+
+def _object(text: bytes) -> Node:
+    try:
+        return Node.root(json.loads(text, parse_float=Decimal))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, WrongFieldError):
+            raise
+        raise WrongFieldError("The usage API sent an export that cannot be read.") from None
+
+
+def head_of(answer: requests.Response) -> tuple[Node, Iterator[bytes]]:
+    """Read the beginning of an export.
+
+    Args:
+        answer: The open answer.
+
+    Returns:
+        What stands before the rows, and the lines of the rows.
+
+    Raises:
+        WrongFieldError: It does not begin as an export does.
+        BrokenExportError: It broke off.
+    """
+    lines = _lines(answer)
+    first = next(lines, b"").rstrip()
+    if not first.endswith(b'"rows": ['):
+        raise WrongFieldError("The usage API sent an export that cannot be read.")
+    return _object(first + b"]}"), lines
+
+
+def export(answer: requests.Response, head: Node, lines: Iterator[bytes], window: Window, grain: Grain) -> Export:
+    """The rows of an export, closed with them.
+
+    Raises:
+        WrongFieldError: The head does not say how many rows come, or which columns.
+    """
+    if head.text("grain") not in (None, grain):
+        raise head.wrong("grain", grain)
+    columns = tuple(name for name in head.texts("columns") if name is not None)
+    if not columns:
+        raise head.wrong("columns", "a list of texts")
+    count, calls = head.must_whole("total_rows"), head.whole("total_calls")
+    rows = _rows(answer, lines, columns, count)
+    next(rows)  # from here on, closing the rows closes the answer
+    return Export(window, grain, columns, count, rows, calls)
+
+
+def _rows(
+    answer: requests.Response, lines: Iterator[bytes], columns: tuple[str, ...], count: int
+) -> Generator[tuple[object, ...], None, None]:
+    sent, ended = 0, False
+    with answer:
+        yield ()
+        for line in lines:
+            text = line.strip().removesuffix(b",")
+            if text == b"]}":
+                ended = True
+            elif text:
+                yield _row(_object(text), columns)
+                sent += 1
+    if not ended or sent != count:
+        raise BrokenExportError(f"The usage API sent {sent:,} of {count:,} rows.")
+
+
+def _row(row: Node, columns: tuple[str, ...]) -> tuple[object, ...]:
+    missing = next((name for name in columns if not row.has(name)), None)
+    if missing is not None:
+        raise row.wrong(missing, "a value")
+    return tuple(_cell(row, name) for name in columns)
+
+
+def _cell(row: Node, name: str) -> Any:
+    if name in _TIMES:
+        return row.time(name)
+    if name == "tags":
+        return row.maybe_texts(name)
+    return row.money(name) if name in _AMOUNTS else row.plain(name)

@@ -1,0 +1,162 @@
+"""The tables of the usage store, in words that every engine shares.
+
+Times are whole microseconds since 1970 UTC, slots whole quarter-hours (epoch seconds // 900): integers divide and
+compare alike in every engine, where time-zone casts do not. Unknown is NULL, never 0.
+"""
+
+from __future__ import annotations
+
+STORE_VERSION = 1
+SLOT_S = 900
+SLOT_US = SLOT_S * 1_000_000
+
+# One row is one attempt: one try at a provider. Rows are never changed but for the two call columns.
+ATTEMPTS = """
+CREATE TABLE attempts (
+    event_id VARCHAR NOT NULL,          -- the sender's id; identity is (source, event_id, started_at_us)
+    call_id VARCHAR NOT NULL,           -- what the client asked for; attempts of a call are joined within +-24 h
+    counts_call TINYINT NOT NULL,       -- 1 on the call's deciding attempt, 0 on all others
+    call_duration_ms BIGINT,            -- on the deciding attempt: first start to deciding end, what the client waited
+    trace_id VARCHAR,
+    session_id VARCHAR,
+    started_at_us BIGINT NOT NULL,
+    duration_ms BIGINT,
+    time_to_first_token_ms BIGINT,      -- streams only
+    provider VARCHAR,
+    model VARCHAR,
+    requested_model VARCHAR,
+    operation VARCHAR,
+    power_level VARCHAR,
+    user_id VARCHAR,
+    end_user_id VARCHAR,
+    team_id VARCHAR,
+    organization_id VARCHAR,
+    api_key_id VARCHAR,
+    tags VARCHAR[],
+    stream BOOLEAN,
+    status VARCHAR NOT NULL,            -- success | failure | unknown (the source does not say, as in bare traces)
+    error_type VARCHAR,
+    http_status SMALLINT,
+    input_tokens BIGINT,                -- cache inclusive
+    output_tokens BIGINT,
+    cache_read_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    cache_write_1h_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    input_audio_tokens BIGINT,
+    output_audio_tokens BIGINT,
+    web_searches BIGINT,
+    service_tier VARCHAR,
+    processing VARCHAR,
+    region VARCHAR,
+    cost_usd DECIMAL(18,12),            -- reported, else computed, else NULL
+    cost_reported_usd DECIMAL(18,12),
+    cost_computed_usd DECIMAL(18,12),
+    price_version VARCHAR,
+    pricing VARCHAR NOT NULL,           -- priced | unpriced (usage known, no price) | unmetered (no usage reported)
+    byok BOOLEAN,
+    source VARCHAR NOT NULL,
+    batch_id VARCHAR NOT NULL,
+    received_at_us BIGINT NOT NULL
+)
+"""
+
+# Additive: rows of one key are summed, a correction is a row with signs. `x_known` counts the attempts that report x,
+# so that a sum is a figure only where something was reported.
+ROLLUP_KEY = ("slot", "provider", "model", "power_level", "status", "source")
+ROLLUP_MEASURES = (
+    "attempts",
+    "calls",
+    "priced_calls",
+    "unpriced_calls",
+    "unmetered_calls",
+    "priced_attempts",
+    "unpriced_attempts",
+    "unmetered_attempts",
+    "cost_usd",
+    "input_tokens",
+    "input_known",
+    "output_tokens",
+    "output_known",
+    "cache_read_tokens",
+    "cache_read_known",
+    "cache_write_tokens",
+    "cache_write_known",
+    "reasoning_tokens",
+    "reasoning_known",
+)
+ROLLUP = """
+CREATE TABLE rollup (
+    slot INTEGER NOT NULL,              -- the attempt's started_at, in quarter-hours
+    provider VARCHAR,
+    model VARCHAR,
+    power_level VARCHAR,
+    status VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    attempts BIGINT NOT NULL,
+    calls BIGINT NOT NULL,              -- attempts with counts_call = 1; failed calls are those with status 'failure'
+    priced_calls BIGINT NOT NULL,
+    unpriced_calls BIGINT NOT NULL,
+    unmetered_calls BIGINT NOT NULL,
+    priced_attempts BIGINT NOT NULL,
+    unpriced_attempts BIGINT NOT NULL,
+    unmetered_attempts BIGINT NOT NULL,
+    cost_usd DECIMAL(38,12) NOT NULL,   -- sum of the known costs; a figure only where priced_attempts > 0
+    input_tokens BIGINT NOT NULL,
+    input_known BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    output_known BIGINT NOT NULL,
+    cache_read_tokens BIGINT NOT NULL,
+    cache_read_known BIGINT NOT NULL,
+    cache_write_tokens BIGINT NOT NULL,
+    cache_write_known BIGINT NOT NULL,
+    reasoning_tokens BIGINT NOT NULL,
+    reasoning_known BIGINT NOT NULL
+)
+"""
+
+# Colour is identity: a value's slot is the order in which it first came, in its dimension.
+DIMENSION_VALUES = """
+CREATE TABLE dimension_values (
+    dimension VARCHAR NOT NULL,         -- provider | model | power_level | source | team | user
+    name VARCHAR NOT NULL,
+    hue SMALLINT NOT NULL,              -- order of first arrival modulo 16
+    first_received_at_us BIGINT NOT NULL
+)
+"""
+
+# When we listened (kind 'listening', written by the serving process as it goes) and what imports cover ('import').
+COLLECTION = """
+CREATE TABLE collection (
+    kind VARCHAR NOT NULL,
+    start_us BIGINT NOT NULL,
+    end_us BIGINT NOT NULL,
+    source VARCHAR,
+    batch_id VARCHAR
+)
+"""
+
+BATCHES = """
+CREATE TABLE batches (
+    batch_id VARCHAR NOT NULL,          -- an import's batch gathers all its requests
+    kind VARCHAR NOT NULL,              -- api | import
+    source VARCHAR,
+    name VARCHAR,                       -- the imported file's name
+    received_at_us BIGINT NOT NULL,
+    accepted BIGINT NOT NULL,
+    duplicates BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
+    undone_at_us BIGINT
+)
+"""
+
+META = "CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL)"
+
+TABLES = {
+    "attempts": ATTEMPTS,
+    "rollup": ROLLUP,
+    "dimension_values": DIMENSION_VALUES,
+    "collection": COLLECTION,
+    "batches": BATCHES,
+    "meta": META,
+}

@@ -1,0 +1,168 @@
+"""Files of calls as rows: CSV, JSON lines, JSON arrays and Parquet, read as a stream with the place of each row."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+CHUNK_ROWS = 4096
+MAX_JSON_BYTES = 512 * 10**6  # a JSON array is read whole; longer files come as one event a line
+
+
+class BadFileError(Exception):
+    """The file cannot be read as a whole. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        place: Its line (CSV, JSON lines) or its number from 1 (JSON array, Parquet).
+        values: By column name; None when the row itself is bad.
+        raw: The JSON text, for files of JSON.
+        problem: Why the row cannot be used.
+    """
+
+    place: int
+    values: dict[str, Any] | None
+    raw: bytes | None = None
+    problem: str | None = None
+
+
+Progress = Callable[[int], None]
+
+
+def read_rows(path: Path, progress: Progress) -> Iterator[Row]:
+    """Read a file's rows in their order.
+
+    Args:
+        path: A .csv, .tsv, .jsonl, .ndjson, .json or .parquet file.
+        progress: Told how many bytes of the file are read.
+
+    Raises:
+        BadFileError: It is none of these, or cannot be read.
+    """
+    readers = {
+        ".csv": _csv,
+        ".tsv": _csv,
+        ".jsonl": _lines,
+        ".ndjson": _lines,
+        ".json": _json,
+        ".parquet": _parquet,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise BadFileError(f"{path.name} is not a .csv, .tsv, .jsonl, .ndjson, .json or .parquet file")
+    try:
+        yield from reader(path, progress)
+    except OSError as error:
+        raise BadFileError(f"{path.name} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadFileError(f"{path.name} is not UTF-8 text") from None
+
+
+def _csv(path: Path, progress: Progress) -> Iterator[Row]:
+    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        try:
+            header = next(reader, None)
+            if not header or len(set(header)) != len(header):
+                raise BadFileError(f"{path.name} has no header, or a column twice")
+            for cells in reader:
+                if not cells:
+                    continue
+                if reader.line_num % 512 == 0:
+                    progress(raw.tell())
+                if len(cells) != len(header):
+                    yield Row(reader.line_num, None, problem=f"{len(cells)} cells under {len(header)} columns")
+                    continue
+                yield Row(reader.line_num, dict(zip(header, cells, strict=True)))
+        except csv.Error as error:
+            raise BadFileError(f"{path.name}, line {reader.line_num}: {error}") from None
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _object(place: int, raw: bytes) -> Row:
+    try:
+        return Row(place, _OBJECT.decode(raw), raw)
+    except msgspec.DecodeError as error:
+        return Row(place, None, raw, f"not a JSON object: {error}")
+
+
+def _lines(path: Path, progress: Progress) -> Iterator[Row]:
+    done = 0
+    with path.open("rb") as file:
+        for place, line in enumerate(file, 1):
+            done += len(line)
+            if place % 512 == 0:
+                progress(done)
+            if line.strip():
+                yield _object(place, line.strip())
+
+
+class _Capture(msgspec.Struct):
+    """A recorded request: the body is what was posted."""
+
+    body: list[msgspec.Raw]
+
+
+def _json(path: Path, progress: Progress) -> Iterator[Row]:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise BadFileError(f"{path.name} is larger than {MAX_JSON_BYTES // 10**6} MB; give one JSON object a line")
+    text = path.read_bytes().strip()
+    try:
+        if text[:1] == b"[":
+            events = _ARRAY.decode(text)
+        else:
+            try:
+                events = msgspec.json.decode(text, type=_Capture).body
+            except msgspec.ValidationError:
+                events = [msgspec.Raw(text)]
+    except msgspec.DecodeError as error:
+        raise BadFileError(f"{path.name} is not JSON: {error}") from None
+    progress(len(text))
+    for place, raw in enumerate(events, 1):
+        yield _object(place, bytes(raw))
+
+
+def _parquet(path: Path, progress: Progress) -> Iterator[Row]:
+    try:
+        file = pq.ParquetFile(path)
+        size, rows, place = path.stat().st_size, file.metadata.num_rows, 0
+        for chunk in file.iter_batches(batch_size=CHUNK_ROWS):
+            for values in chunk.to_pylist():
+                place += 1
+                yield Row(place, values)
+            progress(size * place // max(rows, 1))
+    except (ValueError, OSError) as error:  # pyarrow's errors are these
+        raise BadFileError(f"{path.name} is not a Parquet file that can be read: {error}") from None
+
+
+class RowIds:
+    """Ids for rows without one: a hash of the whole row, and which of the equal rows it is.
+
+    The same file gives the same ids again, whatever is mapped or set, so importing twice changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, int] = {}
+
+    def of(self, values: dict[str, Any]) -> str:
+        """The row's id; rows must come in the file's order."""
+        text = msgspec.json.encode(sorted(values.items(), key=lambda item: item[0]), enc_hook=str)
+        digest = hashlib.sha256(text).digest()[:16]
+        nth = self._seen.get(digest, 0) + 1
+        self._seen[digest] = nth
+        return f"{digest.hex()}-{nth}"

@@ -1,0 +1,329 @@
+"""The one writer of the usage store: a thread that commits what several requests hand over, together.
+
+`submit` returns after the commit, so whoever got a receipt finds its events after a crash. The writer also notes when
+we listened, so that "nothing came" and "nobody listened" stay apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from data_sources.usage import rollup
+from data_sources.usage.attempt import Attempt
+from data_sources.usage.commit import Batch, Outcome, store, undo
+from data_sources.usage.store import StoreError, UsageStore
+
+log = logging.getLogger(__name__)
+
+GROUP_ROWS = 8192
+QUEUE_ROWS = 400_000
+HEARTBEAT_S = 15.0
+_CHECKPOINT_EVERY = 240  # heartbeats: an idle server's log stays small, and is folded in once an hour
+_MERGE_IDLE_ROWS, _MERGE_ROWS = 4096, 200_000
+_SUBMIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a request's events, told after the commit."""
+
+    batch_id: str
+    accepted: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A batch that was taken out."""
+
+    batch_id: str
+    removed: int
+
+
+class BatchRefusedError(Exception):
+    """Nothing of the batch was taken. The text says why."""
+
+
+class UnknownBatchError(Exception):
+    """There is no such batch, or it was undone before."""
+
+
+def now_us() -> int:
+    """Now, microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class _Job:
+    rows: int
+    done: Future[Any]
+    batch: Batch | None = None
+    undo: str | None = None
+
+
+class Writer:
+    """Takes batches from any thread and commits them from its own."""
+
+    def __init__(
+        self,
+        store: UsageStore,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        queue_rows: int = QUEUE_ROWS,
+        clock_us: Callable[[], int] = now_us,
+    ) -> None:
+        """Make a writer; `start` starts its thread.
+
+        Args:
+            store: The store it alone changes.
+            heartbeat_s: How often "we listened" is noted while nothing comes, in seconds.
+            queue_rows: How many waiting events are held before senders are told to wait.
+            clock_us: Now, microseconds since 1970 UTC.
+        """
+        self._store = store
+        self._heartbeat_s = heartbeat_s
+        self._queue_rows = queue_rows
+        self._clock_us = clock_us
+        self._jobs: deque[_Job] = deque()
+        self._waiting = 0
+        self._state = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._hues: dict[tuple[str, str], int] | None = None
+        self._span_us: tuple[int, int] | None = None
+        self._span_stored = False
+        self._beats = 0
+        self._unmerged = _MERGE_IDLE_ROWS  # an earlier run may have left fragments
+
+    @property
+    def listening_us(self) -> tuple[int, int] | None:
+        """Since when and until when we listen, microseconds since 1970; the store's row lags by up to a heartbeat."""
+        return None if self._span_us is None else (self._span_us[0], self._clock_us())
+
+    def start(self) -> None:
+        """Begin listening. Starting twice is fine."""
+        with self._state:
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._run, name="usage-writer", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Commit everything that was accepted, note the end of listening, and stop. The store stays open."""
+        with self._state:
+            self._stopping = True
+            self._state.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def submit(
+        self,
+        attempts: Sequence[Attempt],
+        *,
+        batch_id: str,
+        named: bool = False,
+        kind: str = "api",
+        source: str | None = None,
+        name: str | None = None,
+        rejected: int = 0,
+        span_us: tuple[int, int] | None = None,
+    ) -> Receipt:
+        """Hand events over and wait until they are durable.
+
+        Args:
+            attempts: Checked and priced.
+            batch_id: To undo them by.
+            named: The sender chose the id and may use it again.
+            kind: api or import.
+            source: What the sender calls itself.
+            name: The imported file's name.
+            rejected: How many events of the request were not taken, for the batch's record.
+            span_us: The span that an import covers, with its last request.
+
+        Raises:
+            StoreError: The store cannot take them now; sending again later is safe.
+            BatchRefusedError: The batch was undone.
+        """
+        batch = Batch(batch_id, kind, source, name, list(attempts), rejected, self._clock_us(), named, span_us)
+        self._wait(_Job(len(batch.attempts), Future(), batch=batch))
+        if batch.refused is not None:
+            raise BatchRefusedError(batch.refused)
+        return Receipt(batch_id, len(batch.attempts) - batch.duplicates, batch.duplicates)
+
+    def undo(self, batch_id: str) -> Undone:
+        """Take a batch out of every figure.
+
+        Raises:
+            StoreError: The store cannot do it now.
+            UnknownBatchError: There is no such batch, or it was undone before.
+        """
+        removed = self._wait(_Job(0, Future(), undo=batch_id))
+        assert isinstance(removed, int)  # noqa: S101  (what _undo sets)
+        return Undone(batch_id, removed)
+
+    def batches(self, limit: int = 200) -> list[dict[str, Any]]:
+        """The newest batches, newest first, with times as aware datetimes.
+
+        Raises:
+            StoreError: The store cannot be read now.
+        """
+        with self._store.cursor() as cursor:
+            rows = cursor.execute("SELECT * FROM batches ORDER BY received_at_us DESC, batch_id LIMIT ?", [limit])
+            names = [column[0] for column in rows.description or ()]
+            found = [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        for batch in found:
+            for name in ("received_at", "undone_at"):
+                moment = batch.pop(f"{name}_us")
+                batch[name] = None if moment is None else datetime.fromtimestamp(moment / 1e6, UTC)
+        return found
+
+    def _wait(self, job: _Job) -> Any:
+        self._store.check_space()
+        with self._state:
+            if self._stopping or self._thread is None:
+                raise StoreError("The server is stopping.", code="stopping", title="Events are not accepted")
+            if self._waiting and self._waiting + job.rows > self._queue_rows:
+                raise StoreError("More events wait than can be stored now.", code="busy", title="Events must wait")
+            self._jobs.append(job)
+            self._waiting += job.rows
+            self._state.notify_all()
+        try:
+            return job.done.result(timeout=_SUBMIT_S)
+        except FutureTimeoutError:
+            # They may still be stored later; the sender sends again and finds duplicates.
+            raise StoreError("Storing takes too long.", code="slow", title="Events must wait") from None
+
+    def _run(self) -> None:
+        next_beat = time.monotonic()
+        while True:
+            with self._state:
+                self._state.wait_for(lambda: self._jobs or self._stopping, max(0.0, next_beat - time.monotonic()))
+                group = self._next_group()
+                last = self._stopping and not group
+            if group:
+                self._commit(group)
+            if last or (not group and time.monotonic() >= next_beat) or self._unmerged >= _MERGE_ROWS:
+                self._upkeep(last)
+                next_beat = time.monotonic() + self._heartbeat_s
+            if last:
+                return
+
+    def _next_group(self) -> list[_Job]:
+        group: list[_Job] = []
+        rows = 0
+        while self._jobs and (not group or rows + self._jobs[0].rows <= GROUP_ROWS):
+            if self._jobs[0].undo is not None and group:
+                break
+            job = self._jobs.popleft()
+            group.append(job)
+            rows += job.rows
+            if job.undo is not None:
+                break
+        self._waiting -= rows
+        return group
+
+    def _commit(self, group: list[_Job]) -> None:
+        try:
+            outcome = self._transaction(group)
+        except UnknownBatchError as error:
+            _fail(group, error)
+        except StoreError as error:
+            self._hues = None  # the commit may have been kept after all
+            _fail(group, error)
+        except Exception as error:  # the thread lives on: the error goes to the sender, its trace to the log
+            if len(group) > 1:  # so that one request's trouble stays its own
+                for job in group:
+                    self._commit([job])
+                return
+            log.exception("usage store: a commit failed")
+            detail = "The usage store could not take these events."
+            _fail(group, StoreError(detail, code=type(error).__name__))
+        else:
+            self._remember(outcome)
+            for job in group:
+                job.done.set_result(None if job.undo is None else outcome.rollup_rows)
+
+    def _transaction(self, group: list[_Job]) -> Outcome:
+        for job in group:
+            if job.batch is not None:
+                job.batch.duplicates, job.batch.refused = 0, None  # a second try counts afresh
+        self._store.check_space()
+        with self._store.cursor() as cursor:
+            if self._hues is None:
+                known = cursor.execute("SELECT dimension, name, hue FROM dimension_values").fetchall()
+                self._hues = {(row[0], row[1]): row[2] for row in known}
+            cursor.begin()
+            if group[0].undo is not None:
+                outcome = self._undo(cursor, group[0].undo)
+            else:
+                outcome = store(cursor, [job.batch for job in group if job.batch is not None], self._hues)
+            self._note_listening(cursor)
+            cursor.commit()
+            self._span_stored = True
+        return outcome
+
+    def _undo(self, cursor: duckdb.DuckDBPyConnection, batch_id: str) -> Outcome:
+        rows = cursor.execute("SELECT undone_at_us FROM batches WHERE batch_id = ?", [batch_id]).fetchall()
+        if not rows:
+            raise UnknownBatchError("There is no such batch.")
+        if rows[0][0] is not None:
+            raise UnknownBatchError("This batch was undone before.")
+        commit, removed = undo(cursor, batch_id, self._clock_us())
+        return Outcome(commit, True, rollup_rows=removed)
+
+    def _remember(self, outcome: Outcome) -> None:
+        if not outcome.changed:
+            return
+        self._store.ledger.write(outcome.commit)
+        assert self._hues is not None  # noqa: S101  (read before the first commit)
+        self._hues |= outcome.hues
+        self._unmerged += outcome.rollup_rows
+        self._store.changed(outcome.commit.number, outcome.received_us)
+
+    def _note_listening(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        now = self._clock_us()
+        if self._span_us is None:
+            self._span_us = (now, now)
+        self._span_us = (self._span_us[0], now)
+        if self._span_stored:
+            cursor.execute(
+                "UPDATE collection SET end_us = ? WHERE kind = 'listening' AND start_us = ?", [now, self._span_us[0]]
+            )
+        else:
+            cursor.execute("INSERT INTO collection VALUES ('listening', ?, ?, NULL, NULL)", list(self._span_us))
+
+    def _upkeep(self, last: bool) -> None:
+        """Note that we listen; merge the rollup's fragments; fold the log in. Failing here loses no event."""
+        try:
+            with self._store.cursor() as cursor:
+                cursor.begin()
+                self._note_listening(cursor)
+                cursor.commit()
+                self._span_stored = True
+                self._beats += 1
+                if self._unmerged >= _MERGE_IDLE_ROWS or (last and self._unmerged):
+                    rollup.merge(cursor)
+                    self._unmerged = 0
+                if self._beats % _CHECKPOINT_EVERY == 0:
+                    cursor.execute("CHECKPOINT")
+        except StoreError as error:
+            self._span_us, self._span_stored = None, False  # nobody could deliver: a new span begins when one can
+            log.warning("usage store: %s", error)
+        except duckdb.Error:
+            log.exception("usage store: upkeep failed")
+
+
+def _fail(group: list[_Job], error: Exception) -> None:
+    for job in group:
+        job.done.set_exception(error)

@@ -1,0 +1,128 @@
+"""The subscription page: what plan are we on, and how do we change it?
+
+Two panels, each asking Lago on its own: the current plan, and the plans on offer. The click on "Select plan" and the
+way a purchase stands are the browser's business (`assets/js/subscription.js`), through `routes/billing_api.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, clientside_callback, dcc, html
+from dash.development.base_component import Component
+
+from components.panel import Look, panel, show
+from components.parts import setting
+from components.plans import Shop, as_of, current_strip, plan_grid
+from components.shell import page
+from data_sources.billing.plans import pairs, why_not
+from data_sources.billing.source import CHANGE_UNAVAILABLE, COLLECTOR_UNAVAILABLE, NO_CUSTOMER, NO_STRIPE, BillingSource
+from data_sources.billing.types import Current, Plan, PlanList
+from data_sources.result import Failed, Ready, Result
+from pages.callbacks import panel_callback, principal, sources
+
+dash.register_page(
+    __name__,
+    path="/admin/subscription/plan",
+    name="Subscription",
+    title="Subscription · Ops Center",
+    icon="plan",
+    order=2,
+    needs="billing:read",
+    charts=False,
+)
+
+
+def layout(**_: Any) -> Component:
+    """The page's frame; nothing is asked here."""
+    held = panel("subscription-current", "Current plan", skeleton="rows", width="oc-c12")
+    held.className += " oc-sub-panel"
+    cards = panel("subscription-plans", "Plans", skeleton="rows", width="oc-c12")
+    cards.className += " oc-plans-panel"
+    return page(
+        "Subscription",
+        sub="Plans and prices from Lago",
+        children=[
+            html.Div(id="subscription-purchase", role="status", className="oc-purchase"),
+            html.Div([held, cards], className="oc-grid"),
+            dcc.Store(id="subscription-mounted", data=1),
+            dcc.Store(id="subscription-done"),
+        ],
+    )
+
+
+@panel_callback("subscription-current", needs="billing:read")
+def current_plan() -> Look:
+    """What the reader's customer holds now."""
+    billing: BillingSource = sources().billing
+    return show(billing.current(billing.buyer(principal())), current_strip)
+
+
+@panel_callback("subscription-plans", needs="billing:read")
+def plans() -> Look:
+    """The plans on offer; without a live answer of Lago they carry no badge and cannot be bought."""
+    billing: BillingSource = sources().billing
+    result = billing.plans()
+    live = isinstance(result, Ready) and result.stale is None
+    held = billing.current(billing.buyer(principal())) if live else None
+    asked = as_of(result.provenance.fetched_at) if isinstance(result, Ready) else None
+    return show(result, lambda listed: plan_grid(_shop(billing, listed, result, held)), sub=lambda _: asked)
+
+
+def _shop(billing: BillingSource, listed: PlanList, result: Result[PlanList], held: Result[Current] | None) -> Shop:
+    current = held.value if isinstance(held, Ready) else None
+    return Shop(
+        plans=listed.plans,
+        twins=pairs(listed.plans),
+        current=current,
+        why_not=lambda plan: _why_not(billing, plan),
+        closed=_closed(billing, result, held),
+        sales_email=billing.sales_email,
+    )
+
+
+def _why_not(billing: BillingSource, plan: Plan) -> str | None:
+    reason = why_not(plan)
+    if reason is not None or plan.is_free:
+        return reason
+    if billing.collector == "stripe":
+        return COLLECTOR_UNAVAILABLE
+    return f"{NO_STRIPE.title}: {' and '.join(NO_STRIPE.settings)} is not set." if billing.stripe is None else None
+
+
+def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Current] | None) -> Any:
+    """Why nothing can be bought now, in one place above the cards."""
+    if isinstance(result, Ready) and result.stale is not None:
+        return "Lago does not answer, so nothing can be bought now and your current plan is not marked."
+    if billing.buyer(principal()) is None:
+        return (
+            [
+                "You are signed in without an organization, so nothing can be bought. Set ",
+                setting("OPS_LAGO_CUSTOMER"),
+                " to the Lago id of your company.",
+            ]
+            if principal().role == "admin"
+            else NO_CUSTOMER.detail
+        )
+    if isinstance(held, Failed):
+        return f"{held.problem.title}. Until Lago tells your current plan, nothing can be bought."
+    if isinstance(held, Ready):
+        if any(one.status == "incomplete" for one in held.value.subscriptions):
+            return "A payment is being confirmed. Until then nothing else can be bought."
+        if any(one.amount_cents != 0 for one in held.value.subscriptions):
+            return CHANGE_UNAVAILABLE
+    return None
+
+
+clientside_callback(
+    ClientsideFunction("ops_subscription", "mounted"),
+    Output("subscription-done", "data"),
+    Input("subscription-mounted", "data"),
+)
+clientside_callback(
+    ClientsideFunction("ops_subscription", "interval"),
+    Output("subscription-cards", "data-shown"),
+    Input("subscription-interval", "value"),
+    prevent_initial_call=True,
+)

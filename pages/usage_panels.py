@@ -1,0 +1,274 @@
+"""From answers to what the usage page's panels show: charts, lists, and the words beside and under them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from dash import html
+
+from components import formats
+from components.breakdown import Row, breakdown
+from components.chart import unknown_plot
+from components.timeline import Style, timeline
+from data_sources.result import Empty, Ready, Result
+from data_sources.usage.figures import minutes, why_no_cost
+from data_sources.usage.types import (
+    Breakdown,
+    Coverage,
+    Dimension,
+    Group,
+    RequestPage,
+    Timeseries,
+    Totals,
+    UsageQuery,
+)
+
+T = TypeVar("T")
+LEVELS = ("eco", "balanced", "precision")
+_GRAIN = {"minute": "per minute", "hour": "per hour", "day": "per day", "week": "per week", "month": "per month"}
+
+
+@lru_cache(maxsize=4096)
+def money(value: Decimal | None) -> str:
+    """A cost in US dollars; a chart writes each of its costs twice."""
+    return formats.money(value, "USD")
+
+
+@lru_cache(maxsize=4096)
+def number(value: int | Decimal | None) -> str:
+    """A count."""
+    return formats.number(value)
+
+
+def seconds(at: datetime, tz: str) -> str:
+    """A time with its day and seconds in a zone."""
+    local = at.astimezone(ZoneInfo(tz))
+    return f"{local.day} {local:%b} {local:%H:%M:%S}"
+
+
+def missing_words(coverage: Coverage) -> str:
+    """How much of a window was not collected."""
+    return f"{minutes(coverage.window_s - coverage.collected_s)} not collected"
+
+
+def name_of(dimension: Dimension | None, name: str | None) -> str:
+    """A value as it is shown."""
+    if name is not None:
+        return name
+    return "not set" if dimension in ("power_level", "status") else "not attributed"
+
+
+# ---- nothing there
+
+
+def nothing(coverage: Coverage | None, query: UsageQuery) -> tuple[str, str]:
+    """Title and sentence where no call is: a true zero only where collection ran."""
+    filtered = "No call matches the filters. " if query.filters() else ""
+    if coverage is None:
+        return "0 calls in this window", f"{filtered}The source does not say for how much of it usage was collected."
+    if not coverage.collected_s:
+        return "No usage data yet", "The console was not listening in this window, and no import covers it."
+    if coverage.complete:
+        true_zero = "Collection ran the whole time and none arrived, so this is a true zero."
+        return (
+            "0 calls in this window",
+            filtered + true_zero if not filtered else filtered + "Collection ran the whole time.",
+        )
+    return (
+        "0 calls in this window",
+        f"{filtered}Collection did not run for {missing_words(coverage).split(' not ')[0]} of it.",
+    )
+
+
+def or_empty(result: Result[T], told: Callable[[T], tuple[Totals, Coverage | None]], query: UsageQuery) -> Result[T]:
+    """The empty look in place of an answer without any call."""
+    if not isinstance(result, Ready):
+        return result
+    sums, coverage = told(result.value)
+    if sums.attempts != 0:
+        return result
+    return Empty(*nothing(coverage, query), result.provenance)
+
+
+def no_requests(result: Ready[RequestPage], query: UsageQuery) -> Empty:
+    """The empty look of the list of calls."""
+    why = "No call in this window matches the filters." if query.filters() else "No call is in this window."
+    return Empty("No recent requests", why, result.provenance)
+
+
+# ---- charts
+
+
+def _si(most: float) -> tuple[str, str]:
+    return ("~s" if most >= 10_000 else ",.0f" if most >= 4 else "~g"), ""
+
+
+def _dollars(most: float) -> tuple[str, str]:
+    if most >= 10_000:
+        return "~s", "$"
+    return (",.2~f" if most >= 0.05 else ".6~f"), "$"
+
+
+CALLS = Style(lambda sums: sums.calls, number, "Calls", _si, "calls not known")
+COST = Style(lambda sums: sums.measured_cost, money, "Cost, USD", _dollars, "cost not known")
+
+
+def calls_chart(series: Timeseries) -> html.Figure:
+    """Calls over time."""
+    caption = f"Calls {_GRAIN[series.granularity]}: {formats.number(series.total.calls)} in all."
+    return timeline(series, CALLS, name_of=lambda group: name_of("provider", group.name), caption=caption)
+
+
+def cost_chart(series: Timeseries) -> Any:
+    """Cost over time; the whole plot is hatched where no cost is known."""
+    if series.total.cost is None:
+        return unknown_plot("No cost is known", why_no_cost(series.total) or "")
+    caption = f"Cost {_GRAIN[series.granularity]}: {money(series.total.cost)} in all."
+    return timeline(series, COST, name_of=lambda group: name_of("provider", group.name), caption=caption)
+
+
+def grain_words(series: Timeseries) -> str:
+    """The words beside the title of the calls chart."""
+    return f"{_GRAIN[series.granularity]}, by provider"
+
+
+def cost_grain_words(series: Timeseries) -> str:
+    """The words beside the title of the cost chart."""
+    return f"USD {_GRAIN[series.granularity]}, by provider"
+
+
+def series_foot(series: Timeseries) -> str | None:
+    """What of the window was not collected, in words."""
+    coverage = series.coverage
+    if coverage is None or not coverage.gaps:
+        return None
+    named = [
+        f"{seconds(low, series.window.tz)} to {seconds(high, series.window.tz)}" for low, high in coverage.gaps[:2]
+    ]
+    more = f", and {len(coverage.gaps) - 2} more" if len(coverage.gaps) > 2 else ""
+    return f"Not collected: {'; '.join(named)}{more}."
+
+
+def cost_foot(series: Timeseries) -> str | None:
+    """How much of the cost is known."""
+    return _unpriced(series.total) if series.total.cost is not None else None
+
+
+def _unpriced(sums: Totals) -> str | None:
+    if not sums.unpriced_attempts:
+        return None
+    return f"At least: {formats.number(sums.unpriced_attempts)} of {formats.number(sums.attempts)} attempts unpriced."
+
+
+# ---- lists
+
+
+def _key(group: Group) -> str:
+    return "" if group.name is None else group.name
+
+
+def _rest(count: int | None) -> str:
+    return "Other" if count is None else f"Other ({formats.number(count)})"
+
+
+def calls_list(found: Breakdown) -> html.Ul:
+    """Values by calls, most first; what has no value and the rest are listed too."""
+    rows = [*found.groups, *([found.other] if found.other else [])]
+    most = max((group.sums.calls or 0 for group in rows if group.sums.calls is not None), default=0)
+    listed = []
+    for group in rows:
+        is_rest = group is found.other
+        count = group.sums.calls
+        listed.append(
+            Row(
+                name=_rest(found.other_groups) if is_rest else name_of(found.dimension, group.name),
+                hue=group.hue,
+                value=formats.compact(count),
+                share=formats.share(count, found.total.calls),
+                length=None if count is None else count / most if most else 0.0,
+                hatched=group.name is None and not is_rest,
+                keep=None if is_rest else (found.dimension, _key(group)),
+            )
+        )
+    return breakdown(listed, label=f"Calls by {found.dimension.replace('_', ' ')}")
+
+
+def _level_order(group: Group) -> tuple[int, str]:
+    if group.name in LEVELS:
+        return LEVELS.index(group.name), ""
+    return (len(LEVELS) + 1, "") if group.name is None else (len(LEVELS), group.name)
+
+
+def cost_list(found: Breakdown) -> html.Ul:
+    """Power levels by cost, in their own order; an unknown cost is hatched and says why."""
+    rows: Sequence[Group] = sorted(found.groups, key=_level_order)
+    rows = [*rows, *([found.other] if found.other else [])]
+    costs = [group.sums.measured_cost for group in rows]
+    most = max((amount for amount in costs if amount is not None), default=Decimal(0))
+    listed = []
+    for group, amount in zip(rows, costs, strict=True):
+        is_rest = group is found.other
+        unpriced = bool(group.sums.unpriced_attempts)
+        why = None if amount is not None else "unpriced" if unpriced else "unmetered"
+        listed.append(
+            Row(
+                name=_rest(found.other_groups) if is_rest else name_of(found.dimension, group.name),
+                hue=group.hue,
+                value=("at least " if unpriced and amount is not None else "") + money(amount),
+                share=why or formats.share(amount, found.total.cost),
+                length=None if amount is None else float(amount / most) if most else 0.0,
+                hatched=group.name is None and not is_rest,
+                step=LEVELS.index(group.name) if group.name in LEVELS else None,
+                keep=None if is_rest else (found.dimension, _key(group)),
+                reason=why_no_cost(group.sums),
+            )
+        )
+    return breakdown(listed, label="Cost by power level")
+
+
+def models_sub(found: Breakdown) -> str:
+    """How many of the models are shown: "calls, 10 of 37"."""
+    named = sum(group.name is not None for group in found.groups)
+    if found.other_groups is None or not named:
+        return "calls"
+    return f"calls, {named} of {named + found.other_groups}"
+
+
+def list_foot(found: Breakdown) -> str:
+    """How whole a list is."""
+    if found.other is None:
+        return "All shown. Sum equals the total."
+    total = "" if found.total_groups is None else f" of {formats.number(found.total_groups)}"
+    return f"Showing {formats.number(len(found.groups))}{total}, the rest in Other. Sum equals the total."
+
+
+def cost_list_foot(found: Breakdown) -> str:
+    """What the shares are of."""
+    if found.total.cost is None:
+        return "No cost is known, so there are no shares."
+    return " ".join(part for part in ("Shares are of the priced cost.", _unpriced(found.total)) if part)
+
+
+def left_out_words(columns: Sequence[str]) -> str | None:
+    """Names the columns that no row fills."""
+    return f"Columns left out because no row has them: {', '.join(columns)}." if columns else None
+
+
+def requests_foot(found: RequestPage, columns: Sequence[str], *, filtered: bool) -> str | None:
+    """What the table leaves out, and what it shows beyond the filters: their sums are not those of the figures."""
+    tries = filtered or any(len(row.attempts) > 1 for row in found.requests)
+    whole = "Each call stands with all its attempts, those outside the filter or the window too." if tries else None
+    return " ".join(words for words in (left_out_words(columns), whole) if words) or None
+
+
+def options(found: Breakdown) -> list[dict[str, str]]:
+    """The choices of a filter: each value, and "not set" where calls have none."""
+    return [
+        {"label": name_of(found.dimension, group.name), "value": "n:" if group.name is None else f"v:{group.name}"}
+        for group in found.groups
+    ]

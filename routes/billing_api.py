@@ -1,0 +1,169 @@
+"""Plans for programs, the click on "Select plan", and the way back from Stripe. Thin: parse, ask the source, encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Blueprint, Response, redirect, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from data_sources.billing.source import BillingSource
+from data_sources.billing.types import CheckoutAnswer, Entitlement, Plan, PlanList, Progress, Wanted
+from data_sources.result import Failed, NotConfigured, Ready, Result
+from routes.errors import respond
+from routes.gate import needs, principal, public
+from routes.wire import answer, query_params
+
+PAGE = "/admin/subscription/plan"
+# Visitors need not sign in, so one question to Lago serves all who ask within this time.
+PUBLIC_MAX_AGE_S = 15.0
+MAX_BODY_BYTES = 16_384
+Body = TypeVar("Body")
+
+
+class CheckoutBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What "Select plan" sends. The shown price is compared with Lago's, never used."""
+
+    plan_code: str
+    shown_amount_cents: int | None = None
+    shown_currency: str | None = None
+
+
+class ProgressBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which purchase; none means the open one."""
+
+    attempt_id: str | None = None
+
+
+def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
+    """The routes under `/api/v1/billing`, and `/billing/return`.
+
+    Args:
+        billing: Gives the source; asked at each request.
+    """
+    made = Blueprint("billing_api", __name__)
+
+    @made.get("/api/v1/billing/plans/public")
+    @public
+    def public_plans() -> Response:
+        """The plans on offer, for everyone."""
+        query_params(())
+        result = billing().plans(max_age_s=PUBLIC_MAX_AGE_S)
+        age = _age(result)
+        return answer(result, lambda listed: encode_plans(listed) | age, empty={"plans": []} | age)
+
+    @made.post("/api/v1/billing/checkout/create")
+    @needs("billing:write")
+    def create_checkout() -> Response:
+        """Start a free plan, or open Stripe's page for one that costs something."""
+        query_params(())
+        body = _body(CheckoutBody)
+        source = billing()
+        wanted = Wanted(body.plan_code, body.shown_amount_cents, body.shown_currency)
+        return answer(source.checkout(source.buyer(principal()), wanted), encode_checkout)
+
+    @made.post("/api/v1/billing/checkout/progress")
+    @needs("billing:write")
+    def checkout_progress() -> Response:
+        """Bring a purchase a step further and tell how it stands."""
+        query_params(())
+        source = billing()
+        body = _body(ProgressBody)
+        result = source.progress(source.buyer(principal()), body.attempt_id)
+        return answer(result, encode_progress, empty={"state": None, "done": True})
+
+    @made.get("/billing/return")
+    @needs("billing:write")
+    def return_from_stripe() -> WerkzeugResponse:
+        """Where Stripe sends the reader back. Notes the saved card and leads to the page, which does the rest."""
+        given = query_params(("session_id",)).get("session_id", [""])
+        source = billing()
+        result = source.returned(source.buyer(principal()), given[-1])
+        if isinstance(result, Ready):
+            # 303: loading the page again does not come back here.
+            return redirect(f"{PAGE}?purchase={result.value.attempt_id}", 303)
+        if isinstance(result, Failed):
+            problem = result.problem
+            return respond(problem.status, str(problem.kind), problem.title, problem.detail)
+        detail = result.detail if isinstance(result, NotConfigured) else ""
+        return respond(503, "not-configured", result.title, detail)
+
+    return made
+
+
+def _body(kind: type[Body]) -> Body:
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send JSON (Content-Type: application/json).")
+    if (request.content_length or MAX_BODY_BYTES + 1) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge(f"Send at most {MAX_BODY_BYTES} bytes, with their length.")
+    try:
+        return msgspec.json.decode(request.get_data(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadRequest(str(error)) from None
+
+
+def _age(result: Result[PlanList]) -> dict[str, Any]:
+    """When the plans were read, and whether these are old ones because Lago does not answer now."""
+    told = None if isinstance(result, NotConfigured) else result.provenance
+    read_at = None if told is None or told.as_of is None else told.as_of.astimezone(UTC)
+    return {
+        "as_of": None if read_at is None else f"{read_at:%Y-%m-%dT%H:%M:%SZ}",
+        "stale": isinstance(result, Ready) and result.stale is not None,
+    }
+
+
+def encode_plans(listed: PlanList) -> dict[str, Any]:
+    """The plans as JSON; what Lago did not say is null."""
+    return {"plans": [encode_plan(plan) for plan in listed.plans]}
+
+
+def encode_plan(plan: Plan) -> dict[str, Any]:
+    """One plan as JSON: `amount_cents` in the currency's smallest unit, `amount` in its main unit as text."""
+    return {
+        "id": plan.lago_id,
+        "code": plan.code,
+        "name": plan.name,
+        "description": plan.description,
+        "amount_cents": plan.amount_cents,
+        "amount": None if plan.amount is None else str(plan.amount),
+        "amount_currency": plan.currency,
+        "interval": plan.interval,
+        "trial_period": None if plan.trial_days is None else float(plan.trial_days),
+        "pay_in_advance": plan.pay_in_advance,
+        "usage_charges": plan.usage_charges,
+        "fixed_charges": plan.fixed_charges,
+        "minimum_commitment_cents": plan.minimum_commitment_cents,
+        "credits": plan.credits,
+        "features": list(plan.features),
+        "limitations": list(plan.limitations),
+        "entitlements": [_entitlement(one) for one in plan.entitlements],
+        "contact_sales": plan.contact_sales,
+        "yearly_code": plan.yearly_code,
+        "most_popular": plan.most_popular,
+    }
+
+
+def _entitlement(one: Entitlement) -> dict[str, Any]:
+    privileges = [{"code": each.code, "name": each.name, "value": each.value} for each in one.privileges]
+    return {"code": one.code, "name": one.name, "privileges": privileges}
+
+
+def encode_checkout(got: CheckoutAnswer) -> dict[str, Any]:
+    """What follows the click, as JSON."""
+    return {"status": got.status, "checkout_url": got.checkout_url, "message": got.message}
+
+
+def encode_progress(got: Progress) -> dict[str, Any]:
+    """How a purchase stands, as JSON; `good` is null while it is open."""
+    return {
+        "attempt_id": got.attempt_id,
+        "state": got.state,
+        "title": got.title,
+        "message": got.message,
+        "done": got.done,
+        "good": got.good,
+    }

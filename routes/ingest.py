@@ -1,0 +1,139 @@
+"""Events come in here: usage of LLMs from senders with a key, and the batches that can be taken out again."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Blueprint, Response, jsonify
+from werkzeug.exceptions import BadRequest
+
+from data_sources.usage.attempt import MAX_TEXT, BadEventError, iso_us
+from data_sources.usage.normalise import BadBodyError, Parsed, parse
+from data_sources.usage.store import StoreError
+from data_sources.usage.writer import BatchRefusedError, UnknownBatchError, Writer, now_us
+from routes.body import BodyTooLargeError, read_body
+from routes.errors import from_problem, problem_response
+from routes.gate import needs
+from routes.wire import query_params
+
+MB = 10**6
+_PARAMETERS = ("batch_id", "source", "kind", "name", "span_start", "span_end")
+
+
+def blueprint(writer: Callable[[], Writer], *, max_body_mb: int) -> Blueprint:
+    """The routes that change the usage store.
+
+    Args:
+        writer: Gives the started writer.
+        max_body_mb: Largest body, as sent and after decompression, in MB.
+    """
+    made = Blueprint("ingest", __name__)
+
+    @made.post("/api/v1/llm/usage/events")
+    @needs("usage:write")
+    def take_events() -> Response:
+        """Store events; answers after they are durable."""
+        asked = _parameters()
+        try:
+            body = read_body(max_body_mb * MB)
+        except BodyTooLargeError:
+            detail = (
+                f"A body may have {max_body_mb} MB, also after decompression (OPS_MAX_INGEST_MB). Send smaller parts."
+            )
+            return problem_response("too-large", "The body is too large", 413, detail)
+        span = _span(asked)
+        try:
+            parsed = (
+                parse(body, source=asked.get("source"), now_us=now_us()) if body or span is None else Parsed([], [])
+            )
+        except BadBodyError as error:
+            return problem_response("bad-query", "These are not events", 400, str(error))
+        return _store(writer(), asked, parsed, span)
+
+    @made.get("/api/v1/llm/usage/batches")
+    @needs("usage:write")
+    def list_batches() -> Response:
+        """The newest batches, newest first."""
+        query_params(())
+        try:
+            found = writer().batches()
+        except StoreError as error:
+            return from_problem(error.problem)
+        return jsonify(batches=[{name: _plain(value) for name, value in batch.items()} for batch in found])
+
+    @made.post("/api/v1/llm/usage/batches/<batch_id>/undo")
+    @needs("usage:write")
+    def undo_batch(batch_id: str) -> Response:
+        """Take a batch out of every figure."""
+        query_params(())
+        try:
+            undone = writer().undo(batch_id)
+        except StoreError as error:
+            return from_problem(error.problem)
+        except UnknownBatchError as error:
+            return problem_response("not-found", "Nothing to undo", 404, str(error))
+        return jsonify(batch_id=undone.batch_id, removed=undone.removed)
+
+    return made
+
+
+def _store(writer: Writer, asked: dict[str, str], parsed: Parsed, span: tuple[int, int] | None) -> Response:
+    named = asked.get("batch_id")
+    try:
+        receipt = writer.submit(
+            parsed.attempts,
+            batch_id=named or new_batch_id(),
+            named=named is not None,
+            kind=asked.get("kind", "api"),
+            source=asked.get("source"),
+            name=asked.get("name"),
+            rejected=len(parsed.rejected),
+            span_us=span,
+        )
+    except StoreError as error:
+        return from_problem(error.problem)
+    except BatchRefusedError as error:
+        return problem_response("conflict", "The batch cannot take more events", 409, str(error))
+    return jsonify(
+        accepted=receipt.accepted,
+        duplicates=receipt.duplicates,
+        rejected=[{"index": bad.index, "reason": bad.reason} for bad in parsed.rejected],
+        batch_id=receipt.batch_id,
+    )
+
+
+def new_batch_id() -> str:
+    """Sorts by time, and is not guessed."""
+    return f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(6)}"
+
+
+def _parameters() -> dict[str, str]:
+    asked = {name: values[-1] for name, values in query_params(_PARAMETERS).items() if values[-1]}
+    for name, value in asked.items():
+        if len(value) > MAX_TEXT:
+            raise BadRequest(f"{name} is longer than {MAX_TEXT} characters.")
+    if asked.get("kind", "api") not in ("api", "import"):
+        raise BadRequest("kind is one of api, import.")
+    return asked
+
+
+def _span(asked: dict[str, str]) -> tuple[int, int] | None:
+    """What an import covers, when it says so."""
+    if ("span_start" in asked) != ("span_end" in asked):
+        raise BadRequest("span_start and span_end are given together.")
+    if "span_start" not in asked:
+        return None
+    try:
+        span = iso_us(asked["span_start"]), iso_us(asked["span_end"])
+    except BadEventError:
+        raise BadRequest("span_start and span_end are ISO 8601 times with an offset.") from None
+    if span[0] > span[1] or span[1] > now_us() + 86_400 * MB:
+        raise BadRequest("span_start lies before span_end, and span_end not in the future.")
+    return span
+
+
+def _plain(value: object) -> object:
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value

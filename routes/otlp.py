@@ -1,0 +1,99 @@
+"""OTLP/HTTP: traces of calls come in here, answered as the OpenTelemetry protocol says.
+
+Protobuf is answered in protobuf and JSON in JSON: 200 with what was refused, 400 for a body that is no export, which
+a sender must not send again, and 503 with Retry-After, which it must. Errors are a `google.rpc.Status`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+
+from flask import Blueprint, Response, request
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from werkzeug.exceptions import BadRequest
+
+from data_sources.usage.attempt import MAX_TEXT
+from data_sources.usage.normalise.otlp import ParsedSpans, parse
+from data_sources.usage.normalise.otlp_wire import BadExportError
+from data_sources.usage.store import StoreError
+from data_sources.usage.writer import Writer, now_us
+from routes.body import BodyTooLargeError, read_body
+from routes.gate import needs
+from routes.ingest import MB, new_batch_id
+from routes.wire import query_params
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_INVALID, _UNAVAILABLE = 3, 14  # google.rpc.Code
+_REASONS_TOLD = 5
+
+
+def blueprint(writer: Callable[[], Writer], *, max_body_mb: int) -> Blueprint:
+    """The route that OpenTelemetry exporters post traces to.
+
+    Args:
+        writer: Gives the started writer.
+        max_body_mb: Largest body, as sent and after decompression, in MB.
+    """
+    made = Blueprint("otlp", __name__)
+
+    @made.post("/v1/traces")
+    @needs("usage:write")
+    def take_traces() -> Response:
+        """Store the calls of an export; answers after they are durable."""
+        if request.mimetype not in (PROTOBUF, JSON):
+            return _refused(415, _INVALID, f"Content-Type is {PROTOBUF} or {JSON}.")
+        try:
+            source = _source()
+            body = read_body(max_body_mb * MB)
+            parsed = parse(body, as_json=request.mimetype == JSON, source=source, now_us=now_us())
+        except BodyTooLargeError:
+            return _refused(413, _INVALID, f"A body may have {max_body_mb} MB, also after decompression.")
+        except BadExportError as error:
+            return _refused(400, _INVALID, str(error))
+        except BadRequest as error:
+            return _refused(400, _INVALID, error.description or "This request is not understood.")
+        return _stored(writer(), parsed, source)
+
+    return made
+
+
+def _source() -> str | None:
+    source = query_params(("source",)).get("source", [""])[-1]
+    if len(source) > MAX_TEXT:
+        raise BadRequest(f"source is longer than {MAX_TEXT} characters.")
+    return source or None
+
+
+def _stored(writer: Writer, parsed: ParsedSpans, source: str | None) -> Response:
+    rejected = parsed.rejected.total()
+    if parsed.attempts or rejected:  # most exports of a proxy hold no call; they leave no batch behind
+        try:
+            writer.submit(parsed.attempts, batch_id=new_batch_id(), source=source, rejected=rejected)
+        except StoreError as error:
+            answer = _refused(503, _UNAVAILABLE, f"{error.problem.title}: {error.problem.detail}")
+            answer.headers["Retry-After"] = str(max(1, round(error.problem.retry_after_s or 1)))
+            return answer
+    told = ExportTraceServiceResponse()
+    if rejected:
+        told.partial_success.rejected_spans = rejected
+        told.partial_success.error_message = _reasons(parsed.rejected)
+    if request.mimetype == PROTOBUF:
+        return Response(told.SerializeToString(), mimetype=PROTOBUF)
+    partial = {"rejectedSpans": str(rejected), "errorMessage": _reasons(parsed.rejected)}  # 64-bit numbers are text
+    return Response(json.dumps({"partialSuccess": partial} if rejected else {}), mimetype=JSON)
+
+
+def _reasons(rejected: Counter[str]) -> str:
+    told = [f"{reason} ({number})" for reason, number in rejected.most_common(_REASONS_TOLD)]
+    more = len(rejected) - len(told)
+    return "; ".join(told) + (f"; and {more} more reasons" if more > 0 else "")
+
+
+def _refused(status: int, code: int, message: str) -> Response:
+    if request.mimetype == PROTOBUF:
+        body: bytes | str = Status(code=code, message=message).SerializeToString()
+        return Response(body, status, mimetype=PROTOBUF)
+    return Response(json.dumps({"code": code, "message": message}), status, mimetype=JSON)

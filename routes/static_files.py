@@ -1,0 +1,181 @@
+"""Files of the page: compressed once, cached long; and the headers that lock the page down."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import brotli
+from flask import Blueprint, Flask, Response, request
+
+from routes.gate import public
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+PLOTLY = ASSETS / "vendor" / "plotly-cartesian.min.js"
+PLOTLY_URL = "/_dash-component-suites/plotly/package_data/plotly.min.js"
+_STATIC = ("/assets/", "/_dash-component-suites/")
+_TEXT = re.compile(r"^(text/|application/(json|problem\+json|javascript|manifest\+json)|image/svg)")
+_YEAR = "public, max-age=31536000, immutable"
+_PAGES = ("/", "/<path:path>")  # Dash's own pages, the only ones with inline scripts
+_POLICY = (
+    "default-src 'self'; script-src 'self'{}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+BEST_QUALITY, STATIC_QUALITY, ANSWER_QUALITY = 11, 9, 4
+_SMALL_BYTES = 1024
+
+
+def fingerprint(path: str) -> str:
+    """The address of one of our files with its modification time, as Dash writes it, so that it is cached for long."""
+    return f"/assets/{path}?m={(ASSETS / path).stat().st_mtime}"
+
+
+def stylesheets() -> list[str]:
+    """Our stylesheets in the order in which they build on each other."""
+    return [fingerprint(f"css/{file.name}") for file in sorted((ASSETS / "css").glob("*.css"))]
+
+
+def plotly_blueprint() -> Blueprint:
+    """Serve the vendored cartesian bundle where Dash's graph looks for the full one (1.5 MB instead of 4.8)."""
+    made = Blueprint("plotly", __name__)
+    body = PLOTLY.read_bytes()
+    tag = hashlib.sha256(body).hexdigest()[:20]
+
+    @made.get(PLOTLY_URL)
+    @public
+    def bundle() -> Response:
+        """The plotly bundle."""
+        answer = Response(body, mimetype="text/javascript")
+        answer.set_etag(tag)
+        # The address carries no version: a day, then it is asked again by its tag.
+        answer.headers["Cache-Control"] = "public, max-age=86400"
+        answer.make_conditional(request)
+        return answer
+
+    return made
+
+
+class Compression:
+    """Brotli for whoever takes it: files once and kept, answers on the fly.
+
+    Only public files are kept, by path and entity tag: an answer with somebody's figures is never kept. A file is sent
+    at once with good compression; a thread then makes the best one for everyone after, which takes seconds for plotly.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], bytes] = {}
+        self._lock = threading.Lock()
+        self._better: queue.SimpleQueue[tuple[tuple[str, str], bytes]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, answer: Response) -> Response:
+        """Compress an answer where that helps."""
+        answer.headers.add("Vary", "Accept-Encoding")
+        if not self._worth_it(answer):
+            return answer
+        if request.path.startswith(_STATIC):
+            return self._file(answer)
+        if (answer.content_length is None) or answer.content_length < _SMALL_BYTES:
+            return answer
+        return _replace(answer, brotli.compress(answer.get_data(), quality=ANSWER_QUALITY))
+
+    @staticmethod
+    def _worth_it(answer: Response) -> bool:
+        static = request.path.startswith(_STATIC)
+        asked = request.method == "GET" or request.path.startswith("/_dash-update-component")
+        return bool(
+            asked
+            and answer.status_code == 200
+            and "Content-Encoding" not in answer.headers
+            and "br" in request.headers.get("Accept-Encoding", "")
+            and _TEXT.match(answer.mimetype or "")
+            and (static or not answer.is_streamed)
+        )
+
+    def _file(self, answer: Response) -> Response:
+        answer.direct_passthrough = False
+        # Dash's fingerprinted bundles carry no tag: their address changes with their content.
+        fixed = "fingerprinted" if answer.cache_control.max_age else ""
+        tag = answer.get_etag()[0] or answer.headers.get("Last-Modified") or fixed
+        key = (request.full_path, tag)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is None:
+            raw = answer.get_data()
+            kept = brotli.compress(raw, quality=STATIC_QUALITY) if len(raw) >= _SMALL_BYTES else b""
+            if tag:
+                with self._lock:
+                    if len(self._kept) > 400:
+                        self._kept.clear()
+                    self._kept[key] = kept
+                    self._improve(key, raw)
+        return _replace(answer, kept) if kept else answer
+
+    def _improve(self, key: tuple[str, str], raw: bytes) -> None:
+        self._better.put((key, raw))
+        if self._thread is None:
+            # Started by the first file, not at import: threads do not survive a fork.
+            self._thread = threading.Thread(target=self._work, name="compression", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            key, raw = self._better.get()
+            best = brotli.compress(raw, quality=BEST_QUALITY)
+            with self._lock:
+                if self._kept.get(key):
+                    self._kept[key] = best
+
+
+def _replace(answer: Response, body: bytes) -> Response:
+    answer.set_data(body)
+    answer.headers["Content-Encoding"] = "br"
+    # The tag stays strong: Dash compares it to the letter, and Vary keeps the encodings apart.
+    return answer
+
+
+def install(server: Flask, *, csp_hashes: Callable[[], list[str]], https: bool) -> None:
+    """Register caching, compression and the security headers.
+
+    Args:
+        server: The Flask server.
+        csp_hashes: Hashes of Dash's inline scripts, asked at the first page because the title script is registered
+            on the first request only.
+        https: Whether users come over https; then browsers are told to stay there.
+    """
+    for_pages: list[str] = []
+
+    def policy() -> str:
+        if request.endpoint not in _PAGES:
+            return _POLICY.format("")
+        if not for_pages:
+            for_pages.append(_POLICY.format("".join(f" {each}" for each in csp_hashes())))
+        return for_pages[0]
+
+    @server.after_request
+    def _cache(answer: Response) -> Response:
+        if answer.status_code == 200 and request.path.startswith("/assets/"):
+            fixed = request.args.get("m") or request.path.startswith("/assets/font/")
+            answer.headers["Cache-Control"] = _YEAR if fixed else "no-cache"
+        return answer
+
+    @server.after_request
+    def _headers(answer: Response) -> Response:
+        headers = answer.headers
+        headers["Content-Security-Policy"] = policy()
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "same-origin"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+        if https:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        if "Cache-Control" not in headers and not request.path.startswith(_STATIC):
+            headers["Cache-Control"] = "no-store"
+        return answer
+
+    server.after_request(Compression())

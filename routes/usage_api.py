@@ -1,0 +1,190 @@
+"""The read API of LLM usage: the same questions as the page asks, answered by the same source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import BadRequest, Forbidden
+
+from data_sources.result import Ready, Result, utc_now
+from data_sources.usage.query import PARAMETERS, BadQueryError, parse
+from data_sources.usage.types import (
+    DIMENSIONS,
+    GRANULARITIES,
+    Coverage,
+    Dimension,
+    Grain,
+    Granularity,
+    UsageQuery,
+    UsageSource,
+)
+from data_sources.usage.windows import windows
+from routes import usage_export, usage_json
+from routes.gate import needs, principal
+from routes.wire import answer, query_params
+
+T = TypeVar("T")
+ROOT = "/api/v1/llm/usage"
+MAX_GROUPS = 10_000
+BY: Mapping[str, Dimension] = {
+    "by-provider": "provider",
+    "by-model": "model",
+    "by-power-level": "power_level",
+    "by-user": "user",
+    "by-team": "team",
+    "by-status": "status",
+    "by-source": "source",
+}
+
+
+def blueprint(
+    usage: Callable[[], UsageSource], *, default_tz: str = "UTC", now: Callable[[], datetime] = utc_now
+) -> Blueprint:
+    """The read routes.
+
+    Args:
+        usage: Gives the usage source.
+        default_tz: Zone of a question that names none.
+        now: The clock, aware.
+    """
+    made = Blueprint("usage_api", __name__)
+
+    def ask(more: Collection[str] = ()) -> tuple[UsageQuery, Mapping[str, list[str]]]:
+        given = query_params(PARAMETERS | {"organization", *more})
+        try:
+            query = parse(given, default_tz=default_tz, organization_id=scope(_one(given, "organization")))
+        except BadQueryError as error:
+            raise BadRequest(str(error)) from None
+        return query, given
+
+    @made.get(f"{ROOT}/summary")
+    @needs("usage:read")
+    def summary() -> Response:
+        """All figures of a window beside those of the period before."""
+        query, _ = ask()
+        return answer(usage().summary(query), _with_filters(query, usage_json.summary))
+
+    def by(dimension: Dimension) -> Callable[[], Response]:
+        @needs("usage:read")
+        def breakdown() -> Response:
+            """A window by the values of one dimension."""
+            query, given = ask({"limit"})
+            limit = _whole(given, "limit", MAX_GROUPS)
+            result = usage().breakdown(query, dimension, limit=limit)
+            return answer(result, _with_filters(query, usage_json.breakdown))
+
+        return breakdown
+
+    for name, dimension in BY.items():
+        made.add_url_rule(f"{ROOT}/{name}", name, by(dimension))
+
+    @made.get(f"{ROOT}/timeseries")
+    @needs("usage:read")
+    def timeseries() -> Response:
+        """A window in buckets that tile it."""
+        query, given = ask({"granularity", "group_by", "limit"})
+        result = usage().timeseries(
+            query,
+            granularity=cast(Granularity | None, _choice(given, "granularity", GRANULARITIES)),
+            group_by=cast(Dimension | None, _choice(given, "group_by", DIMENSIONS)),
+            limit=_whole(given, "limit", MAX_GROUPS),
+        )
+        return answer(result, _with_filters(query, usage_json.timeseries))
+
+    @made.get(f"{ROOT}/recent")
+    @needs("usage:read")
+    def recent() -> Response:
+        """The newest calls, page by page."""
+        query, given = ask({"limit", "cursor"})
+        limit = _whole(given, "limit", 500) or 50
+        result = usage().recent(query, limit=limit, cursor=_one(given, "cursor"))
+        return answer(result, _with_filters(query, usage_json.requests))
+
+    @made.get(f"{ROOT}/coverage")
+    @needs("usage:read")
+    def coverage() -> Response:
+        """For how much of a window we listened."""
+        query, _ = ask()
+
+        def encode(value: Coverage) -> dict[str, Any]:
+            return {**usage_json.coverage(value), "window": usage_json.window(windows(query, now())[0])}
+
+        return answer(usage().coverage(query), _with_filters(query, encode))
+
+    @made.get(f"{ROOT}/version")
+    @needs("usage:read")
+    def version() -> Response:
+        """Whether anything changed; cheap enough to ask every two seconds."""
+        query_params(())
+        return answer(usage().version(), usage_json.version)
+
+    @made.get(f"{ROOT}/export")
+    @needs("usage:read")
+    def export() -> Response:
+        """Every row of a window as a file: each attempt unless asked otherwise, so that its sums equal the figures."""
+        query, given = ask({"format", "grain"})
+        form = _choice(given, "format", usage_export.FORMATS) or "csv"
+        grain = _choice(given, "grain", ("calls", "attempts")) or "attempts"
+        found = usage().export(query, grain=cast(Grain, grain))
+        return _file(found, form, query)
+
+    return made
+
+
+def _with_filters(query: UsageQuery, encode: Callable[[T], Any]) -> Callable[[T], object]:
+    """Say with an answer what it is limited to: another console that reads it relies on that."""
+    return lambda value: {**encode(value), "filters": usage_json.filters(query)}
+
+
+def _file(found: Result[Any], form: str, query: UsageQuery) -> Response:
+    if isinstance(found, Ready):
+        return usage_export.response(found.value, form, filters=usage_json.filters(query))
+    return answer(found, lambda value: value)
+
+
+def scope(asked: str | None = None) -> str | None:
+    """The organization that an answer is limited to, None for all of them.
+
+    Args:
+        asked: The organization that the reader asks for. The console's own people and keys may ask for any.
+
+    Raises:
+        Forbidden: A member of no organization, or one that asks for another's usage.
+        BadRequest: An empty name.
+    """
+    if asked == "":
+        raise BadRequest("organization: name one, or leave it away.")
+    who = principal()
+    if who.role != "member":
+        return asked
+    if who.organization_id is None:
+        raise Forbidden("You belong to no organization, so there is no usage to see.")
+    if asked is not None and asked != who.organization_id:
+        raise Forbidden("You may see your own organization's usage only.")
+    return who.organization_id
+
+
+def _one(given: Mapping[str, list[str]], name: str) -> str | None:
+    values = given.get(name, [])
+    if len(values) > 1:
+        raise BadRequest(f"{name}: give it once.")
+    return values[0] if values else None
+
+
+def _choice(given: Mapping[str, list[str]], name: str, choices: Collection[str]) -> str | None:
+    value = _one(given, name)
+    if value is not None and value not in choices:
+        raise BadRequest(f"{name}: use one of {', '.join(choices)}.")
+    return value
+
+
+def _whole(given: Mapping[str, list[str]], name: str, most: int) -> int | None:
+    text = _one(given, name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
+        raise BadRequest(f"{name}: use a whole number from 1 to {most:,}.")
+    return int(text)

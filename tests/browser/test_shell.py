@@ -1,0 +1,132 @@
+"""The frame around every page: navigation, themes, sign-in, and the watch over the connection."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def served(app, serve):
+    return serve(app)
+
+
+def test_a_printed_link_signs_in_and_leads_to_the_usage_page(browser, served):
+    browser.sign_in(served)
+    browser.wait_for_text("h1", "LLM usage")
+    assert browser.driver.current_url == served.url + "/admin/llm/usage"
+    assert browser.driver.title == "LLM usage · Ops Center"
+
+
+def test_the_form_signs_in_with_a_whole_link(browser, served):
+    from tests.console import login_path
+
+    browser.go(served, "/admin/system/monitoring")
+    browser.wait_for_text("h1", "Sign in")
+    browser.find("#token").send_keys(served.url + login_path(served.app))
+    browser.find("form button").click()
+    browser.wait_for_text("h1", "System")
+
+
+def test_a_wrong_token_is_told(browser, served):
+    browser.expect_log("403")
+    browser.go(served, "/login")
+    browser.find("#token").send_keys("not-a-token-of-ours")
+    browser.find("form button").click()
+    browser.wait_for_text("#why", "not a valid sign-in link")
+
+
+def test_sign_out_ends_the_session(browser, served):
+    browser.sign_in(served)
+    browser.wait_for_text("h1", "LLM usage")
+    browser.find("[data-sign-out]").click()
+    browser.wait_for_text("h1", "Sign in")
+    browser.go(served, "/admin/llm/usage")
+    browser.wait_for_text("h1", "Sign in")
+
+
+def test_navigation_moves_the_focus_to_the_new_heading_and_names_the_page(browser, served):
+    browser.sign_in(served)
+    browser.wait_for_text("h1", "LLM usage")
+    browser.find('a.oc-nav-link[href="/admin/system/monitoring"]').click()
+    browser.wait_for_text("h1", "System")
+    browser.wait_for(
+        lambda: browser.driver.execute_script("return document.activeElement.tagName") == "H1", "the h1 never had focus"
+    )
+    browser.wait_for(lambda: browser.driver.title == "System · Ops Center", "the title never changed")
+    current = browser.find_all('.oc-nav-link[aria-current="page"]')
+    assert [link.text for link in current] == ["System"]
+
+
+def test_an_unknown_address_says_so(browser, served):
+    browser.expect_log("404")
+    browser.sign_in(served, path="/no/such/page")
+    browser.wait_for_text("h1", "Not found")
+
+
+def test_the_theme_follows_the_system_until_the_reader_chooses(browser, served):
+    def theme():
+        return browser.driver.execute_script("return document.documentElement.dataset.bsTheme")
+
+    browser.theme("dark")
+    browser.sign_in(served)
+    browser.wait_for_text("h1", "LLM usage")
+    assert theme() == "dark"
+    browser.find("[data-theme-toggle]").click()
+    assert theme() == "light"
+    browser.driver.refresh()
+    browser.wait_for_text("h1", "LLM usage")
+    assert theme() == "light"
+    browser.find("[data-theme-toggle]").click()
+    browser.theme("light")
+    browser.wait_for(lambda: theme() == "light", "the theme does not follow the system again")
+
+
+def test_a_dead_server_is_said_and_its_return_too(browser, served):
+    # A callback under way when the server dies is told by the browser and by Dash's own script.
+    browser.expect_log("dash_renderer")
+    browser.expect_log("ERR_SOCKET_NOT_CONNECTED")
+    browser.expect_log("ERR_CONNECTION_REFUSED")
+    browser.expect_log("ERR_EMPTY_RESPONSE")
+    browser.expect_log("ERR_CONNECTION_RESET")
+    browser.sign_in(served)
+    browser.wait_for_text("h1", "LLM usage")
+    browser.wait_for(lambda: browser.find_all("#oc-sources li"), "the sources never came")
+    served.stop()
+    browser.wait_for_text("#oc-connection", "No answer from the console since", 30)
+    assert browser.driver.execute_script("return document.documentElement.dataset.connection") == "lost"
+    served.start()
+    browser.wait_gone("#oc-connection", 30)
+
+
+def test_a_session_that_ended_elsewhere_is_said_with_a_way_back(browser, served):
+    browser.expect_log("401")
+    browser.expect_log("dash_renderer")  # tells a callback that was under way
+    browser.sign_in(served)
+    browser.wait_for_text("h1", "LLM usage")
+    browser.wait_for(lambda: browser.find_all("#oc-sources li"), "the sources never came")
+    browser.driver.delete_all_cookies()
+    browser.wait_for_text("#oc-connection", "You are signed out", 30)
+    assert "/login?next=%2Fadmin%2Fllm%2Fusage" in browser.find("#oc-connection a").get_attribute("href")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/login", "/admin/llm/usage", "/no/such/page"])
+def test_nothing_serious_for_axe_and_no_other_host(browser, served, theme, path):
+    browser.expect_log("404")
+    browser.theme(theme)
+    if path == "/login":
+        browser.go(served, path)
+    else:
+        browser.sign_in(served, path=path)
+    browser.wait_for(lambda: browser.text("h1"), "no heading")
+    assert browser.axe() == []
+    assert browser.foreign_requests() == []
+
+
+def test_the_phone_has_its_navigation_under_the_thumb(browser, served):
+    browser.phone()
+    browser.sign_in(served)
+    browser.wait_for_text("h1", "LLM usage")
+    nav = browser.find(".oc-nav").rect
+    assert nav["y"] > 700
+    assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= 390

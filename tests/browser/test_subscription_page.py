@@ -1,0 +1,245 @@
+"""The subscription page in a real browser: live plans, one purchase to its end, and every look."""
+
+import pytest
+
+from tests.fakes import lago
+from tests.fakes.billing import Billing
+
+pytestmark = pytest.mark.browser
+
+PATH = "/admin/subscription/plan"
+CURRENT, PLANS, PURCHASE = "#subscription-current", "#subscription-plans", "#subscription-purchase"
+
+
+@pytest.fixture
+def billing():
+    made = Billing()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_page(make_app, serve, browser, billing):
+    """Open the page as a member of acme: `open_page(collector=…)`; gives the served console."""
+
+    def start(*, role="member", org="acme", path=PATH, **more):
+        given = billing.settings(**more)
+        served = serve(make_app(**given), given["port"])
+        browser.sign_in(served, role, org, path=path)
+        return served
+
+    return start
+
+
+def look(browser, panel, name):
+    browser.wait_for(lambda: browser.find_all(f"{panel}[data-look='{name}']"), f"{panel} never looked {name}")
+
+
+def marked(browser):
+    return [card.get_attribute("data-plan") for card in browser.find_all(".oc-plan.current")]
+
+
+def button(browser, code):
+    browser.wait_for(lambda: browser.find_all(f"[data-select-plan='{code}']"), f"no button for {code}")
+    return browser.find(f"[data-select-plan='{code}']")
+
+
+def retry(browser, panel):
+    browser.driver.execute_script("arguments[0].click()", browser.find(f"{panel} [data-retry]"))
+
+
+def card(browser, code):
+    return browser.text(f".oc-plan[data-plan='{code}']")
+
+
+def test_the_plans_are_lagos_and_only_the_current_one_is_marked(browser, open_page, billing):
+    billing.lago.subscribe("org-acme", "team")
+    billing.lago.subscribe("org-other", "business")
+    open_page()
+    look(browser, PLANS, "ready")
+    assert marked(browser) == ["team"]
+    assert "$100" in card(browser, "business")
+    assert "Let us talk" in card(browser, "enterprise")
+    assert "Renews 1 Dec 2026" in card(browser, "team")
+    browser.wait_for_text(CURRENT, "$20 per month, excl. tax")
+    assert "Active" in browser.text(CURRENT)
+    assert browser.foreign_requests() == []
+
+
+def test_monthly_and_yearly_change_places_and_the_mark_keeps_to_the_interval(browser, open_page, billing):
+    billing.lago.subscribe("org-acme", "team-yearly")
+    open_page()
+    look(browser, PLANS, "ready")
+    assert marked(browser) == ["team-yearly"]
+    browser.wait_for_text(".oc-plan[data-plan='team-yearly']", "$200")
+    assert "Saves $40 a year" in card(browser, "team-yearly")
+    assert card(browser, "team") == ""
+    next(each for each in browser.find_all(".oc-plans-switch label") if each.text == "Monthly").click()
+    browser.wait_for_text(".oc-plan[data-plan='team']", "$20")
+    assert card(browser, "team-yearly") == ""
+    assert "Current plan" not in card(browser, "team")
+
+
+def test_a_purchase_from_the_click_to_the_plan_that_lago_confirms(browser, open_page, billing):
+    open_page()
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Nothing is charged on this page")
+    assert "$100 per month" in browser.text("#words")
+    browser.find("#save").click()
+    browser.wait_for_text(PURCHASE, "Waiting for Lago to confirm")
+    browser.wait_for_text(PURCHASE, "You have not been moved to Business yet")
+    assert marked(browser) == []
+    billing.lago.settle(paid=True)
+    browser.wait_for_text(PURCHASE, "Business has started")
+    browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
+    assert "purchase=" not in browser.driver.current_url
+
+
+def test_going_back_from_stripe_says_that_nothing_was_charged(browser, open_page, billing):
+    open_page()
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    browser.find("#back").click()
+    browser.wait_for_text(PURCHASE, "Checkout was not finished")
+    assert "Nothing was charged" in browser.text(PURCHASE)
+    assert billing.lago.subscriptions == []
+
+
+def test_a_payment_that_fails_is_said_and_marks_nothing(browser, open_page, billing):
+    open_page()
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    browser.find("#save").click()
+    browser.wait_for_text(PURCHASE, "The payment is being made")
+    billing.lago.settle(paid=False)
+    browser.wait_for_text(PURCHASE, "Business was not started")
+    assert "payment failed" in browser.text(PURCHASE)
+    assert marked(browser) == []
+
+
+def test_a_free_plan_starts_without_leaving_the_page(browser, open_page, billing):
+    open_page()
+    button(browser, "starter").click()
+    browser.wait_for(lambda: marked(browser) == ["starter"], "Starter was never marked")
+    browser.wait_for_text("#oc-toasts", "Nothing was charged")
+    assert billing.stripe.asked == []
+
+
+def test_many_clicks_ask_once(browser, open_page, billing):
+    open_page()
+    button(browser, "business")
+    browser.driver.execute_script(
+        "const b = document.querySelector('[data-select-plan=business]'); for (let i = 0; i < 5; i++) b.click()"
+    )
+    browser.wait_for_text("#words", "Business")
+    assert len(billing.lago.requests("GET", "/api/v1/plans/business")) == 1
+
+
+def test_a_changed_price_is_a_toast_and_the_card_shows_the_new_one(browser, open_page, billing):
+    browser.expect_log("409")
+    open_page()
+    button(browser, "business")
+    billing.lago.plan_of("business")["amount_cents"] = 12000
+    button(browser, "business").click()
+    browser.wait_for_text("#oc-toasts", "The price of Business has changed")
+    assert "price_changed" in browser.text("#oc-toasts")
+    browser.wait_for_text(".oc-plan[data-plan='business']", "$120")
+    assert billing.stripe.sessions == {}
+    assert browser.axe() == []
+
+
+def test_when_stripe_fails_a_toast_says_so_and_the_buttons_come_back(browser, open_page, billing):
+    browser.expect_log("502")
+    open_page()
+    billing.stripe.key = "another key"
+    button(browser, "business").click()
+    browser.wait_for_text("#oc-toasts", "Stripe refused our key")
+    browser.wait_for(lambda: button(browser, "business").is_enabled(), "the button stayed locked")
+    assert button(browser, "business").text == "Select plan"
+
+
+def test_contact_sales_opens_the_mail_client(browser, open_page):
+    open_page()
+    look(browser, PLANS, "ready")
+    link = browser.find(".oc-plan[data-plan='enterprise'] a.btn")
+    assert link.get_attribute("href") == "mailto:sales@reseller.test?subject=Enterprise%20plan"
+
+
+def test_loading_then_failed_then_ready_by_retry(browser, open_page, billing):
+    fault = billing.lago.fail("slow", delay_s=1.0)
+    open_page()
+    look(browser, PLANS, "loading")
+    assert "$" not in browser.text(PLANS)
+    look(browser, PLANS, "failed")
+    look(browser, CURRENT, "failed")
+    assert "Plans could not be read" in browser.text(PLANS)
+    assert "$" not in browser.text("main")
+    assert browser.axe() == []
+    billing.lago.faults.remove(fault)
+    retry(browser, PLANS)
+    look(browser, PLANS, "ready")
+
+
+def test_when_lago_goes_down_the_last_plans_stay_pale_unmarked_and_locked(browser, open_page, billing):
+    billing.lago.subscribe("org-acme", "team")
+    open_page()
+    look(browser, PLANS, "ready")
+    billing.lago.fail("500")
+    browser.driver.execute_script("window.opsRetry('subscription-plans')")
+    look(browser, PLANS, "stale")
+    assert marked(browser) == []
+    assert "Lago does not answer" in browser.text(PLANS)
+    assert "Stale" in browser.text("#subscription-plans-badge")
+    assert not [each for each in browser.find_all("[data-select-plan]") if each.is_enabled()]
+    assert browser.axe() == []
+    billing.lago.heal()
+    retry(browser, PLANS)
+    look(browser, PLANS, "ready")
+    assert marked(browser) == ["team"]
+
+
+def test_without_lago_the_page_says_what_to_set(browser, make_app, serve):
+    browser.sign_in(serve(make_app()), path=PATH)
+    look(browser, PLANS, "unset")
+    look(browser, CURRENT, "unset")
+    for name in ("OPS_LAGO_URL", "OPS_LAGO_API_KEY"):
+        assert name in browser.text(PLANS)
+    assert "$" not in browser.text("main")
+    assert browser.axe() == []
+
+
+def test_a_plan_without_a_price_shows_none(browser, open_page, billing):
+    billing.lago.plans = [lago.plan("odd", "A plan whose name has sixty characters, which is rather many", 0)]
+    billing.lago.plans[0]["amount_currency"] = "MGA"
+    open_page()
+    look(browser, PLANS, "ready")
+    assert "Price unavailable" in card(browser, "odd")
+    assert "$" not in card(browser, "odd")
+    assert not button(browser, "odd").is_enabled()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_use_the_page(browser, open_page, billing, theme):
+    billing.lago.subscribe("org-acme", "team")
+    browser.theme(theme)
+    open_page()
+    look(browser, PLANS, "ready")
+    look(browser, CURRENT, "ready")
+    assert browser.axe() == []
+    browser.phone()
+    assert browser.axe() == []
+    wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert browser.driver.execute_script(wider) == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_visitors_can_use_their_page_and_come_back_after_signing_in(browser, make_app, serve, billing, theme):
+    given = billing.settings()
+    served = serve(make_app(**given), given["port"])
+    browser.theme(theme)
+    browser.go(served, "/plans")
+    assert browser.axe() == []
+    assert browser.foreign_requests() == []
+    browser.find(".oc-plan:nth-child(4) a.btn").click()
+    browser.wait_for(lambda: browser.find_all("#token"), "no sign-in")
+    assert "next=%2Fadmin%2Fsubscription%2Fplan" in browser.driver.current_url

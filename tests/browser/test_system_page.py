@@ -1,0 +1,347 @@
+"""The system page in a real browser: measured rates, gaps that say why, and nothing old that looks new."""
+
+import socket
+import threading
+
+import pytest
+
+from components import formats
+from data_sources.system.interfaces import LinuxInterfaces
+from data_sources.system.network import ProcNetDev
+from data_sources.system.sampler import Sampler
+from data_sources.system.source import SystemSource
+from tests.fakes.machine import FakeMachine
+
+pytestmark = pytest.mark.browser
+
+PATH = "/admin/system/monitoring"
+BADGE = "#system-live"
+UNKNOWN = "#system-received-value .oc-unknown"
+
+
+@pytest.fixture
+def machine():
+    return FakeMachine()
+
+
+@pytest.fixture
+def console(app, serve, machine):
+    """A served console whose machine is the fake one; the test makes the ticks: `console.tick(received=…)`."""
+    served = serve(app)
+    use(app, machine.held_source())
+
+    def tick(received=0, sent=0, seconds=2.0, name="eth0"):
+        machine.wait(seconds)
+        if name in machine.counters:
+            machine.receive(name, received, sent)
+        app.server.extensions["ops"].system.sampler.tick()
+
+    served.tick = tick
+    return served
+
+
+def use(app, source):
+    ops = app.server.extensions["ops"]
+    ops.system.close()
+    ops.system = source
+
+
+def asked(browser):
+    """How often the page has asked for live figures, and how many of those had no answer."""
+    statuses = browser.driver.execute_script(
+        "return performance.getEntriesByType('resource').filter(e => e.name.includes('/system/live'))"
+        ".map(e => e.responseStatus)"
+    )
+    return len(statuses), statuses.count(0)
+
+
+def pick(browser, group, label):
+    next(each for each in browser.find_all(f"{group} label") if each.text == label).click()
+
+
+def shown(browser, value):
+    browser.driver.execute_script(
+        "Object.defineProperty(document, 'hidden', {configurable: true, value: arguments[0]});"
+        "document.dispatchEvent(new Event('visibilitychange'))",
+        not value,
+    )
+
+
+def test_it_says_measuring_and_then_the_rate_of_real_traffic(browser, app, serve, machine):
+    network = ProcNetDev()
+    source = SystemSource(Sampler(network, machine, LinuxInterfaces()))
+    source.sampler.start = lambda: None
+    served = serve(app)
+    use(app, source)
+    source.sampler.tick()
+    browser.sign_in(served, path=f"{PATH}?interface=lo")
+    browser.wait_for_text(BADGE, "Measuring")
+    assert browser.find_all(UNKNOWN)
+    assert "measuring" in browser.text("#system-received-note")
+    assert browser.text("#system-received-value").strip() == "not known: measuring"
+
+    source.sampler.tick()  # the traffic stands between two known readings
+    sent = send_over_loopback(30_000_000)
+    sample = source.sampler.tick()
+    rate = sample.rates["lo"].first
+    assert sent <= rate * sample.interval_s <= sent * 1.2  # headers, acknowledgements and the page's own requests
+    browser.wait_for_text(BADGE, "Live, every 2 s")
+    browser.wait_for_text("#system-received-value", f"{rate / 1e6:.3g}"[:3])
+    unit = browser.text("#system-received-value .oc-unit")
+    assert unit in ("MB/s", "GB/s")
+    figure, factor = browser.text("#system-received-value").split()[0], {"MB/s": 1e6, "GB/s": 1e9}[unit]
+    assert float(figure.replace(",", "")) * factor == pytest.approx(rate, rel=0.01)
+    assert "lo, over the last" in browser.text("#system-received-note")
+
+
+def send_over_loopback(count):
+    """Send so many bytes through a TCP connection on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        got = bytearray()
+
+        def take():
+            with listener.accept()[0] as end:
+                while part := end.recv(1 << 20):
+                    got.extend(part[:1])
+
+        taker = threading.Thread(target=take)
+        taker.start()
+        with socket.create_connection(listener.getsockname()) as out:
+            out.sendall(b"x" * count)
+        taker.join(timeout=30)
+    return count
+
+
+def test_the_last_hour_is_the_servers_so_a_reload_shows_the_same(browser, console):
+    console.tick()
+    for received in (2000, 90_000, 4000):
+        console.tick(received=received, sent=received // 2)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-network-legend", "peak 45.0 kB/s")
+    browser.wait_for_text("#system-received-value", "2.00")
+    before = browser.text("#system-network-caption")
+    browser.driver.refresh()
+    browser.wait_for_text("#system-network-legend", "peak 45.0 kB/s")
+    assert browser.text("#system-network-caption") == before
+    console.tick(received=400_000)
+    browser.wait_for_text("#system-network-legend", "peak 200 kB/s")
+    assert browser.text("#system-cpu-now-value").split() == ["25", "%"]
+    assert browser.text("#system-memory-now-value").split() == ["2.00", "GB"]
+    assert browser.text("#system-disk-now-value") != ""
+    assert browser.text("#system-load-value") == "0.50"
+
+
+def test_a_measured_zero_is_a_figure_and_not_unknown(browser, console):
+    console.tick()
+    console.tick()
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-received-value", "0")
+    assert not browser.find_all(UNKNOWN)
+
+
+def test_an_interface_that_vanishes_is_a_gap_and_never_a_zero(browser, console, machine):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=f"{PATH}?interface=eth0")
+    browser.wait_for_text("#system-received-value", "2.50")
+    del machine.counters["eth0"]
+    console.tick()
+    browser.wait_for_text("#system-received-note", "interface gone")
+    assert browser.find_all(UNKNOWN)
+    browser.wait_for_text("#system-gaps", "eth0 was not there.")
+    browser.wait_for_text("#system-network-legend", "no sample")
+    line = browser.driver.execute_script(
+        "return document.querySelector('#system-network-graph .js-plotly-plot').data[0].y"
+    )
+    assert line[-1] is None
+    assert 0 not in line
+
+
+def test_the_page_writes_rates_and_sizes_as_the_server_does(browser, console):
+    browser.sign_in(console, path=PATH)
+    browser.wait_for(lambda: browser.find_all(UNKNOWN), "the figures were never drawn")
+    values = [
+        0,
+        0.4,
+        1,
+        9.994,
+        9.996,
+        42,
+        99.94,
+        99.96,
+        999.4,
+        999.6,
+        1000,
+        43_210,
+        999_499,
+        999_501,
+        1e6,
+        3.62e9,
+        5e13,
+    ]
+    wrote = browser.driver.execute_script(
+        "const draw = window.opsSystemDraw;"
+        "return arguments[0].map(v => [draw.rate(v, false), draw.rate(v, true), draw.size(Math.round(v))])",
+        values,
+    )
+    for value, (in_bytes, in_bits, size) in zip(values, wrote, strict=True):
+        assert tuple(in_bytes) == formats.rate(value)
+        assert tuple(in_bits) == formats.rate(value, bits=True)
+        if value >= 1000:  # single bytes are exact in words on the server
+            assert tuple(size) == formats.size(round(value))
+
+
+def test_a_held_up_sampler_is_a_hatched_gap_told_in_words(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    console.tick(received=10**9, seconds=18)
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-gaps", "No sample for 18")
+    assert "Rates over so long a step are not drawn." in browser.text("#system-gaps")
+    assert "peak 2.50 kB/s" in browser.text("#system-network-legend")
+    band = browser.driver.execute_script(
+        "return document.querySelector('#system-network-graph .js-plotly-plot').data[2].fillpattern.shape"
+    )
+    assert band == "/"
+
+
+def test_a_sampler_that_stops_behind_a_live_server_is_stale(browser, console, machine):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    machine.wait(26)
+    browser.wait_for_text(BADGE, "Stale: 26")
+    browser.wait_for_text("#system-received-note", "old")
+    browser.wait_for(lambda: browser.find_all('#system-network[data-look="stale"]'), "the chart never looked stale")
+    console.tick(received=5000, seconds=0)
+    console.tick(received=5000)
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for(lambda: browser.find_all('#system-network[data-look="ready"]'), "the chart stayed stale")
+
+
+def test_a_dead_server_shows_by_the_third_missed_tick_and_a_restart_heals_it(browser, console):
+    browser.expect_log("ERR_CONNECTION_REFUSED")
+    browser.expect_log("ERR_CONNECTION_RESET")
+    browser.expect_log("ERR_EMPTY_RESPONSE")
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    _, missed_before = asked(browser)
+    console.stop()
+    browser.wait_for_text(BADGE, "No answer since")
+    _, missed = asked(browser)
+    assert missed - missed_before <= 3
+    browser.wait_for_text("#system-received-note", "old")
+    assert browser.find_all("#system-now .sys-stale")
+    console.start()
+    console.tick(received=8000)
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for_text("#system-received-value", "4.00")
+    assert not browser.find_all("#system-now .sys-stale")
+
+
+def test_a_hidden_tab_stops_asking_and_asks_at_once_when_shown(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    shown(browser, False)
+    before, _ = asked(browser)
+    browser.wait_for_text(BADGE, "Stale")  # three ticks have gone by
+    after, _ = asked(browser)
+    assert after - before <= 1  # one may have been on its way
+    shown(browser, True)
+    browser.wait_for_text(BADGE, "Live")
+
+
+def test_choices_live_in_the_address_and_survive_a_reload(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-received-value", "2.50")
+    browser.wait_for_text("#system-interface", "lo")
+    pick(browser, "#system-unit", "Bits")
+    browser.wait_for_text("#system-received-value", "kbit/s")
+    assert browser.text("#system-received-value").split() == ["20.0", "kbit/s"]
+    pick(browser, "#system-window", "15 min")
+    browser.find('#system-interface option[value="lo"]').click()
+    browser.wait_for_text("#system-network-sub", "lo, ")
+    query = browser.driver.current_url.split("?")[1]
+    assert sorted(query.split("&")) == ["interface=lo", "unit=bits", "window=900"]
+    browser.driver.refresh()
+    browser.wait_for_text("#system-network-sub", "lo, ")
+    browser.wait_for_text("#system-received-value", "bit/s")
+
+
+def test_pause_stops_the_asking_and_continues_where_it_was(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-received-value", "2.50")
+    browser.find("#system-pause").click()
+    browser.wait_for_text(BADGE, "Paused")
+    browser.wait_for_text("#system-pause", "Continue")
+    console.tick(received=8000)
+    browser.find("#system-pause").click()
+    browser.wait_for_text("#system-received-value", "4.00")
+    browser.wait_for_text(BADGE, "Live")
+    assert "None: every sample came in time." not in browser.text("#system-gaps")  # the window began before the sampler
+
+
+def test_unreadable_counters_fail_one_panel_and_retry_brings_it_back(browser, console, machine):
+    machine.network_error = PermissionError(13, "Permission denied")
+    console.tick()
+    console.tick()
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-interfaces-body", "Network interfaces could not be read")
+    browser.wait_for_text("#system-cpu-now-value", "25")
+    browser.wait_for_text("#system-received-note", "read error")
+    machine.network_error = None
+    console.tick()
+    browser.find("#system-interfaces [data-retry]").click()
+    browser.wait_for_text("#system-interfaces-body", "eth0")
+
+
+def test_leaving_and_coming_back_shows_the_page_again(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    browser.find(".oc-brand").click()
+    browser.wait_gone("#system-page")
+    browser.driver.back()
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for_text("#system-received-value", "2.50")
+    browser.wait_for(lambda: browser.find_all("#system-network-graph .scatterlayer path.js-line"), "no line was drawn")
+
+
+def test_it_is_accessible_in_both_themes_and_asks_no_other_host(browser, console):
+    console.tick()
+    for received in (2000, 3000):
+        console.tick(received=received)
+    browser.theme("light")
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for(lambda: browser.find_all("#system-disk-graph .scatterlayer path.js-line"), "no line was drawn")
+    browser.find("#system-network .oc-numbers summary").click()
+    browser.wait_for_text("#system-network-numbers", "kB/s")
+    assert browser.axe() == []
+    browser.theme("dark")
+    browser.wait_for(lambda: browser.find_all('html[data-bs-theme="dark"]'), "the theme never changed")
+    assert browser.axe() == []
+    assert browser.foreign_requests() == []
+
+
+def test_on_a_phone_nothing_stands_beyond_the_edge(browser, console):
+    console.tick()
+    console.tick(received=2000)
+    browser.phone()
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for(lambda: browser.find_all("#system-disk-graph .scatterlayer path.js-line"), "no line was drawn")
+    widths = browser.driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1] == 390
+    assert browser.axe() == []

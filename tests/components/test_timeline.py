@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from dash import dcc
+
+from components.chart import PALE
+from components.timeline import labels
+from data_sources.result import Ready
+from data_sources.usage.embedded import EmbeddedUsage
+from data_sources.usage.types import UsageQuery
+from pages.usage_panels import calls_chart, cost_chart
+from tests.fakes.usage_rows import at, attempt, fill, make_store
+
+NOW = at("2026-11-22T14:02:10")
+LISTENED = [(at("2026-11-22T06:00:00"), NOW)]
+
+
+@pytest.fixture
+def series(tmp_path):
+    """The buckets of some attempts."""
+    store = make_store(tmp_path)
+
+    def made(rows, query=None, listened=LISTENED, granularity="hour"):
+        fill(store, rows, listened=listened)
+        source = EmbeddedUsage(store, now=lambda: NOW)
+        result = source.timeseries(query or UsageQuery(range="today"), granularity=granularity, group_by="provider")
+        assert isinstance(result, Ready)
+        return result.value
+
+    yield made
+    store.close()
+
+
+def traces(drawn):
+    graph = next(part for part in drawn.children if isinstance(part, dcc.Graph))
+    hatch, *stacks = graph.figure["data"]
+    return hatch, stacks
+
+
+def test_a_gap_is_hatched_and_a_zero_is_a_zero(series):
+    rows = [attempt(n, at("2026-11-22T08:10:00"), provider=("a", "b")[n % 2]) for n in range(3)]
+    hatch, stacks = traces(calls_chart(series(rows)))
+    assert hatch["y"] == [1] * 6 + [None] * 9  # not listening before six
+    assert [stack["name"] for stack in stacks] == ["a", "b"]
+    assert stacks[0]["y"] == [None] * 6 + [0, 0, 2, 0, 0, 0, 0, 0, 0]
+
+
+def test_the_bucket_that_is_still_filling_is_pale(series):
+    _, (stack,) = traces(calls_chart(series([attempt(1, at("2026-11-22T13:00:00"), provider="a")])))
+    assert stack["marker"]["opacity"] == [1.0] * 14 + [PALE]
+
+
+def test_a_cost_that_is_not_known_is_hatched_and_never_drawn_as_zero(series):
+    rows = [
+        attempt(1, at("2026-11-22T09:00:00"), provider="a", input_tokens=5),
+        attempt(2, at("2026-11-22T10:00:00"), provider="a", cost_usd="0.25"),
+    ]
+    hatch, (stack,) = traces(cost_chart(series(rows)))
+    assert (hatch["y"][9], hatch["customdata"][9]) == (1, "cost not known")
+    assert (stack["y"][9], stack["y"][10], stack["y"][11]) == (None, 0.25, 0.0)
+
+
+def test_the_two_hours_named_two_stand_side_by_side(series):
+    query = UsageQuery(
+        range="custom", start=at("2026-10-24T22:00:00"), end=at("2026-10-25T23:00:00"), tz="Europe/Berlin"
+    )
+    rows = [attempt(n, at("2026-10-25T00:30:00") + timedelta(hours=n)) for n in range(2)]
+    found = series(rows, query, listened=[(at("2026-10-01T00:00:00"), NOW)])
+    names = labels(found.buckets, found.granularity, "Europe/Berlin")
+    assert len(names) == len(set(names)) == 25
+    assert names[2:4] == ["25 Oct 02:00 CEST", "25 Oct 02:00 CET"]
+    _, (stack,) = traces(calls_chart(found))
+    assert stack["y"][2:4] == [1.0, 1.0]
+
+
+def test_names_of_senders_are_text_not_markup(series):
+    rows = [attempt(n, at("2026-11-22T09:00:00"), provider=("<b>x</b>", "y")[n]) for n in range(2)]
+    _, stacks = traces(calls_chart(series(rows)))
+    assert stacks[0]["name"] == "&lt;b&gt;x&lt;/b&gt;"

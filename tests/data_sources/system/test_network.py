@@ -1,0 +1,76 @@
+"""Counters come from the kernel's own table, stamped before the read, and half a table is an error."""
+
+import os
+import socket
+
+import pytest
+
+from data_sources.system.network import ProcNetDev, PsutilNetwork, parse_proc_net_dev
+from data_sources.system.types import Counters
+
+HEADER = "Inter-|   Receive\n face |bytes    packets\n"
+
+
+def row(name, received, sent):
+    return f"{name:>6}: {received} 1 0 0 0 0 0 0 {sent} 1 0 0 0 0 0 0\n"
+
+
+def test_received_and_sent_bytes_are_the_first_and_ninth_number():
+    assert parse_proc_net_dev(HEADER + row("eth0", 123, 456) + row("lo", 7, 7)) == {
+        "eth0": Counters(123, 456),
+        "lo": Counters(7, 7),
+    }
+
+
+def test_a_name_may_touch_its_first_number_and_hold_a_colon():
+    assert parse_proc_net_dev(HEADER + "eth0:1:99 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n") == {"eth0:1": Counters(99, 5)}
+
+
+@pytest.mark.parametrize("line", ["eth0: 1 2 3\n", "nothing at all\n", "eth0: a b c d e f g h i j k l m n o p\n"])
+def test_a_line_of_another_shape_is_an_error_and_not_a_vanished_interface(line):
+    with pytest.raises(ValueError, match=r"numbers|invalid literal"):
+        parse_proc_net_dev(HEADER + line)
+
+
+def test_a_table_longer_than_one_read_comes_whole(tmp_path, monkeypatch):
+    table = tmp_path / "dev"
+    table.write_text(HEADER + "".join(row(f"veth{n}", n, n) for n in range(200)))
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, offset: pread(fd, 4096, offset))  # as the kernel does
+    assert len(ProcNetDev(str(table)).read().counters) == 200
+
+
+def test_the_time_is_stamped_before_the_read_and_a_slow_read_is_made_once_more(tmp_path):
+    table = tmp_path / "dev"
+    table.write_text(HEADER + row("eth0", 1, 2))
+    times = iter([100, 900, 1000, 1010])
+    reading = ProcNetDev(str(table), clock_ns=lambda: next(times), slow_ns=500).read()
+    assert (reading.at_ns, reading.took_ns) == (1000, 10)
+
+
+def test_a_file_that_cannot_be_read_is_opened_anew_at_the_next_tick(tmp_path):
+    table = tmp_path / "dev"
+    reader = ProcNetDev(str(table))
+    with pytest.raises(FileNotFoundError):
+        reader.read()
+    table.write_text(HEADER + row("eth0", 1, 2))
+    assert reader.read().counters == {"eth0": Counters(1, 2)}
+    reader.close()
+
+
+@pytest.mark.parametrize("make", [ProcNetDev, PsutilNetwork])
+def test_real_traffic_over_loopback_moves_the_real_counter_by_at_least_its_bytes(make):
+    reader = make()
+    before = reader.read().counters["lo"]
+    payload = b"x" * 1000
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
+    ):
+        sink.bind(("127.0.0.1", 0))
+        for _ in range(50):
+            out.sendto(payload, sink.getsockname())
+    after = reader.read().counters["lo"]
+    reader.close()
+    assert after.first - before.first >= 50_000
+    assert after.second - before.second >= 50_000

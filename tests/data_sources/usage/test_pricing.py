@@ -1,0 +1,133 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from genai_prices import Usage, calc_price
+from genai_prices.data_snapshot import get_snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_sources.usage.attempt import Attempt, money
+from data_sources.usage.pricing import computed_cost, priced
+from tests.data_sources.usage.ingest_rows import NOON_US
+
+NOON = datetime.fromtimestamp(NOON_US // 10**6, UTC)
+
+
+def cost(model, provider=None, at_us=NOON_US, **usage):
+    return computed_cost(
+        Attempt(event_id="a", call_id="a", source="s", started_at_us=at_us, provider=provider, model=model, **usage)
+    )
+
+
+def test_the_reference_calls_cost_what_their_providers_charge():
+    assert cost("gpt-5-mini", "openai", input_tokens=2006, cache_read_tokens=1920, output_tokens=300) == Decimal(
+        "0.0006695"
+    )
+    assert cost(
+        "claude-sonnet-4-5",
+        "anthropic",
+        input_tokens=11550,
+        cache_read_tokens=10000,
+        cache_write_tokens=1500,
+        cache_write_1h_tokens=500,
+        output_tokens=400,
+        web_searches=2,
+    ) == Decimal("0.0359")
+
+
+@pytest.mark.parametrize("model", ["our-own-finetune-7b", "gpt-99", "gpt-4o-mini-mock"])
+def test_an_unknown_model_has_no_price(model):
+    assert cost(model, "openai", input_tokens=1000, output_tokens=10) is None
+
+
+def test_an_unknown_provider_has_no_price():
+    assert cost("gpt-4o", "our-own-gateway", input_tokens=1000, output_tokens=10) is None
+
+
+def test_beyond_a_tier_every_token_costs_the_tiers_price():
+    assert cost("gemini-2.5-pro", "google", input_tokens=200_000, output_tokens=1000) == Decimal("0.260")
+    assert cost("gemini-2.5-pro", "google", input_tokens=200_001, output_tokens=1000) == Decimal("0.5150025")
+
+
+def test_a_price_is_that_of_its_day():
+    day = {"before": datetime(2025, 6, 1, tzinfo=UTC), "after": datetime(2025, 6, 20, tzinfo=UTC)}
+    micros = {name: int(at.timestamp()) * 10**6 for name, at in day.items()}
+    assert cost("o3", "openai", at_us=micros["before"], input_tokens=10**6, output_tokens=0) == 10
+    assert cost("o3", "openai", at_us=micros["after"], input_tokens=10**6, output_tokens=0) == 2
+
+
+def test_a_tier_without_a_price_is_unpriced_not_full_price():
+    usage = {"input_tokens": 10**6, "output_tokens": 0}
+    full = cost("gpt-5-mini", "openai", **usage)
+    assert cost("gpt-5-mini", "openai", service_tier="default", **usage) == full
+    assert cost("gpt-5-mini", "openai", service_tier="priority", **usage) == Decimal("0.45")
+    assert cost("gpt-5-mini", "openai", processing="batch", **usage) == full / 2
+    assert cost("gpt-5-mini", "openai", service_tier="batch", **usage) is None
+    assert cost("gpt-5-mini", "openai", service_tier="prioritty", **usage) is None
+
+
+def test_what_has_no_price_of_its_own_is_not_priced_as_text():
+    assert cost("gpt-4o", "openai", input_tokens=1000, output_tokens=10, input_audio_tokens=500) is None
+
+
+def test_without_the_output_count_the_cost_is_not_known():
+    assert cost("gpt-5-mini", "openai", input_tokens=1000) is None
+    assert cost("gpt-5-mini", "openai") is None
+
+
+def test_priced_unpriced_and_unmetered_are_told_apart():
+    def kind(**fields):
+        return priced(Attempt(event_id="a", call_id="a", source="s", started_at_us=NOON_US, **fields)).pricing
+
+    assert kind(provider="openai", model="gpt-5-mini", input_tokens=1, output_tokens=1) == "priced"
+    assert kind(model="nobody-knows", input_tokens=0, output_tokens=0) == "unpriced"
+    assert kind(model="gpt-5-mini") == "unmetered"
+    assert kind(cost_reported_usd=Decimal(0)) == "priced"
+
+
+_MODELS = [
+    (provider.id, model.id)
+    for provider in get_snapshot().providers
+    if provider.id in ("openai", "anthropic", "google", "aws", "azure", "mistral", "groq", "x-ai", "deepseek", "cohere")
+    for model in provider.models
+]
+_COUNT = st.integers(0, 400_000)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(_MODELS), _COUNT, _COUNT, _COUNT, _COUNT, st.integers(0, 60 * 24 * 900))
+def test_our_arithmetic_gives_what_the_price_library_gives(named, uncached, read, write, output, minutes):
+    provider, model = named
+    at_us = NOON_US - minutes * 60 * 10**6
+    usage = {
+        "input_tokens": uncached + read + write,
+        "cache_read_tokens": read,
+        "cache_write_tokens": write,
+        "output_tokens": output,
+    }
+    ours = cost(model, provider, at_us=at_us, **usage)
+    if ours is None:
+        return  # priced by something that we do not count; never a wrong price
+    at = datetime.fromtimestamp(at_us // 10**6, UTC)
+    theirs = calc_price(Usage(**usage), model, provider_id=provider, genai_request_timestamp=at)
+    assert ours == money(theirs.total_price)
+
+
+def test_most_of_the_table_can_be_priced():
+    known = [cost(model, provider, input_tokens=1000, output_tokens=100) is not None for provider, model in _MODELS]
+    assert sum(known) / len(known) > 0.8
+
+
+def test_prices_never_come_from_the_network(monkeypatch):
+    import socket
+
+    def refuse(*_given, **_named):
+        raise AssertionError("a price was asked for over the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    price = calc_price(
+        Usage(input_tokens=1, output_tokens=1), "gpt-4o", provider_id="openai", genai_request_timestamp=NOON
+    )
+    assert price.auto_update_timestamp is None
+    assert cost("gpt-4.1-nano", "openai", input_tokens=1, output_tokens=1) is not None

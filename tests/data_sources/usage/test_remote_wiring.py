@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from data_sources.usage.remote import RemoteUsage
+from routes.source_states import states
+from tests.fakes.usage_api import KEY, OriginalUsageApi
+
+ROOT = "/api/v1/llm/usage"
+
+
+@pytest.fixture
+def api():
+    made = OriginalUsageApi()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def console(make_app, api):
+    return make_app(usage_api_url=api.url, usage_api_token=KEY, ingest_token="an-ingest-key-for-tests")
+
+
+def state(console, **named):
+    (found,) = [one for one in states(console.server.extensions["ops"], **named) if one.name.startswith("Usage")]
+    return found
+
+
+def test_a_console_with_a_usage_api_reads_it_instead_of_its_store(console, sign_in):
+    assert isinstance(console.server.extensions["ops"].usage, RemoteUsage)
+    body = sign_in(console).get(f"{ROOT}/summary?range=7d").json
+    assert (body["total_calls"], body["total_cost"], body["failed_calls"]) == (1200, "34.56", None)
+    assert body["reasons"]["failed_calls"] == "The usage API did not send it."
+    assert body["coverage"] is None
+
+
+def nulls(value, path=""):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from nulls(inner, f"{path}.{name}" if path else name)
+    elif value is None:
+        yield path
+
+
+@pytest.mark.parametrize(
+    ("name", "plural", "key"), [("by-provider", "providers", "name"), ("by-power-level", "levels", "level")]
+)
+def test_every_unknown_of_a_group_has_its_reason(console, sign_in, name, plural, key):
+    for group in sign_in(console).get(f"{ROOT}/{name}").json[plural]:
+        assert [path for path in nulls(group) if path not in group["reasons"] and path not in (key, "hue")] == []
+
+
+def test_what_the_api_does_not_offer_is_a_404_problem(console, sign_in):
+    answer = sign_in(console).get(f"{ROOT}/by-model")
+    assert (answer.status_code, answer.json["type"]) == (404, "not-found")
+    assert answer.json["detail"] == "This usage API does not offer usage by model."
+
+
+def test_a_member_is_refused_where_the_api_does_not_know_organizations(console, sign_in):
+    answer = sign_in(console, "member", "acme").get(f"{ROOT}/summary")
+    assert (answer.status_code, answer.json["code"]) == (403, "organization-not-confirmed")
+
+
+def test_events_are_still_accepted_into_the_store(console):
+    event = {"event_id": "1", "started_at": "2026-11-22T09:00:00Z", "model": "gpt-5-mini"}
+    answer = console.server.test_client().post(
+        f"{ROOT}/events",
+        data=json.dumps([event]),
+        content_type="application/json",
+        headers={"Authorization": "Bearer an-ingest-key-for-tests"},
+    )
+    assert (answer.status_code, answer.json["accepted"]) == (200, 1)
+
+
+def test_the_rail_never_asks_and_the_doctor_does(console, api, sign_in):
+    assert (state(console).name, state(console).word) == ("Usage API", "not asked yet")
+    assert api.asked == []
+    assert state(console, probe=True).dot == "ok"
+    api.fail("401")
+    sign_in(console).get(f"{ROOT}/by-provider")
+    found = state(console)
+    assert (found.dot, found.word, found.detail) == ("danger", "failed", "Usage API refused our key.")

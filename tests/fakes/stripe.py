@@ -1,0 +1,152 @@
+"""A Stripe that remembers checkout sessions, honours idempotency keys, and has a page on which to finish one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tests.fakes.server import Asked, FakeServer, Reply
+
+KEY = "sk_test_ops"
+
+
+@dataclass
+class FakeStripe(FakeServer):
+    """State and switches.
+
+    Attributes:
+        sessions: By id.
+        on_card: Told (customer, payment method) when a card is saved, as Lago's webhook would be.
+        livemode: What the answers say.
+        url_host: Host of the checkout page; None is this server.
+    """
+
+    sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    on_card: Callable[[str, str], None] | None = None
+    livemode: bool = False
+    url_host: str | None = None
+    key: str = KEY
+    _by_key: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def complete(self, session_id: str, *, saved: bool = True) -> None:
+        """The reader saves a card; with `saved=False` the session completes while the card is still being checked."""
+        with self.lock:
+            session = self.sessions[session_id]
+            session["status"] = "complete"
+            session["url"] = None
+            method = f"pm_{session_id[-8:]}"
+            session["_intent"] = {"status": "succeeded" if saved else "processing", "payment_method": method}
+            customer = session["customer"]
+        if saved and self.on_card is not None:
+            self.on_card(customer, method)
+
+    def only_session(self) -> dict[str, Any]:
+        with self.lock:
+            (session,) = self.sessions.values()
+            return session
+
+    def answer(self, asked: Asked) -> Reply:
+        parts = asked.path.strip("/").split("/")
+        if parts[0] == "pay":
+            return self._pay(asked, parts[1])
+        if asked.headers.get("Authorization") != f"Bearer {self.key}":
+            return 401, {"error": {"message": "Invalid API Key provided", "type": "invalid_request_error"}}
+        if asked.path == "/v1/checkout/sessions" and asked.method == "POST":
+            return self._create(asked)
+        if parts[:3] == ["v1", "checkout", "sessions"] and len(parts) >= 4:
+            session = self.sessions.get(parts[3])
+            if session is None:
+                return _refused(404, "resource_missing", "No such checkout.session")
+            if asked.method == "POST" and parts[4:] == ["expire"]:
+                if session["status"] != "open":
+                    return _refused(400, "invalid_state", "Only open sessions can be expired")
+                session["status"], session["url"] = "expired", None
+            return 200, self._shown(session, expand="setup_intent" in str(asked.query))
+        return _refused(404, "resource_missing", f"Unrecognized request URL ({asked.method}: {asked.path})")
+
+    def _create(self, asked: Asked) -> Reply:
+        given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
+        key = asked.headers.get("Idempotency-Key")
+        if key in self._by_key:
+            body, session_id = self._by_key[key]
+            if body != asked.body:
+                return 400, {"error": {"type": "idempotency_error", "message": "Keys for idempotent requests differ"}}
+            return 200, self._shown(self.sessions[session_id])
+        now = int(time.time())
+        if not now + 1800 <= int(given["expires_at"]) <= now + 86400:
+            return _refused(400, "parameter_invalid", "expires_at must be between 30 minutes and 24 hours")
+        session_id = f"cs_test_{len(self.sessions):08d}"
+        host = self.url_host or self.url
+        self.sessions[session_id] = {
+            "id": session_id,
+            "object": "checkout.session",
+            "mode": given["mode"],
+            "status": "open",
+            "url": f"{host}/pay/{session_id}",
+            "customer": given.get("customer"),
+            "client_reference_id": given.get("client_reference_id"),
+            "metadata": {k[9:-1]: v for k, v in given.items() if k.startswith("metadata[")},
+            "success_url": given["success_url"],
+            "cancel_url": given.get("cancel_url"),
+            "created": now,
+            "expires_at": int(given["expires_at"]),
+            "livemode": self.livemode,
+            "payment_status": "no_payment_required",
+            "payment_method_types": ["card"],
+            "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+            "custom_fields": [],
+            "custom_text": {
+                "after_submit": None,
+                "shipping_address": None,
+                "submit": {"message": given["custom_text[submit][message]"]},
+                "terms_of_service_acceptance": None,
+            },
+            "shipping_options": [],
+        }
+        if key:
+            self._by_key[key] = (asked.body, session_id)
+        return 200, self._shown(self.sessions[session_id])
+
+    def _shown(self, session: dict[str, Any], *, expand: bool = False) -> dict[str, Any]:
+        shown = {name: value for name, value in session.items() if not name.startswith("_")}
+        intent = session.get("_intent")
+        shown["setup_intent"] = f"seti_{session['id'][-8:]}"
+        if expand:
+            shown["setup_intent"] = {
+                "id": f"seti_{session['id'][-8:]}",
+                "object": "setup_intent",
+                "created": session["created"],
+                "livemode": self.livemode,
+                "payment_method_types": ["card"],
+                "usage": "off_session",
+                "status": "requires_payment_method",
+                "payment_method": None,
+                **(intent or {}),
+            }
+        return json.loads(json.dumps(shown))
+
+    def _pay(self, asked: Asked, session_id: str) -> Reply:
+        """Stripe's page: GET shows a button, POST saves the card and sends the reader back."""
+        session = self.sessions.get(session_id)
+        html = {"Content-Type": "text/html; charset=utf-8"}
+        if session is None or session["status"] != "open":
+            return 404, b"<!doctype html><title>Checkout</title><p>This page has expired.</p>", html
+        if asked.method == "GET":
+            words = session["custom_text"]["submit"]["message"]
+            page = (
+                "<!doctype html><html lang=en><title>Checkout</title><link rel=icon href=data:,>"
+                f"<p id=words>{words}</p><a id=back href='{session['cancel_url']}'>Back</a>"
+                "<form method=post><button id=save>Save card</button></form></html>"
+            )
+            return 200, page.encode(), html
+        self.complete(session_id)
+        target = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
+        return 303, b"", {**html, "Location": target}
+
+
+def _refused(status: int, code: str, message: str) -> Reply:
+    return status, {"error": {"type": "invalid_request_error", "code": code, "message": message}}

@@ -1,0 +1,144 @@
+"""What the subscription page's panels show for whom, without a browser: what may be bought, and why not."""
+
+import sys
+
+import pytest
+from flask import g
+
+from data_sources.principal import Principal
+from tests.fakes import lago
+from tests.fakes.billing import Billing
+
+MEMBER = Principal("link:anna", "member", "acme")
+ADMIN = Principal("token:admin", "admin")
+
+
+@pytest.fixture
+def billing():
+    made = Billing()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def look(make_app, billing):
+    """The look of a panel: `look("plans", who, collector=…)`."""
+
+    def draw(panel, who=MEMBER, **settings):
+        app = make_app(**billing.settings(**settings))
+        with app.server.test_request_context():
+            g.principal = who
+            return getattr(sys.modules["pages.subscription"], panel)()
+
+    return draw
+
+
+def words(part):
+    """All words of a component tree."""
+    if part is None or isinstance(part, bool):
+        return ""
+    if isinstance(part, str | int):
+        return str(part)
+    if isinstance(part, list | tuple):
+        return " ".join(words(each) for each in part)
+    return words(getattr(part, "children", None))
+
+
+def parts(tree, **wanted):
+    """Components with these properties."""
+    found = [] if isinstance(tree, str) else [tree, *[each for each in tree._traverse() if not isinstance(each, str)]]
+    return [one for one in found if all(getattr(one, name, None) == value for name, value in wanted.items())]
+
+
+def buttons(look):
+    """Code of each plan with a button -> whether it can be pressed."""
+    found = [one for one in parts(look.body) if hasattr(one, "data-select-plan")]
+    return {getattr(one, "data-select-plan"): not one.disabled for one in found}
+
+
+def test_everything_on_offer_can_be_chosen_by_a_member_without_a_plan(look):
+    drawn = look("plans")
+    assert drawn.name == "ready"
+    assert buttons(drawn) == {"starter": True, "team": True, "team-yearly": True, "business": True}
+
+
+def test_one_button_at_most_is_ink(look):
+    drawn = look("plans")
+    assert len(parts(drawn.body, className="btn btn-primary")) == 1
+
+
+def test_no_plan_on_offer_is_said_in_words(look, billing):
+    billing.lago.plans = []
+    drawn = look("plans")
+    assert drawn.name == "empty"
+    assert "No plans on offer" in words(drawn.body)
+
+
+def test_without_stripe_paid_plans_say_what_to_set_and_free_ones_work(look):
+    drawn = look("plans", stripe_api_key=None, stripe_api_base=None)
+    assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": False}
+    assert "OPS_STRIPE_API_KEY" in words(drawn.body)
+
+
+def test_stripe_as_collector_says_that_it_takes_no_money_yet(look):
+    drawn = look("plans", billing_collector="stripe")
+    assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": False}
+    assert "not available yet" in words(drawn.body)
+
+
+def test_an_admin_without_an_organization_sees_plans_and_why_none_can_be_bought(look):
+    drawn = look("plans", ADMIN)
+    assert not any(buttons(drawn).values())
+    assert "OPS_LAGO_CUSTOMER" in words(drawn.body)
+    assert "OPS_LAGO_CUSTOMER" in words(look("current_plan", ADMIN).body)
+
+
+def test_an_admin_of_a_single_company_buys_for_the_customer_that_was_set(look, billing):
+    billing.lago.subscribe("acme-gmbh", "starter")
+    drawn = look("plans", ADMIN, lago_customer="acme-gmbh")
+    assert [getattr(one, "data-plan") for one in parts(drawn.body, className="oc-plan current")] == ["starter"]
+    assert buttons(drawn)["business"]
+
+
+def test_a_running_paid_plan_says_that_changing_is_not_available_yet(look, billing):
+    billing.lago.subscribe("org-acme", "team")
+    drawn = look("plans")
+    assert not any(buttons(drawn).values())
+    assert "not available here yet" in words(drawn.body)
+
+
+def test_without_knowing_the_current_plan_nothing_can_be_bought(look, billing):
+    billing.lago.add_customer("org-acme")
+    billing.lago.fail("500", "/api/v1/subscriptions")
+    drawn = look("plans")
+    assert drawn.name == "ready"
+    assert not any(buttons(drawn).values())
+    assert "Subscriptions could not be read" in words(drawn.body)
+
+
+def test_a_plan_with_a_trial_says_that_it_cannot_be_started_yet(look, billing):
+    billing.lago.plans = [lago.plan("t", "Trial", 1900, trial_period=14.0)]
+    drawn = look("plans")
+    assert buttons(drawn) == {"t": False}
+    assert "Plans with a trial cannot be started here yet" in words(drawn.body)
+    assert "14-day trial" in words(drawn.body)
+
+
+def test_contact_sales_without_an_address_says_what_to_set(look):
+    assert "OPS_SALES_EMAIL" in words(look("plans", sales_email=None).body)
+
+
+def test_a_coming_and_a_waiting_plan_are_told_apart_from_the_current_one(look, billing):
+    billing.lago.subscribe("org-acme", "team", external_id="a")
+    billing.lago.subscribe("org-acme", "business", external_id="b", status="incomplete")
+    told = words(look("current_plan").body)
+    assert "Active" in told
+    assert "Payment is being confirmed" in told
+    assert "Starts when the payment succeeds" in " ".join(told.split())
+
+
+def test_an_unknown_price_of_a_subscription_is_said_and_not_zero(look, billing):
+    billing.lago.subscribe("org-acme", "team", plan_amount_currency="MGA")
+    told = words(look("current_plan").body)
+    assert "Lago does not tell its price" in told
+    assert "0 per" not in told

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from data_sources.result import Empty, Ready
+from data_sources.usage.embedded import EmbeddedUsage
+from data_sources.usage.types import UsageQuery
+from pages import usage_panels as draw
+from pages.usage_figures import quota_figure, strip_figures
+from tests.fakes.usage_rows import at, attempt, fill, make_store
+
+NOW = at("2026-11-22T14:02:10")
+TODAY, BEFORE = at("2026-11-22T09:00:00"), at("2026-11-21T09:00:00")
+ALWAYS = [(at("2026-10-01T00:00:00"), NOW)]
+
+
+@pytest.fixture
+def source(tmp_path):
+    store = make_store(tmp_path)
+
+    def made(rows, listened=ALWAYS):
+        fill(store, rows, listened=listened)
+        return EmbeddedUsage(store, now=lambda: NOW)
+
+    yield made
+    store.close()
+
+
+def figures(source, query=None):
+    result = source.summary(query or UsageQuery(range="today"))
+    assert isinstance(result, Ready)
+    return {figure.label: figure for figure in strip_figures(result.value, result.provenance)}
+
+
+def test_a_change_always_names_its_base(source):
+    rows = [attempt(n, BEFORE, cost_usd="2") for n in range(4)] + [attempt(9, TODAY, cost_usd="3")]
+    found = figures(source(rows))
+    assert (found["Calls"].change, found["Calls"].base) == ("↓ 75.0%", "from 4")
+    assert (found["Cost"].change, found["Cost"].base) == ("↓ 62.5%", "from $8.00")
+    assert (found["Average cost"].change, found["Average cost"].base) == ("↑ 50.0%", "from $2.00")
+
+
+def test_from_zero_has_no_percent(source):
+    found = figures(source([attempt(1, TODAY)]))
+    assert (found["Calls"].change, found["Calls"].base) == ("", "from 0")
+
+
+def test_nothing_collected_before_is_said_in_place_of_a_change(source):
+    found = figures(source([attempt(1, TODAY)], listened=[(at("2026-11-22T00:00:00"), NOW)]))
+    assert (found["Calls"].change, found["Calls"].base) == ("", "Nothing was collected before")
+
+
+def test_a_partly_known_cost_is_at_least_that_and_says_how_much_is_priced(source):
+    rows = [attempt(n, TODAY, cost_usd="1") for n in range(3)] + [attempt(9, TODAY, input_tokens=7)]
+    cost = figures(source(rows))["Cost"]
+    assert cost.partly
+    assert cost.notes == "at least: 75.0% of calls priced"
+    assert cost.values == [("$3.00", "", "")]
+
+
+def test_an_unknown_figure_has_a_reason_and_no_value(source):
+    found = figures(source([attempt(1, TODAY, status="unknown", input_tokens=7)]))
+    for label in ("Cost", "Average cost", "Error rate", "Output tokens", "Latency"):
+        assert not found[label].values
+        assert found[label].reason
+
+
+def test_latency_shows_three_percentiles_with_their_unit(source):
+    rows = [attempt(n, TODAY + timedelta(seconds=n), duration_ms=n * 200) for n in range(1, 101)]
+    latency = figures(source(rows))["Latency"]
+    assert latency.values == [("10.0", "s", "p50"), ("19.0", "s", "p95"), ("19.8", "s", "p99")]
+    assert latency.wide
+
+
+def test_the_average_says_that_failed_tries_are_in_it(source):
+    result = source([attempt(1, TODAY, cost_usd="1")]).summary(UsageQuery(range="today"))
+    average = next(f for f in strip_figures(result.value, result.provenance) if f.label == "Average cost")
+    assert "Known cost, failed tries included, divided by the calls that are priced." in str(average.info)
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (timedelta(minutes=1), "1 minute not collected"),
+        (timedelta(minutes=90), "90 minutes not collected"),
+        (timedelta(hours=17, minutes=30), "17.5 hours not collected"),
+        (timedelta(minutes=9_660), "6.7 days not collected"),
+    ],
+)
+def test_what_was_not_collected_is_told_in_a_unit_that_suits_it(source, missing, words):
+    query = UsageQuery(range="30d")
+    coverage = source([], [(at("2026-10-01T00:00:00"), NOW - missing)]).coverage(query).value
+    assert draw.missing_words(coverage) == words
+
+
+def test_a_table_under_a_filter_says_that_calls_stand_with_all_their_attempts(source):
+    words = "Each call stands with all its attempts, those outside the filter or the window too."
+    made = source([attempt(1, TODAY)])
+    page = made.recent(UsageQuery(range="today")).value
+    assert draw.requests_foot(page, [], filtered=False) is None
+    assert draw.requests_foot(page, [], filtered=True) == words
+    assert draw.requests_foot(page, ["model"], filtered=True).endswith(f"model. {words}")
+
+
+def test_a_table_with_calls_of_several_attempts_says_so_without_a_filter(source):
+    rows = [attempt(1, TODAY, call_id="c", counts_call=0), attempt(2, TODAY, call_id="c")]
+    page = source(rows).recent(UsageQuery(range="today")).value
+    assert draw.requests_foot(page, [], filtered=False).startswith("Each call stands with all its attempts")
+
+
+def test_latency_keeps_two_columns_beside_a_quota(source):
+    result = source([attempt(1, TODAY)]).summary(UsageQuery(range="month"))
+    quota = quota_figure(result.value, result.provenance, 8, "")
+    *_, latency, last = strip_figures(result.value, result.provenance, quota)
+    assert (latency.label, latency.wide, last.label) == ("Latency", True, "Quota used")
+
+
+def test_the_quota_is_of_the_calendar_month(source):
+    result = source([attempt(1, at("2026-11-02T00:00:00")), attempt(2, TODAY)]).summary(UsageQuery(range="month"))
+    figure = quota_figure(result.value, result.provenance, 8, "")
+    assert (figure.values, figure.notes) == ([("25.0%", "", "")], "2 of 8 calls")
+    unknown = quota_figure(None, None, 8, "The usage store cannot be used.")
+    assert (unknown.values, unknown.reason) == ((), "The usage store cannot be used.")
+
+
+@pytest.mark.parametrize(
+    ("listened", "title", "words"),
+    [
+        (ALWAYS, "0 calls in this window", "a true zero"),
+        ([], "No usage data yet", "was not listening"),
+        ([(at("2026-11-22T00:00:00"), at("2026-11-22T12:02:10"))], "0 calls in this window", "did not run for 2 hours"),
+    ],
+)
+def test_an_empty_window_is_a_true_zero_only_where_collection_ran(source, listened, title, words):
+    query = UsageQuery(range="today")
+    result = draw.or_empty(source([], listened).by_model(query), lambda found: (found.total, found.coverage), query)
+    assert isinstance(result, Empty)
+    assert result.title == title
+    assert words in result.detail
+
+
+def test_power_levels_stand_in_their_own_order_with_not_set_last(source):
+    rows = [
+        attempt(n, TODAY, power_level=level, cost_usd="1") for n, level in enumerate([None, "precision", "eco", "x"])
+    ]
+    found = source(rows).by_power_level(UsageQuery(range="today")).value
+    assert [group.name for group in sorted(found.groups, key=draw._level_order)] == ["eco", "precision", "x", None]
+
+
+def test_the_list_by_provider_tells_the_same_as_the_chart(source):
+    rows = [attempt(n, TODAY, provider=f"p{n % 3}", cost_usd="0.1") for n in range(7)]
+    made, query = source(rows), UsageQuery(range="today")
+    series = made.timeseries(query, group_by="provider", limit=2).value
+    asked = made.by_provider(query, limit=2).value
+    assert (series.series, series.other, series.total) == (asked.groups, asked.other, asked.total)
+
+
+def test_models_are_counted_without_the_one_that_has_no_name(source):
+    rows = [attempt(n, TODAY, model=None if n == 9 else f"m{n}") for n in range(10)]
+    found = source(rows).by_model(UsageQuery(range="today"), limit=4).value
+    assert draw.models_sub(found) == "calls, 3 of 9"
+
+
+def test_choices_of_a_filter_hold_what_is_not_set(source):
+    found = source([attempt(1, TODAY, model="m"), attempt(2, TODAY)]).by_model(UsageQuery(range="today")).value
+    assert [option["value"] for option in draw.options(found)] == ["v:m", "n:"]

@@ -1,0 +1,171 @@
+import gzip
+import json
+import zlib
+
+import pytest
+
+from tests.data_sources.usage.ingest_rows import NOON_US, differences, event, figures, litellm_events
+
+EVENTS = "/api/v1/llm/usage/events"
+BATCHES = "/api/v1/llm/usage/batches"
+
+
+@pytest.fixture
+def client(app):
+    return app.server.test_client()
+
+
+@pytest.fixture
+def ops(app):
+    return app.server.extensions["ops"]
+
+
+@pytest.fixture
+def key(ops):
+    return {"Authorization": f"Bearer {ops.ingest_token}"}
+
+
+def recent(number, **fields):
+    return event(number, **fields) | {"started_at_us": NOON_US - 86_400_000_000 + number}
+
+
+def test_events_are_stored_and_counted(client, key, ops):
+    answer = client.post(EVENTS, headers=key, json=[recent(1), recent(1), {"event_id": "x"}, recent(2)])
+    assert answer.status_code == 200
+    told = answer.get_json()
+    assert (told["accepted"], told["duplicates"]) == (2, 1)
+    assert [(bad["index"], "started_at is required" in bad["reason"]) for bad in told["rejected"]] == [(2, True)]
+    assert told["batch_id"]
+    assert len(figures(ops.usage_store)[0]) == 2
+
+
+def test_litellms_body_three_times_in_any_order_changes_no_figure(client, key, ops):
+    body = litellm_events()
+    assert client.post(EVENTS, headers=key, json=body).get_json()["accepted"] == 10
+    once = figures(ops.usage_store)
+    for again in (body[::-1], body[3:] + body[:3]):
+        assert client.post(EVENTS, headers=key, json=again).get_json()["accepted"] == 0
+    lines = "\n".join(json.dumps(line) for line in body)
+    assert client.post(EVENTS, headers=key, data=lines).get_json()["duplicates"] == 10
+    assert figures(ops.usage_store) == once
+    assert differences(ops.usage_store) == []
+
+
+def test_a_gzip_body_is_read(client, key):
+    body = gzip.compress(json.dumps([recent(1)]).encode())
+    answer = client.post(EVENTS, headers=key | {"Content-Encoding": "gzip"}, data=body)
+    assert answer.get_json()["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", b"not gzip"),
+        ("gzip", gzip.compress(b"[]")[:-4]),
+        ("gzip", gzip.compress(b"[]") + gzip.compress(b"[]")),
+        ("br", b"[]"),
+        ("identity", b"[{"),
+        ("identity", b""),
+    ],
+)
+def test_a_body_that_is_not_events_is_refused_as_a_whole(client, key, ops, encoding, body):
+    answer = client.post(EVENTS, headers=key | {"Content-Encoding": encoding}, data=body)
+    assert answer.status_code == 400
+    assert answer.mimetype == "application/problem+json"
+    assert figures(ops.usage_store)[0] == []
+
+
+@pytest.fixture
+def small(make_app):
+    app = make_app(max_ingest_mb=1)
+    return app.server.test_client(), {"Authorization": f"Bearer {app.server.extensions['ops'].ingest_token}"}
+
+
+def test_a_body_beyond_the_limit_is_413_also_when_it_only_unpacks_to_it(small):
+    client, key = small
+    assert client.post(EVENTS, headers=key, data=b" " * (10**6 + 1)).status_code == 413
+    bomb = zlib.compressobj(wbits=31)
+    packed = bomb.compress(b" " * 50_000_000) + bomb.flush()
+    assert len(packed) < 10**5
+    answer = client.post(EVENTS, headers=key | {"Content-Encoding": "gzip"}, data=packed)
+    assert answer.status_code == 413
+    assert answer.get_json()["type"] == "too-large"
+
+
+def test_a_body_at_the_limit_is_taken(small):
+    client, key = small
+    body = json.dumps([recent(1)]).encode()
+    assert client.post(EVENTS, headers=key, data=body + b" " * (10**6 - len(body))).status_code == 200
+
+
+def test_a_nearly_full_disk_is_503_with_a_time_to_come_back(make_app):
+    app = make_app(min_free="900000TB")
+    key = {"Authorization": f"Bearer {app.server.extensions['ops'].ingest_token}"}
+    answer = app.server.test_client().post(EVENTS, headers=key, json=[recent(1)])
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.get_json()["code"] == "disk-full"
+
+
+def test_without_the_key_nothing_is_taken(client, ops):
+    assert client.post(EVENTS, json=[recent(1)]).status_code == 401
+    assert client.post(EVENTS, headers={"Authorization": "Bearer wrong"}, json=[recent(1)]).status_code == 401
+    assert client.get(BATCHES).status_code == 401
+    assert client.post(f"{BATCHES}/b/undo").status_code == 401
+    assert figures(ops.usage_store)[0] == []
+
+
+def test_members_and_readers_may_not_send_or_undo(make_app, sign_in):
+    app = make_app(read_token="r" * 20)
+    member = sign_in(app, role="member", org="ACME")
+    assert member.post(EVENTS, json=[recent(1)]).status_code == 403
+    reader = {"Authorization": "Bearer " + "r" * 20}
+    assert app.server.test_client().post(EVENTS, headers=reader, json=[recent(1)]).status_code == 403
+
+
+def test_a_batch_is_listed_and_undone_exactly(client, key, ops):
+    client.post(EVENTS, headers=key, json=litellm_events())
+    before = figures(ops.usage_store)
+    sent = client.post(
+        f"{EVENTS}?batch_id=mine&kind=import&name=f.csv&source=s", headers=key, json=[recent(1), recent(2)]
+    )
+    assert sent.get_json()["batch_id"] == "mine"
+    [batch] = [row for row in client.get(BATCHES, headers=key).get_json()["batches"] if row["batch_id"] == "mine"]
+    assert (batch["accepted"], batch["kind"], batch["name"], batch["source"]) == (2, "import", "f.csv", "s")
+    assert client.post(f"{BATCHES}/mine/undo", headers=key).get_json() == {"batch_id": "mine", "removed": 2}
+    assert figures(ops.usage_store) == before
+    assert client.post(f"{BATCHES}/mine/undo", headers=key).status_code == 404
+    assert client.post(f"{EVENTS}?batch_id=mine", headers=key, json=[recent(1)]).status_code == 409
+
+
+def test_a_span_without_events_is_noted(client, key, ops):
+    span = "span_start=2026-01-01T00:00:00Z&span_end=2026-01-01T01:00:00Z"
+    answer = client.post(f"{EVENTS}?batch_id=i&kind=import&{span}", headers=key)
+    assert answer.get_json()["accepted"] == 0
+    with ops.usage_store.cursor() as cursor:
+        spans = cursor.execute("SELECT end_us - start_us FROM collection WHERE kind = 'import'").fetchall()
+    assert spans == [(3_600_000_000,)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "batch=x",
+        "kind=other",
+        "span_start=2026-01-01T00:00:00Z",
+        "span_start=2026-01-02T00:00:00Z&span_end=2026-01-01T00:00:00Z",
+        "span_start=2026-01-01&span_end=2026-01-02",
+        "span_start=2026-01-01T00:00:00Z&span_end=2999-01-01T00:00:00Z",
+        "source=" + "s" * 513,
+    ],
+)
+def test_a_parameter_that_is_not_understood_is_refused(client, key, query):
+    assert client.post(f"{EVENTS}?{query}", headers=key, json=[recent(1)]).status_code == 400
+
+
+def test_a_body_nested_without_end_is_refused(client, key):
+    assert client.post(EVENTS, headers=key, data=b"[" * 100_000).status_code == 400
+    nested = b'{"event_id": "x", "usage": ' + b'{"a":' * 100_000
+    answer = client.post(EVENTS, headers=key, data=nested + b"\n" + json.dumps(recent(1)).encode())
+    assert answer.status_code == 200
+    assert (answer.get_json()["accepted"], len(answer.get_json()["rejected"])) == (1, 1)

@@ -1,0 +1,96 @@
+"""Everything the page loads is ours, compressed, cached, of the right version and with its licence."""
+
+import json
+import re
+from pathlib import Path
+
+import brotli
+import plotly.offline
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ASSETS = ROOT / "assets"
+
+
+def test_the_vendored_plotly_is_the_version_that_plotly_draws_for():
+    head = (ASSETS / "vendor" / "plotly-cartesian.min.js").read_text(encoding="utf-8")[:300]
+    found = re.search(r"plotly\.js \(cartesian - minified\) v([\d.]+)", head)
+    assert found is not None
+    assert found[1] == plotly.offline.get_plotlyjs_version()
+
+
+def test_the_vendored_bootstrap_is_5_3_with_no_address_in_it():
+    sheet = (ASSETS / "css" / "0-bootstrap.min.css").read_text(encoding="utf-8")
+    assert re.search(r"Bootstrap\s+v5\.3\.\d+", sheet)
+    assert "@import" not in sheet
+    assert "sourceMappingURL" not in sheet
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "ibm-plex", "lucide", "plotly.js"])
+def test_each_vendored_part_has_its_licence(name):
+    assert len((ASSETS / "licences" / f"{name}.txt").read_text(encoding="utf-8")) > 300
+
+
+def test_no_stylesheet_or_script_of_ours_names_another_host():
+    for file in [*ASSETS.glob("css/[1-9]*.css"), *ASSETS.glob("js/*.js"), *ASSETS.glob("head/*.js")]:
+        text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://", text), file.name
+
+
+def test_chart_colours_are_those_of_the_stylesheet():
+    text = (ASSETS / "js" / "plotly_templates.js").read_text(encoding="utf-8")
+    charts = json.loads(text[text.index("{") :].rstrip().rstrip(";"))
+    tokens = (ASSETS / "css" / "2-tokens.css").read_text(encoding="utf-8")
+    light, dark = tokens.split('[data-bs-theme="dark"] {', 1)
+    for theme, sheet in (("light", light), ("dark", dark)):
+        for slot, value in enumerate(charts["tokens"][theme]["series"]):
+            assert re.search(rf"--oc-s{slot}: {value};", sheet), (theme, slot)
+        assert f"--oc-surface: {charts['tokens'][theme]['surface']};" in sheet
+
+
+def test_files_are_compressed_once_and_cached_for_long(app):
+    client = app.server.test_client()
+    path = "/assets/css/4-components.css"
+    with client.get(path) as answer:
+        plain = answer.data
+    with client.get(path + "?m=1", headers={"Accept-Encoding": "gzip, br"}) as packed:
+        assert packed.headers["Content-Encoding"] == "br"
+        assert brotli.decompress(packed.data) == plain
+        assert packed.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert "Accept-Encoding" in packed.headers["Vary"]
+
+
+def test_the_plotly_bundle_answers_304_to_who_has_it(app):
+    client = app.server.test_client()
+    path = "/_dash-component-suites/plotly/package_data/plotly.min.js"
+    first = client.get(path, headers={"Accept-Encoding": "br"})
+    assert b"cartesian" in brotli.decompress(first.data)[:200]
+    again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_an_answer_with_figures_is_never_kept_and_never_cached(app, sign_in):
+    answer = sign_in(app).get("/_dash-layout", headers={"Accept-Encoding": "br"})
+    assert answer.headers["Content-Encoding"] == "br"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_page_is_locked_down(app, sign_in):
+    signed = sign_in(app)
+    for _ in range(2):  # Dash registers its title script at the first page only
+        answer = signed.get("/admin/llm/usage", headers={"Accept": "text/html"})
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.count("'sha256-") == 2
+        script = next(part for part in policy.split("; ") if part.startswith("script-src"))
+        assert "unsafe" not in script
+    for header, value in (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")):
+        assert answer.headers[header] == value
+
+
+def test_no_graph_of_ours_offers_to_send_its_data_away():
+    from components.chart import CONFIG
+
+    assert CONFIG["showSendToCloud"] is False
+    for file in [*ROOT.glob("pages/*.py"), *ROOT.glob("components/*.py")]:
+        text = file.read_text(encoding="utf-8")
+        assert text.count("dcc.Graph(") <= text.count("config=CONFIG") + text.count("config={**CONFIG"), file.name
