@@ -62,7 +62,8 @@ def serve(host: str | None, port: int | None) -> None:
     except (SettingsError, KeyFolderError) as error:
         fail(str(error))
     _check_port(settings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # force: the silence that every other command keeps (`main`) must not silence the server.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from routes.serving import run
 
