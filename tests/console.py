@@ -102,15 +102,15 @@ class Page:
         except (NoSuchElementException, StaleElementReferenceException):
             return ""
 
-    def wait_for(self, condition, what, timeout_s=15):
+    def wait_for(self, condition, what, timeout_s=60):
         from selenium.webdriver.support.wait import WebDriverWait
 
         return WebDriverWait(self.driver, timeout_s, 0.05).until(lambda _driver: condition(), what)
 
-    def wait_for_text(self, selector, text, timeout_s=15):
+    def wait_for_text(self, selector, text, timeout_s=60):
         self.wait_for(lambda: text in self.text(selector), f"{text!r} never stood in {selector}", timeout_s)
 
-    def wait_gone(self, selector, timeout_s=15):
+    def wait_gone(self, selector, timeout_s=60):
         self.wait_for(lambda: not self.find_all(selector), f"{selector} never went away", timeout_s)
 
     def theme(self, name):
