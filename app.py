@@ -18,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from components.shell import NavItem, shell
+from data_sources.billing.stripe_checkout import is_live
 from data_sources.principal import Permission, Principal
 from pages.callbacks import on_error, register_shell
 from routes import (
@@ -128,17 +129,21 @@ class _Console(dash.Dash):  # type: ignore[misc]
 
 
 def check_address(settings: Settings) -> bool:
-    """See that a session cookie cannot travel in clear over a network.
+    """See that a session cookie cannot travel in clear over a network, and that real money only meets https.
 
     Returns:
         Whether users come over https.
 
     Raises:
-        SettingsError: The console would be reached over plain http from elsewhere.
+        SettingsError: The console would be reached over plain http from elsewhere, or with a live Stripe key.
     """
     address = urlsplit(settings.base_url)
     if address.scheme == "https":
         return True
+    if settings.stripe_api_key is not None and is_live(settings.stripe_api_key.get_secret_value()):
+        raise SettingsError(
+            "OPS_STRIPE_API_KEY: a live key takes real money, so OPS_PUBLIC_URL must be the https:// address of users"
+        )
     if settings.public_url is None and settings.host not in LOOPBACK:
         raise SettingsError(
             f"OPS_PUBLIC_URL: set the https:// address that users type, since OPS_HOST {settings.host} is not loopback"

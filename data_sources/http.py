@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -22,6 +23,7 @@ CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 8.0
 MAX_BODY_BYTES = 32 * 10**6
 _RETRIED = (502, 503, 504)
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,22 @@ class Answer:
     elapsed_s: float
 
 
+class _Session(requests.Session):
+    """A session that obeys the operator's proxy and CA bundle (`HTTPS_PROXY`, `NO_PROXY`, `REQUESTS_CA_BUNDLE`)."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """What the environment says about this address; this machine itself is never asked through a proxy."""
+        merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if urlsplit(str(url)).hostname in _LOOPBACK:
+            merged["proxies"] = {}
+        return merged
+
+
+def _own_headers_only(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leaves a request as it is: without this, an entry of `~/.netrc` would replace our key with somebody else's."""
+    return request
+
+
 def session(*, retries: int = 2, pool: int = 8) -> requests.Session:
     """Make a session whose GETs are tried again on a failed connection and on 502, 503, 504; nothing else is.
 
@@ -48,7 +66,7 @@ def session(*, retries: int = 2, pool: int = 8) -> requests.Session:
         retries: How many further tries of a GET.
         pool: How many connections are kept open.
     """
-    made = requests.Session()
+    made = _Session()
     retry = Retry(
         total=retries,
         connect=retries,
@@ -64,7 +82,7 @@ def session(*, retries: int = 2, pool: int = 8) -> requests.Session:
     )
     for scheme in ("http://", "https://"):
         made.mount(scheme, HTTPAdapter(max_retries=retry, pool_connections=pool, pool_maxsize=pool))
-    made.trust_env = True
+    made.auth = _own_headers_only
     made.headers["User-Agent"] = "ops-center"
     return made
 

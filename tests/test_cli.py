@@ -134,6 +134,7 @@ def test_doctor_says_when_nothing_runs(tmp_path):
     [
         ({"OPS_PORT": "eighty"}, "OPS_PORT"),
         ({"OPS_HOST": "0.0.0.0"}, "OPS_PUBLIC_URL"),
+        ({"OPS_STRIPE_API_KEY": "rk_live_ops"}, "OPS_STRIPE_API_KEY: a live key takes real money"),
         ({"OPS_DATA_DIR": "/proc/none"}, "OPS_DATA_DIR: cannot write"),
         ({"OPS_SECRET_KEY": "too-short"}, "OPS_SECRET_KEY"),
     ],

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import stripe
 
+from data_sources import http
 from data_sources.result import Kind, Problem
 
 # Stripe's client would add an id of this machine to every call; an operator has not agreed to that.
@@ -80,6 +81,11 @@ class CheckoutSession:
     confirming: bool
 
 
+def is_live(api_key: str) -> bool:
+    """Whether a key is for real money."""
+    return "_live_" in api_key
+
+
 class StripeGateway:
     """Saves cards through Stripe Checkout. No method raises for what Stripe or the network does."""
 
@@ -92,7 +98,7 @@ class StripeGateway:
             timeout_s: Time-out of one request, in seconds.
             retries: Further tries, all with the same idempotency key; the client's own default is none.
         """
-        self.live = "_live_" in api_key
+        self.live = is_live(api_key)
         base = urlsplit(api_base) if api_base else None
         # Where a reader may be sent. Plain http only where the operator has set it, for a Stripe of one's own.
         self._pages = {("https", CHECKOUT_HOST)}
@@ -103,7 +109,8 @@ class StripeGateway:
             stripe_version=API_VERSION,
             base_addresses={"api": api_base} if api_base else None,
             max_network_retries=retries,
-            http_client=stripe.RequestsClient(timeout=timeout_s),
+            # Our session, which leaves its own headers alone; the client itself tries again.
+            http_client=stripe.RequestsClient(timeout=timeout_s, session=http.session(retries=0)),
         )
 
     def __repr__(self) -> str:
