@@ -1,141 +1,19 @@
-"""A Lago that remembers: plans in pages, customers connected to Stripe in the background, gated subscriptions.
-
-The answers have the fields of Lago 1.51's own answers, the always-zero counters included.
-"""
+"""A Lago that remembers: plans in pages, customers connected to Stripe in the background, gated subscriptions."""
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from tests.fakes import lago_objects as objects
+from tests.fakes.lago_objects import charge, example_plans, minimum, plan, seats
 from tests.fakes.server import Asked, FakeServer, Reply
 
-T0 = "2026-11-01T00:00:00Z"
-PERIOD_END = "2026-11-30T23:59:59Z"
+__all__ = ["KEY", "FakeLago", "charge", "example_plans", "minimum", "plan", "seats"]
+
 KEY = "lago-test-key"
-
-
-def charge(code: str = "calls", *, pay_in_advance: bool = False) -> dict[str, Any]:
-    return {
-        "lago_id": _id(f"charge {code}"),
-        "lago_billable_metric_id": _id(f"metric {code}"),
-        "code": code,
-        "billable_metric_code": code,
-        "created_at": T0,
-        "charge_model": "standard",
-        "invoiceable": True,
-        "regroup_paid_fees": None,
-        "pay_in_advance": pay_in_advance,
-        "prorated": False,
-        "min_amount_cents": 0,
-        "properties": {"amount": "0.01"},
-        "filters": [],
-    }
-
-
-def minimum(amount_cents: int) -> dict[str, Any]:
-    return {"lago_id": _id("minimum"), "amount_cents": amount_cents, "created_at": T0}
-
-
-def seats(count: int) -> dict[str, Any]:
-    privilege = {"code": "max", "name": "Seats", "value_type": "integer", "config": {}, "value": count}
-    return {"code": "seats", "name": "Team", "description": None, "privileges": [privilege]}
-
-
-def plan(code: str, name: str, amount_cents: int, /, **more: Any) -> dict[str, Any]:
-    """A plan as Lago sends it; keyword arguments replace fields, `metadata` and `description` are absent if unset."""
-    made = {
-        "lago_id": _id(f"plan {code}"),
-        "name": name,
-        "invoice_display_name": name,
-        "code": code,
-        "created_at": T0,
-        "interval": "monthly",
-        "description": "",
-        "amount_cents": amount_cents,
-        "amount_currency": "USD",
-        "trial_period": 0.0,
-        "pay_in_advance": True,
-        "bill_charges_monthly": None,
-        "bill_fixed_charges_monthly": None,
-        "charges": [],
-        "fixed_charges": [],
-        "taxes": [],
-        "usage_thresholds": [],
-        "entitlements": [],
-        "pending_deletion": False,
-        # Lago fills these with zero whatever is so.
-        "customers_count": 0,
-        "active_subscriptions_count": 0,
-        "draft_invoices_count": 0,
-    }
-    return made | more
-
-
-def example_plans() -> list[dict[str, Any]]:
-    """What a reseller might have: two pages of it at three a page."""
-    small = "For a small team that shares keys."
-    return [
-        plan(
-            "starter",
-            "Starter",
-            0,
-            description="To try it out.",
-            metadata={
-                "credits": "10,000 calls a month",
-                "feature_1": "1 seat",
-                "limitation_1": "No support agreement",
-            },
-        ),
-        plan(
-            "team",
-            "Team",
-            2000,
-            description=small,
-            charges=[charge()],
-            entitlements=[seats(10)],
-            metadata={
-                "credits": "50,000 calls a month",
-                "feature_1": "Cost by user and team",
-                "limitation_1": "No single sign-on",
-                "yearly_code": "team-yearly",
-            },
-        ),
-        plan(
-            "team-yearly",
-            "Team",
-            20000,
-            interval="yearly",
-            charges=[charge()],
-            description=small,
-            metadata={"credits": "50,000 calls a month"},
-        ),
-        plan(
-            "business",
-            "Business",
-            10000,
-            description="For companies with many teams.",
-            charges=[charge()],
-            metadata={
-                "most_popular": "true",
-                "feature_1": "500,000 calls a month",
-                "feature_2": "Single sign-on",
-                "feature_10": "Invoices by purchase order",
-            },
-        ),
-        plan(
-            "enterprise",
-            "Enterprise",
-            0,
-            description="With a contract.",
-            metadata={"contact_sales": "true", "feature_1": "Own data region"},
-        ),
-        plan("old", "Old plan", 900, pending_deletion=True),
-        plan("internal", "Internal", 100, metadata={"public": "false"}),
-    ]
 
 
 @dataclass
@@ -167,52 +45,14 @@ class FakeLago(FakeServer):
     # ---- what a test does to it
 
     def add_customer(self, external_id: str, **more: Any) -> dict[str, Any]:
-        made = {
-            "lago_id": _id(f"customer {external_id}"),
-            "sequential_id": len(self.customers) + 1,
-            "slug": f"OPS-{len(self.customers) + 1}",
-            "external_id": external_id,
-            "name": external_id,
-            "currency": None,
-            "applicable_timezone": "UTC",
-            "created_at": T0,
-            "billing_configuration": {"payment_provider": None, "provider_customer_id": None},
-        } | more
+        made = objects.customer(external_id, len(self.customers) + 1, **more)
         self.customers[external_id] = made
         return made
 
     def subscribe(self, customer: str, plan_code: str, *, status: str = "active", **more: Any) -> dict[str, Any]:
         if customer not in self.customers:
             self.add_customer(customer)
-        found = self.plan_of(plan_code)
-        made = {
-            "lago_id": str(uuid.uuid4()),
-            "external_id": f"sub-{customer}",
-            "lago_customer_id": self.customers[customer]["lago_id"],
-            "external_customer_id": customer,
-            "billing_time": "anniversary",
-            "name": None,
-            "plan_code": plan_code,
-            "plan_amount_cents": found["amount_cents"],
-            "plan_amount_currency": found["amount_currency"],
-            "status": status,
-            "created_at": T0,
-            "started_at": T0 if status == "active" else None,
-            "subscription_at": T0,
-            "canceled_at": None,
-            "ending_at": None,
-            "terminated_at": None,
-            "previous_plan_code": None,
-            "next_plan_code": None,
-            "downgrade_plan_date": None,
-            "trial_ended_at": None,
-            "current_billing_period_started_at": T0,
-            "current_billing_period_ending_at": PERIOD_END,
-            "on_termination_credit_note": None,
-            "on_termination_invoice": "generate",
-            "cancellation_reason": None,
-            "activation_rules": [],
-        } | more
+        made = objects.subscription(self.customers[customer], self.plan_of(plan_code), status, **more)
         self.subscriptions.append(made)
         return made
 
@@ -224,17 +64,7 @@ class FakeLago(FakeServer):
                     held = self.methods.setdefault(external_id, [])
                     for one in held:
                         one["is_default"] = False
-                    held.append(
-                        {
-                            "lago_id": str(uuid.uuid4()),
-                            "is_default": True,
-                            "payment_provider_code": "stripe",
-                            "payment_provider_name": "Stripe",
-                            "payment_provider_type": "stripe",
-                            "provider_method_id": payment_method,
-                            "created_at": T0,
-                        }
-                    )
+                    held.append(objects.card(payment_method))
 
     def settle(self, *, paid: bool) -> None:
         """The payment of every waiting subscription succeeds or fails."""
@@ -348,17 +178,8 @@ class FakeLago(FakeServer):
         if asked_rules:
             found = self.plan_of(code)
             gated = found["pay_in_advance"] and found["amount_cents"] > 0 and not found["trial_period"]
-            made["activation_rules"] = [
-                {
-                    "lago_id": str(uuid.uuid4()),
-                    "type": "payment",
-                    "timeout_hours": asked_rules[0].get("timeout_hours", 0),
-                    "status": "pending" if gated else "not_applicable",
-                    "expires_at": None,
-                    "created_at": T0,
-                    "updated_at": T0,
-                }
-            ]
+            hours = asked_rules[0].get("timeout_hours", 0)
+            made["activation_rules"] = [objects.payment_rule(hours, gated=gated)]
             if gated:
                 made["status"], made["started_at"] = "incomplete", None
         elif self.drops_rules:
@@ -398,10 +219,6 @@ class FakeLago(FakeServer):
 
 def _copy(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if not key.startswith("_")}
-
-
-def _id(name: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
 def _missing(what: str) -> Reply:

@@ -5,38 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from data_sources.billing import attempts as book
-from data_sources.billing.source import BillingSource
-from data_sources.billing.types import Buyer, CheckoutAnswer, Wanted
-from data_sources.result import Failed, Kind, NotConfigured, Problem, Ready, Result
-from data_sources.state.store import State
+from data_sources.billing.types import CheckoutAnswer
+from data_sources.result import Failed, Kind, Ready, Result
 from tests.data_sources.billing.conftest import ANNA, BEN, EVE, House
+from tests.data_sources.billing.steps import (
+    answered,
+    buy,
+    nothing_started,
+    refused,
+)
 from tests.fakes import lago, stripe
-
-
-def answered(result: Result[CheckoutAnswer]) -> CheckoutAnswer:
-    assert isinstance(result, Ready), result
-    return result.value
-
-
-def refused(result: Result[CheckoutAnswer]) -> Problem:
-    assert isinstance(result, Failed), result
-    return result.problem
-
-
-def buy(
-    source: BillingSource, code: str = "business", buyer: Buyer | None = ANNA, **shown: Any
-) -> Result[CheckoutAnswer]:
-    return source.checkout(buyer, Wanted(code, **shown))
-
-
-def nothing_started(house: House) -> bool:
-    return house.lago.subscriptions == [] and house.lago.requests("POST", "/api/v1/subscriptions") == []
 
 
 def test_a_paid_plan_leads_to_stripe_to_save_a_card_and_starts_nothing(house: House) -> None:
@@ -142,52 +124,6 @@ def test_the_shown_price_is_only_compared_and_never_used(house: House) -> None:
     assert house.stripe.only_session()["metadata"]["plan_amount_cents"] == "10000"
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [("old", "plan_not_offered"), ("internal", "plan_not_offered"), ("nowhere", "plan_not_found"), ("..", "bad_name")],
-)
-def test_only_plans_on_offer_can_be_bought(house: House, code: str, expected: str) -> None:
-    assert refused(buy(house.source(), code)).code == expected
-
-
-def test_a_plan_outside_the_operators_list_cannot_be_bought(house: House) -> None:
-    assert refused(buy(house.source(plan_codes=("team",)), "business")).code == "plan_not_offered"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"pay_in_advance": False},
-        {"trial_period": 14.0},
-        {"amount_currency": "ISK"},
-        {"metadata": {"contact_sales": "true"}},
-    ],
-)
-def test_a_plan_that_lago_would_start_unpaid_is_not_sold(house: House, change: dict[str, Any]) -> None:
-    house.lago.plan_of("business").update(change)
-    assert refused(buy(house.source())).code == "not_sold_here"
-    assert house.stripe.sessions == {}
-
-
-@pytest.mark.parametrize("version", ["v1.49.3", "v0.32.0", "main"])
-def test_a_lago_that_cannot_wait_for_a_payment_may_not_sell(house: House, version: str) -> None:
-    house.lago.version = version
-    assert refused(buy(house.source())).code in ("lago_too_old", "lago_version_unknown")
-    assert house.stripe.sessions == {}
-
-
-def test_a_customer_whose_money_is_collected_elsewhere_is_refused(house: House) -> None:
-    house.lago.add_customer(
-        "org-acme", billing_configuration={"payment_provider": "adyen", "provider_customer_id": "A1"}
-    )
-    assert refused(buy(house.source())).code == "collector_mismatch"
-
-
-def test_a_customer_of_another_currency_is_refused(house: House) -> None:
-    house.lago.add_customer("org-acme", currency="EUR")
-    assert refused(buy(house.source())).code == "currencies_does_not_match"
-
-
 def test_the_card_page_waits_until_lago_has_stripes_customer(house: House) -> None:
     house.lago.connects_after = 4
     answered(buy(house.source()))
@@ -218,19 +154,6 @@ def test_no_key_and_no_mail_reaches_a_log(house: House, caplog: pytest.LogCaptur
     assert caplog.text
     for secret in (stripe.KEY, lago.KEY, "anna@"):
         assert secret not in caplog.text
-
-
-def test_stripe_as_collector_takes_no_money_yet(house: House) -> None:
-    got = refused(buy(house.source(collector="stripe")))
-    assert got.code == "collector_unavailable"
-    assert "not available yet" in got.detail
-    assert house.stripe.asked == []
-
-
-def test_a_live_key_is_not_used_over_plain_http(house: House) -> None:
-    house.stripe.key, house.stripe.livemode = "sk_live_ops", True
-    assert refused(buy(house.source(stripe=house.gateway("sk_live_ops")))).code == "live_key_over_http"
-    answered(buy(house.source(stripe=house.gateway("sk_live_ops"), base_url="https://ops.example.com")))
 
 
 def test_a_page_that_is_not_stripes_is_not_opened(house: House) -> None:
@@ -302,151 +225,3 @@ def test_a_broken_lago_is_a_refusal(house: House, fault: Any) -> None:
     assert got.kind in (Kind.UPSTREAM, Kind.TIMEOUT)
     assert lago.KEY not in got.detail
     assert house.stripe.asked == []
-
-
-def test_a_free_plan_starts_at_once_and_without_stripe(house: House) -> None:
-    got = answered(buy(house.source(stripe=None), "starter"))
-    assert (got.status, got.checkout_url) == ("started", None)
-    assert house.lago.held_by("org-acme") == ["starter"]
-    assert house.stripe.asked == []
-
-
-def test_a_free_plan_starts_once_however_often_it_is_clicked(house: House) -> None:
-    source = house.source()
-    answered(buy(source, "starter"))
-    assert refused(buy(source, "starter")).code == "already_subscribed"
-    assert house.lago.held_by("org-acme") == ["starter"]
-
-
-def test_a_lost_answer_to_a_free_start_is_found_out_by_the_next_click(house: House) -> None:
-    source = house.source()
-    house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
-    assert refused(buy(source, "starter")).code == "connection"
-    assert refused(buy(source, "starter")).code == "already_subscribed"
-    assert house.lago.held_by("org-acme") == ["starter"]
-
-
-def test_a_plan_that_got_a_price_at_the_moment_of_its_start_is_stopped_again(house: House) -> None:
-    post = house.lago._post_subscriptions
-
-    def dearer(asked: Any) -> Any:
-        house.lago.plan_of("starter")["amount_cents"] = 500
-        return post(asked)
-
-    house.lago._post_subscriptions = dearer
-    assert refused(buy(house.source(), "starter")).code == "price_changed"
-    assert house.lago.held_by("org-acme") == []
-
-
-def plan_runs_at_this_moment(house: House, *, planned: bool) -> None:
-    """Somebody starts Team in Lago between our look and our question, which then plans Starter for later at most."""
-
-    def post(_: Any) -> Any:
-        running = house.lago.subscribe("org-acme", "team", external_id="sub-org-acme")
-        if planned:
-            house.lago.subscribe("org-acme", "starter", external_id="sub-org-acme", status="pending")
-            running = running | {"next_plan_code": "starter"}
-        return 200, {"subscription": running}
-
-    house.lago._post_subscriptions = post
-
-
-def test_another_plan_in_lagos_answer_is_never_stopped_only_what_was_planned(house: House) -> None:
-    plan_runs_at_this_moment(house, planned=True)
-    got = refused(buy(house.source(), "starter"))
-    assert got.code == "not_now"
-    assert house.lago.held_by("org-acme") == ["team"]
-    assert house.lago.held_by("org-acme", "pending") == []
-    (stop,) = house.lago.requests("DELETE", "/api/v1/subscriptions/sub-org-acme")
-    assert stop.query == {"status": ["pending"]}
-
-
-def test_another_plan_that_runs_with_nothing_planned_is_left_as_it_is(house: House) -> None:
-    plan_runs_at_this_moment(house, planned=False)
-    assert refused(buy(house.source(), "starter")).code == "other_plan_runs"
-    assert house.lago.held_by("org-acme") == ["team"]
-    assert house.lago.requests("DELETE", "/api/v1/subscriptions/sub-org-acme") == []
-
-
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_planned_plan_that_cannot_be_taken_back_is_said_and_nothing_is_stopped(house: House, method: str) -> None:
-    plan_runs_at_this_moment(house, planned=True)
-    house.lago.fail("500", "/api/v1/subscriptions/sub-org-acme", method=method)
-    got = refused(buy(house.source(), "starter"))
-    assert got.code == "undo_failed"
-    assert "Tell your admin" in got.detail
-    assert house.lago.held_by("org-acme") == ["team"]
-
-
-def test_a_running_paid_plan_is_not_changed_here(house: House) -> None:
-    house.lago.subscribe("org-acme", "team")
-    source = house.source()
-    assert refused(buy(source, "business")).code == "change_unavailable"
-    assert refused(buy(source, "starter")).code == "change_unavailable"
-    assert refused(buy(source, "team")).code == "already_subscribed"
-    assert house.stripe.asked == []
-
-
-def test_a_payment_that_is_being_confirmed_blocks_the_next_purchase(house: House) -> None:
-    house.lago.subscribe("org-acme", "team", status="incomplete")
-    assert refused(buy(house.source())).code == "subscription_incomplete"
-
-
-def test_an_admin_without_a_customer_cannot_buy_and_reads_what_to_set(house: House) -> None:
-    got = refused(buy(house.source(), buyer=None))
-    assert got.code == "no_customer"
-    assert "OPS_LAGO_CUSTOMER" in got.detail
-
-
-def test_a_customer_named_by_the_operator_is_never_made_up(house: House) -> None:
-    typo = Buyer("link:admin", "acme-gmbh-typo", None, None)
-    assert refused(buy(house.source(), buyer=typo)).code == "customer_not_found"
-    assert house.lago.customers == {}
-
-
-def test_without_settings_nothing_is_asked_and_the_answer_says_what_to_set(house: House) -> None:
-    got = buy(house.source(lago=None))
-    assert isinstance(got, NotConfigured)
-    assert got.settings == ("OPS_LAGO_URL", "OPS_LAGO_API_KEY")
-    got = buy(house.source(stripe=None))
-    assert isinstance(got, NotConfigured)
-    assert got.settings == ("OPS_STRIPE_API_KEY",)
-
-
-def test_checkout_cannot_be_opened_endlessly(house: House) -> None:
-    source = house.source()
-    codes = ["team", "business"] * 6
-    results = [buy(source, code) for code in codes]
-    assert [isinstance(result, Ready) for result in results].count(True) == 10
-    assert refused(results[-1]).code == "too_many"
-
-
-def test_without_the_state_database_nothing_is_sold(house: House) -> None:
-    got = refused(buy(house.source(state=State("sqlite:////nowhere/at/all/state.db"))))
-    assert got.kind is Kind.STORE
-    assert house.stripe.asked == []
-
-
-def test_only_one_purchase_can_be_open_for_a_customer(house: House) -> None:
-    store = book.Attempts(house.state)
-    plan = house.client().plan("business")
-    assert not isinstance(plan, Problem)
-    made = store.open(ANNA, plan, collector="lago", subscription_id="s", state=book.OPENED)
-    assert made is not None
-    assert store.open(BEN, plan, collector="lago", subscription_id="s", state=book.OPENED) is None
-    assert store.move(made, book.ABANDONED) is not None
-    assert store.open(BEN, plan, collector="lago", subscription_id="s", state=book.OPENED) is not None
-
-
-def test_a_purchase_moves_on_only_once(house: House) -> None:
-    store = book.Attempts(house.state)
-    plan = house.client().plan("business")
-    assert not isinstance(plan, Problem)
-    made = store.open(ANNA, plan, collector="lago", subscription_id="s", state=book.CARD_SAVED)
-    assert made is not None
-    moved = store.move(made, book.STARTING)
-    assert moved is not None
-    assert store.move(made, book.STARTING) is None
-    assert store.move(moved, book.CARD_SAVED) is not None
-    assert store.move(made, book.STARTING) is None  # read before all that, and old by now
-    assert store.recent(ANNA.principal_id, within=timedelta(hours=1)) == 1
