@@ -20,10 +20,12 @@ from genai_prices.types import TieredPrices, TimeOfDateConstraint
 from genai_prices.units import _get_registry  # the package offers no public way to its units; its version is pinned
 
 from data_sources.usage.attempt import Attempt, money
+from data_sources.usage.provider_names import GATEWAYS, plain, table_provider
 
 PRICE_VERSION = f"genai-prices {version('genai-prices')}"
 
-_STANDARD = frozenset({"standard", "default", "auto", "realtime", "online"})
+NOT_KNOWN = object()
+_STANDARD = frozenset({"standard", "default", "auto", "on_demand", "realtime", "online"})
 # our field -> the table's usage key
 _USAGE = {
     "input_tokens": "input_tokens",
@@ -56,6 +58,7 @@ class UnitPrices(NamedTuple):
 
     units: tuple[Unit, ...]
     keys: frozenset[str]
+    refused: frozenset[str] = frozenset()  # used, these have no price in this context
 
     def cost(self, usage: dict[str, int]) -> Decimal | None:
         """The exact cost in USD, not rounded.
@@ -67,6 +70,8 @@ class UnitPrices(NamedTuple):
             The cost; None when a count that has a price was not reported, or a used one has no price.
         """
         if any(usage.get(key) and key not in self.keys for key in _NEED_OWN_PRICE):
+            return None
+        if self.refused and any(usage.get(key) for key in self.refused):
             return None
         total, leaves = Decimal(0), dict.fromkeys(self.keys, 0)
         for unit in self.units:
@@ -114,40 +119,77 @@ def unit_prices(
         return None
     owner, info = found
     moment = datetime.fromtimestamp(moment_us / 1e6, UTC)
-    context = {
-        key: value
-        for key, value in (("service_tier", service_tier), ("processing", processing))
-        if value and value not in _STANDARD
-    }
-    if context and not _context_known(owner, info, context, moment):
-        return None
-    return _resolve(info.get_prices(moment, context or None))
+    tier, way = _special(service_tier), _special(processing)
+    if tier is None and way is None:
+        return _resolve(info.get_prices(moment).__dict__)
+    prices = _in_context(owner, info, tier, way, moment)
+    return None if prices is None else _resolve(prices)
+
+
+def _special(value: str | None) -> str | None:
+    """A tier or a way of processing that is not the ordinary one."""
+    word = (value or "").strip().lower()
+    return word if word and word not in _STANDARD else None
 
 
 @lru_cache(maxsize=8192)
 def _model(provider: str | None, model: str) -> tuple[Any, Any] | None:
+    if provider is not None and plain(provider) in GATEWAYS:
+        named, _, rest = model.partition("/")
+        provider, model = (named, rest) if rest else (None, model)
+    known = None if provider is None else table_provider(provider)
+    if provider is not None and known is None:
+        return None
     try:
-        found: tuple[Any, Any] = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+        found: tuple[Any, Any] = data_snapshot.get_snapshot().find_provider_model(model, None, known, None)
     except LookupError:
         return None
     return found
 
 
-def _context_known(owner: Any, info: Any, context: dict[str, str], moment: datetime) -> bool:
-    """A tier that no variant of the model names would silently be priced in full."""
+def _in_context(owner: Any, info: Any, tier: str | None, processing: str | None, moment: datetime) -> Any:
+    """The prices of a tier and of a way of processing.
+
+    The library prices in full what it does not know: a tier that no variant of the model names, and tokens for which
+    a variant that it knows has no price of its own. Neither is priced here.
+
+    Returns:
+        Prices by the table's keys, None when a part of the context is not known.
+    """
     if not any(info is model for model in owner.models):
-        return False
+        return None  # the prices of another provider, whose tiers are not this one's
     active = [v for v in info.price_variants or () if v.constraint is None or v.constraint.active(moment)]
-    return all(any(variant.when.get(key) == value for variant in active) for key, value in context.items())
+    context: dict[str, str] = {}
+    for value, keys in ((tier, ("service_tier", "speed")), (processing, ("processing",))):
+        if value is not None:
+            key = next((key for key in keys if any(variant.when.get(key) == value for variant in active)), None)
+            if key is None:
+                return None
+            context[key] = value
+    own = {
+        key
+        for variant in active
+        if all(context.get(name) == value for name, value in variant.when.items())
+        for key, price in variant.prices.__dict__.items()
+        if price is not None
+    }
+    return {
+        key: price if key in own or not key.endswith("_mtok") else NOT_KNOWN
+        for key, price in info.get_prices(moment, context).__dict__.items()
+        if price is not None
+    }
 
 
-def _resolve(prices: Any) -> UnitPrices | None:
+def _resolve(prices: dict[str, Any]) -> UnitPrices | None:
     registry = _get_registry()
-    priced = []
-    for price_key, price in prices.__dict__.items():
+    priced, refused = [], set()
+    for price_key, price in prices.items():
         if price is None or price_key.startswith("_"):
             continue
         unit = registry.unit_for_price_key(price_key)
+        if price is NOT_KNOWN:
+            refused.add(unit.usage_key)
+            continue
         if unit.usage_key not in _USAGE.values():
             if unit.dimensions.get("family") not in ("tokens", "tool_calls"):
                 return None  # priced by the request, second, page or pixel: nothing we keep counts those
@@ -171,7 +213,7 @@ def _resolve(prices: Any) -> UnitPrices | None:
         )
         for unit, price in priced
     )
-    return UnitPrices(units, frozenset(unit.usage_key for unit in units))
+    return UnitPrices(units, frozenset(unit.usage_key for unit in units), frozenset(refused))
 
 
 @lru_cache(maxsize=8192)

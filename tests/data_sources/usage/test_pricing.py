@@ -67,6 +67,27 @@ def test_a_tier_without_a_price_is_unpriced_not_full_price():
     assert cost("gpt-5-mini", "openai", service_tier="prioritty", **usage) is None
 
 
+def test_tokens_without_a_price_in_a_tier_are_unpriced_not_full_price():
+    usage = {"input_tokens": 10**6, "output_tokens": 1000}
+    assert cost("o3-mini", "openai", processing="batch", **usage) == Decimal("0.5522")
+    assert cost("o3-mini", "openai", cache_read_tokens=10**5, **usage) is not None
+    assert cost("o3-mini", "openai", processing="batch", cache_read_tokens=10**5, **usage) is None
+    assert cost("gpt-3.5-turbo-1106", "openai", processing="batch", **usage) is None
+
+
+def test_a_fast_answer_costs_its_own_price():
+    usage = {"input_tokens": 10**6, "output_tokens": 0}
+    models = [
+        model.id
+        for provider in get_snapshot().providers
+        for model in provider.models
+        if provider.id == "anthropic" and any(v.when == {"speed": "fast"} for v in model.price_variants or ())
+    ]
+    for model in models:
+        assert cost(model, "anthropic", service_tier="fast", **usage) > cost(model, "anthropic", **usage)
+    assert models
+
+
 def test_what_has_no_price_of_its_own_is_not_priced_as_text():
     assert cost("gpt-4o", "openai", input_tokens=1000, output_tokens=10, input_audio_tokens=500) is None
 
