@@ -304,7 +304,7 @@ def _write_batches(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch]) 
             if updated:
                 continue
         cursor.execute(
-            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0)",
             [batch.batch_id, batch.kind, batch.source, batch.name, batch.received_at_us, *counts],
         )
     for batch in batches:

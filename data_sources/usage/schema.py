@@ -6,7 +6,8 @@ compare alike in every engine, where time-zone casts do not. Unknown is NULL, ne
 
 from __future__ import annotations
 
-STORE_VERSION = 1
+# What is changed below needs a new version here, and the step that leads to it in `migrate.py`.
+STORE_VERSION = 2
 SLOT_S = 900
 SLOT_US = SLOT_S * 1_000_000
 
@@ -146,7 +147,18 @@ CREATE TABLE batches (
     accepted BIGINT NOT NULL,
     duplicates BIGINT NOT NULL,
     rejected BIGINT NOT NULL,
-    undone_at_us BIGINT
+    undone_at_us BIGINT,
+    expired BIGINT NOT NULL             -- how many of its attempts are older than is kept: only the rollup has them
+)
+"""
+
+# What somebody changed by hand in figures that were there, noted in the transaction of the change.
+AUDIT = """
+CREATE TABLE audit (
+    at_us BIGINT NOT NULL,
+    actor VARCHAR NOT NULL,             -- who asked: a person's id, or the key's name
+    action VARCHAR NOT NULL,            -- forget | reprice | ...
+    detail VARCHAR NOT NULL             -- JSON: what was asked and what it changed; never the one who was forgotten
 )
 """
 
@@ -158,5 +170,6 @@ TABLES = {
     "dimension_values": DIMENSION_VALUES,
     "collection": COLLECTION,
     "batches": BATCHES,
+    "audit": AUDIT,
     "meta": META,
 }

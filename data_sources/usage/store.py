@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 
 from data_sources.result import Kind, Problem
-from data_sources.usage import integrity, schema
+from data_sources.usage import integrity, migrate
 
 log = logging.getLogger(__name__)
 
@@ -186,11 +186,17 @@ class UsageStore:
         except OSError as error:
             raise StoreError(f"{self.path} cannot be made: {error.strerror}.", code="path") from error
         try:
-            _prepare(connection)
+            migrate.prepare(connection)
             integrity.check(connection, self.ledger)
             self._data_version = integrity.read_meta(connection).number
             [(newest,)] = connection.execute("SELECT max(received_at_us) FROM attempts").fetchall()
             self._last_event_us = newest
+        except (migrate.NewerStoreError, migrate.NoStoreError) as error:
+            connection.close()
+            newer = isinstance(error, migrate.NewerStoreError)
+            raise StoreError(
+                f"{self.path} is left as it is. {error}", code="newer-version" if newer else "no-store"
+            ) from None
         except duckdb.Error as error:
             connection.close()
             log.error("usage store: opening %s: %s", self.path, error)
@@ -216,18 +222,3 @@ class UsageStore:
             except duckdb.Error as error:
                 log.error("usage store: %s", error)
                 raise StoreError("The usage store's file cannot be read.", code="damaged") from error
-
-
-def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of a new file, in one transaction; refuse a file of a newer version."""
-    found = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if not found:
-        connection.begin()
-        for statement in schema.TABLES.values():
-            connection.execute(statement)
-        connection.execute("INSERT INTO meta VALUES ('store_version', ?)", [str(schema.STORE_VERSION)])
-        connection.commit()
-        return
-    versions = connection.execute("SELECT value FROM meta WHERE key = 'store_version'").fetchall()
-    if not versions or int(versions[0][0]) > schema.STORE_VERSION:
-        raise StoreError("The usage store was written by a newer version of Ops Center.", code="newer-version")

@@ -112,16 +112,6 @@ def test_a_file_that_becomes_free_is_opened(tmp_path, holder):
     store.close()
 
 
-def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
-    store = open_store(tmp_path)
-    with store.cursor() as cursor:
-        cursor.execute("UPDATE meta SET value = '99' WHERE key = 'store_version'")
-    store.close()
-    with pytest.raises(StoreError) as caught:
-        open_store(tmp_path).open()
-    assert caught.value.problem.code == "newer-version"
-
-
 def test_a_file_that_is_no_store_is_told(tmp_path):
     (tmp_path / "usage.duckdb").write_bytes(b"not a database" * 1000)
     with pytest.raises(StoreError) as caught:

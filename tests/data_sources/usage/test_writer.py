@@ -212,7 +212,9 @@ def test_listening_is_noted_while_nothing_comes_and_a_restart_begins_anew(tmp_pa
     for _ in range(2):
         with writing(tmp_path, heartbeat_s=0.01, clock_us=lambda: now[0]) as (store, _):
             begun = now[0]
-            wait_until(lambda: ask(store, "FROM collection"), "listening was never noted")
+            wait_until(
+                lambda begun=begun: ask(store, f"FROM collection WHERE start_us = {begun}"), "listening was never noted"
+            )
             now[0] += 60_000_000
             wait_until(
                 lambda begun=begun: (

@@ -1,0 +1,74 @@
+"""Makes the tables of a new store, and brings those of an older one up to date.
+
+A change of `schema.py` is a new version: raise `STORE_VERSION` and give the statements that lead to it here. New
+columns go at the end of their table. All steps run in one transaction: whatever stops them leaves the older file whole.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import duckdb
+
+from data_sources.usage import schema
+
+log = logging.getLogger(__name__)
+
+# The version that a step leads to -> its statements. A step never changes once it was released.
+STEPS: Mapping[int, tuple[str, ...]] = {
+    2: (
+        "CREATE TABLE audit (at_us BIGINT NOT NULL, actor VARCHAR NOT NULL, action VARCHAR NOT NULL, "
+        "detail VARCHAR NOT NULL)",
+        "ALTER TABLE batches ADD COLUMN expired BIGINT DEFAULT 0",
+        "ALTER TABLE batches ALTER COLUMN expired SET NOT NULL",
+        "ALTER TABLE batches ALTER COLUMN expired DROP DEFAULT",
+    ),
+}
+
+
+class NewerStoreError(Exception):
+    """The file was written by a newer version of Ops Center. The text says which."""
+
+
+class NoStoreError(Exception):
+    """The file is a database, but no usage store."""
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of a new file, or migrate those of an older one, in one transaction.
+
+    Raises:
+        NewerStoreError: The file is of a newer version; it is left alone.
+        NoStoreError: Its tables are somebody else's; it is left alone.
+    """
+    tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    found = _version(connection) if "meta" in tables else None
+    if tables and found is None:
+        raise NoStoreError("It is a database, but not a usage store of Ops Center.")
+    if found is not None and found > schema.STORE_VERSION:
+        raise NewerStoreError(
+            f"It is of version {found}, and this Ops Center reads versions up to {schema.STORE_VERSION}. "
+            "Start the newer Ops Center again, or restore a backup of before."
+        )
+    if found == schema.STORE_VERSION:
+        return
+    statements = (
+        [*schema.TABLES.values()]
+        if found is None
+        else [text for version in range(found + 1, schema.STORE_VERSION + 1) for text in STEPS[version]]
+    )
+    connection.begin()
+    for statement in statements:
+        connection.execute(statement)
+    connection.execute("DELETE FROM meta WHERE key = 'store_version'")
+    connection.execute("INSERT INTO meta VALUES ('store_version', ?)", [str(schema.STORE_VERSION)])
+    connection.commit()
+    if found is not None:
+        log.info("usage store: migrated from version %d to %d", found, schema.STORE_VERSION)
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    rows = connection.execute("SELECT value FROM meta WHERE key = 'store_version'").fetchall()
+    text = str(rows[0][0]) if rows else ""
+    return int(text) if text.isdigit() else None
