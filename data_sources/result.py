@@ -30,6 +30,7 @@ class Kind(StrEnum):
     CONFLICT = "conflict"  # the world changed since the reader looked: 409
     UPSTREAM = "upstream-failed"  # a source answered wrongly or not at all: 502
     TIMEOUT = "upstream-timeout"  # a source took too long: 504
+    BUSY = "busy"  # too many ask at once: 503, try again
     STORE = "store-unavailable"  # our own store: 503, try again
     INTERNAL = "internal"  # a bug of ours, logged with the request id: 500
 
@@ -41,6 +42,7 @@ STATUS = {
     Kind.CONFLICT: 409,
     Kind.UPSTREAM: 502,
     Kind.TIMEOUT: 504,
+    Kind.BUSY: 503,
     Kind.STORE: 503,
     Kind.INTERNAL: 500,
 }

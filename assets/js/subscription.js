@@ -81,7 +81,7 @@
           if (answer.status === 401) return;
           if (!answer.ok) {
             if (!asked && !waited) return;  // nobody waits for anything
-            draw(box, "open", said.title || "Waiting for Lago to confirm", (said.detail || "") + " The plan has not been started yet.");
+            draw(box, "open", said.title || "Waiting for Lago to confirm", (said.detail || "") + " Whether the plan has started is not known yet.");
             again(RETRY_MS);
             return;
           }

@@ -11,6 +11,7 @@ from typing import TypeVar
 from data_sources.billing import fulfil, purchase
 from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import buyer_of, read_current
+from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, LagoClient
 from data_sources.billing.plans import offered, why_not
 from data_sources.billing.purchase import PriceWords, Terms
@@ -90,6 +91,7 @@ class BillingSource:
         self.collector = collector
         self._attempts = Attempts(state)
         self._terms = Terms(plan_codes, collector, base_url, price_words, wait)
+        self._doorway = Doorway()
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
         self._good: Ready[PlanList] | None = None
@@ -119,18 +121,22 @@ class BillingSource:
         # answer: a slow Lago must not hold every thread of the console.
         asked_at_s = time.monotonic()
         kept = self._kept
-        patience_s = 0.0 if max_age_s and kept is not None else PATIENCE_S
-        if not self._lock.acquire(timeout=patience_s):
-            return kept.result if max_age_s and kept is not None else Failed(_SLOW)
-        try:
-            kept = self._kept
-            if kept is not None and kept.at_s >= asked_at_s - max_age_s:
-                return kept.result
-            result = self._ask_plans(self.lago)
-            self._kept = _Kept(result, time.monotonic())
-            return result
-        finally:
-            self._lock.release()
+        if kept is not None and kept.at_s >= asked_at_s - max_age_s:
+            return kept.result
+        with self._doorway.place("Plans could not be read") as busy:
+            if busy is not None:
+                return kept.result if max_age_s and kept is not None else Failed(busy)
+            if not self._lock.acquire(timeout=0.0 if max_age_s and kept is not None else PATIENCE_S):
+                return kept.result if max_age_s and kept is not None else Failed(_SLOW)
+            try:
+                kept = self._kept
+                if kept is not None and kept.at_s >= asked_at_s - max_age_s:
+                    return kept.result
+                result = self._ask_plans(self.lago)
+                self._kept = _Kept(result, time.monotonic())
+                return result
+            finally:
+                self._lock.release()
 
     @property
     def seen(self) -> Result[PlanList] | None:
@@ -161,7 +167,8 @@ class BillingSource:
         told = Provenance(SOURCE, "GET /api/v1/subscriptions", as_of=now, fetched_at=now)
         if buyer is None:
             return Empty("No organization", NO_CUSTOMER.detail, told)
-        found = read_current(self.lago, buyer.customer_id)
+        with self._doorway.place("Subscriptions could not be read") as busy:
+            found = busy or read_current(self.lago, buyer.customer_id)
         if isinstance(found, Problem):
             return Failed(found, told)
         if not found.subscriptions:
@@ -175,7 +182,8 @@ class BillingSource:
         if buyer is None:
             return Failed(NO_CUSTOMER)
         try:
-            got = self._checkout(self.lago, buyer, wanted)
+            with self._doorway.place(purchase.TITLE) as busy:
+                got = busy or self._checkout(self.lago, buyer, wanted)
         except StateUnavailableError as error:
             return Failed(error.problem)
         return _result(got, "POST checkout")
@@ -210,7 +218,8 @@ class BillingSource:
         if buyer is None:
             return Failed(NO_CUSTOMER)
         try:
-            got = fulfil.returned(self.stripe, self._attempts, buyer, session_id)
+            with self._doorway.place("Your purchase could not be looked up") as busy:
+                got = busy or fulfil.returned(self.stripe, self._attempts, buyer, session_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
         return _result(got if isinstance(got, Problem) else fulfil.progress_of(got), "GET checkout session")
@@ -236,7 +245,8 @@ class BillingSource:
                 attempt = self._attempts.of(buyer, attempt_id)
             if attempt is None:
                 return nothing
-            got = fulfil.advance(self.lago, self.stripe, self._attempts, self._terms, buyer, attempt)
+            with self._doorway.place("Your purchase could not be looked up") as busy:
+                got = busy or fulfil.advance(self.lago, self.stripe, self._attempts, self._terms, buyer, attempt)
         except StateUnavailableError as error:
             return Failed(error.problem)
         return _result(got, "GET purchase")

@@ -1,0 +1,58 @@
+"""A bound on how many questions to Lago and Stripe are under way: slow ones never hold every thread of the console."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from data_sources.result import Kind, Problem
+
+# Of the 16 threads that answer requests, at most AT_ONCE + WAITING are ever held by billing.
+AT_ONCE = 6
+WAITING = 3
+PATIENCE_S = 2.0
+
+
+class Doorway:
+    """Lets a few through at once, lets a few more wait a moment, and sends the others away at once.
+
+    Args:
+        at_once: How many are inside at the same time.
+        waiting: How many may wait for a place.
+        patience_s: How long they wait, in seconds.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._inside = threading.BoundedSemaphore(at_once)
+        self._anywhere = threading.BoundedSemaphore(at_once + waiting)
+
+    @contextmanager
+    def place(self, title: str) -> Iterator[Problem | None]:
+        """Hold a place for as long as the block runs.
+
+        Args:
+            title: What does not happen without one: "Nothing was bought".
+
+        Yields:
+            None with a place; without one the problem, and nothing may be asked.
+        """
+        if not self._anywhere.acquire(blocking=False):
+            yield _busy(title)
+            return
+        try:
+            if not self._inside.acquire(timeout=self._patience_s):
+                yield _busy(title)
+                return
+            try:
+                yield None
+            finally:
+                self._inside.release()
+        finally:
+            self._anywhere.release()
+
+
+def _busy(title: str) -> Problem:
+    detail = "Lago or Stripe answers slowly and many are waiting for it. Nothing was done. Try again in a moment."
+    return Problem(Kind.BUSY, title, detail, code="busy", retry_after_s=5)
