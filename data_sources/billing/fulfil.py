@@ -11,10 +11,12 @@ import logging
 from datetime import timedelta
 
 from data_sources.billing import attempts as book
+from data_sources.billing.agreed import note_of
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import moment
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.plans import why_not
+from data_sources.billing.progress import progress_of
 from data_sources.billing.purchase import Terms, in_the_way, plan_on_offer, reference, same_price
 from data_sources.billing.stripe_checkout import CheckoutSession, StripeGateway
 from data_sources.billing.types import Buyer, Progress
@@ -155,9 +157,9 @@ def _post(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | 
 
 def _judge(lago: LagoClient, attempts: Attempts, attempt: Attempt, made: Json) -> Progress:
     """What Lago made of it. Active without a satisfied payment rule is a plan that nobody has paid for."""
-    ids = {"lago_subscription_id": str(made.get("lago_id"))}
     if made.get("plan_code") != attempt.plan_code:
         return _other_plan(attempts, attempt)
+    ids = {"lago_subscription_id": str(made.get("lago_id"))} | note_of(lago, attempt, made)
     if made.get("status") == "incomplete":
         return _moved(attempts, attempt, book.WAITING, **ids)
     gates = _payment_rules(made)
@@ -166,12 +168,12 @@ def _judge(lago: LagoClient, attempts: Attempts, attempt: Attempt, made: Json) -
     if made.get("status") != "active":
         # Stopping by its id would stop what runs under the same id, and nobody asked for that.
         log.error("attempt %s: Lago answers with status %s", attempt.id, made.get("status"))
-        return _moved(attempts, attempt, book.STUCK, note="unexpected status", **ids)
+        return _moved(attempts, attempt, book.STUCK, **ids | {"note": "unexpected status"})
     stopped = lago.terminate_subscription(attempt.subscription_id)
     if isinstance(stopped, Problem):
         log.error("attempt %s: Lago started an unpaid plan and did not stop it: %s", attempt.id, stopped.code)
-        return _moved(attempts, attempt, book.STUCK, note=str(stopped.code), **ids)
-    return _moved(attempts, attempt, book.UNDONE, note="not held back for its payment", **ids)
+        return _moved(attempts, attempt, book.STUCK, **ids | {"note": str(stopped.code)})
+    return _moved(attempts, attempt, book.UNDONE, **ids | {"note": "not held back for its payment"})
 
 
 def _other_plan(attempts: Attempts, attempt: Attempt) -> Progress:
@@ -186,7 +188,7 @@ def _other_plan(attempts: Attempts, attempt: Attempt) -> Progress:
 def _found_active(lago: LagoClient, attempts: Attempts, attempt: Attempt, found: Json) -> Progress:
     """Lago says active. It was held back before, or it must show that it was."""
     if attempt.state == book.WAITING or attempt.amount_cents == 0:
-        return _moved(attempts, attempt, book.STARTED)
+        return _moved(attempts, attempt, book.STARTED, **note_of(lago, attempt, found))
     if not _payment_rules(found):
         # The answer to our question was lost and this one does not tell: stopping a plan that may be paid is worse.
         log.error("attempt %s: active, and Lago does not tell whether it was paid", attempt.id)
@@ -242,7 +244,8 @@ def _read(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | 
         if status == "active":
             return _found_active(lago, attempts, attempt, found)
         if status == "incomplete":
-            return _moved(attempts, attempt, book.WAITING, lago_subscription_id=str(found.get("lago_id")))
+            ids = {"lago_subscription_id": str(found.get("lago_id"))}
+            return _moved(attempts, attempt, book.WAITING, **ids, **note_of(lago, attempt, found))
         failed = found.get("cancellation_reason") == "payment_failed"
         return _refuse(attempts, attempt, "The payment failed." if failed else "The payment did not come in time.")
     return None
@@ -278,77 +281,3 @@ def _unknown() -> Problem:
         "It is not one of yours, or it is too old.",
         code="checkout_not_found",
     )
-
-
-def progress_of(attempt: Attempt) -> Progress:
-    """How a purchase stands, in words."""
-    name, state = attempt.plan_name, attempt.state
-    words: dict[str, tuple[str, str, bool, bool | None]] = {
-        book.OPENED: ("Checkout is being opened", "Nothing was charged.", False, None),
-        book.REDIRECTED: (
-            "Checkout was not finished",
-            f"No card was saved and {name} was not started. Nothing was charged.",
-            True,
-            None,
-        ),
-        book.CARD_SAVED: (
-            "Your card is saved",
-            f"Waiting for Lago to take it over. {name} has not been started yet.",
-            False,
-            None,
-        ),
-        book.STARTING: ("Waiting for Lago to confirm", f"You have not been moved to {name} yet.", False, None),
-        book.WAITING: (
-            "Waiting for Lago to confirm",
-            f"The payment is being made. You have not been moved to {name} yet.",
-            False,
-            None,
-        ),
-        book.STARTED: (f"{name} has started", "Lago confirmed the payment.", True, True),
-        book.REFUSED: (
-            f"{name} was not started",
-            f"{attempt.note} Your card stays saved at Stripe. Choose a plan again.",
-            True,
-            False,
-        ),
-        book.ABANDONED: ("Checkout was given up", f"{name} was not started. Nothing was charged.", True, False),
-        book.UNDONE: (
-            f"{name} was not started",
-            "This Lago did not wait for a payment before it started the plan, so it was stopped again, and what Lago "
-            "may have taken is given back. Tell your admin.",
-            True,
-            False,
-        ),
-        book.STUCK: (
-            f"{name} needs a look",
-            "Lago started it without waiting for the payment and did not stop it again. Tell your admin.",
-            True,
-            False,
-        ),
-    }
-    title, message, done, good = _special(attempt) or words[state]
-    return Progress(attempt.id, state, title, message, done, good)
-
-
-def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
-    """Where the same state means something else to the reader."""
-    name, state = attempt.plan_name, attempt.state
-    if state == book.REDIRECTED and attempt.note == book.CONFIRMING:
-        return "Your card is being confirmed", f"Stripe still checks it. {name} has not been started yet.", False, None
-    if state == book.CARD_SAVED and attempt.card_age >= book.CARD_PATIENCE:
-        detail = (
-            f"Lago has not taken it over for an hour, and {name} was not started. Nothing was charged. You can select "
-            "a plan again; the card stays saved at Stripe."
-        )
-        return "Your card is saved, but nothing was started", detail, True, None
-    if state == book.ABANDONED and attempt.payment_method is not None:
-        detail = f"{name} was not started. Nothing was charged. Your card stays saved at Stripe."
-        return "Checkout was given up", detail, True, False
-    if attempt.amount_cents != 0:
-        return None
-    if state == book.UNDONE:
-        return f"{name} was not started", "Lago did not start it for free, so it was taken back.", True, False
-    if state == book.STUCK:
-        detail = "Lago did not start it as a free plan, and it could not be taken back. Tell your admin."
-        return f"{name} needs a look", detail, True, False
-    return None

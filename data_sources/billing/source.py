@@ -12,8 +12,10 @@ from data_sources.billing import fulfil, purchase
 from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import buyer_of, read_current
 from data_sources.billing.doorway import Doorway
+from data_sources.billing.free_plan import start_free
 from data_sources.billing.lago import SOURCE, LagoClient
 from data_sources.billing.plans import offered, why_not
+from data_sources.billing.progress import progress_of
 from data_sources.billing.purchase import PriceWords, Terms
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.types import Buyer, CheckoutAnswer, Collector, Current, PlanList, Progress, Wanted
@@ -202,7 +204,7 @@ class BillingSource:
         if (unsettled := fulfil.settle(lago, self._attempts, buyer.customer_id)) is not None:
             return unsettled
         if plan.is_free:
-            return purchase.start_free(lago, self.stripe, self._attempts, self._terms, buyer, plan)
+            return start_free(lago, self.stripe, self._attempts, self._terms, buyer, plan)
         if self._terms.collector == "stripe":
             return purchase.refusal(f"{COLLECTOR_UNAVAILABLE} Nothing was charged.", "collector_unavailable")
         if self.stripe is None:
@@ -222,7 +224,7 @@ class BillingSource:
                 got = busy or fulfil.returned(self.stripe, self._attempts, buyer, session_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
-        return _result(got if isinstance(got, Problem) else fulfil.progress_of(got), "GET checkout session")
+        return _result(got if isinstance(got, Problem) else progress_of(got), "GET checkout session")
 
     def progress(self, buyer: Buyer | None, attempt_id: str | None) -> Result[Progress]:
         """Bring a purchase a step further and say how it stands.

@@ -14,6 +14,7 @@ from tests.data_sources.billing.conftest import ANNA, House
 from tests.data_sources.billing.steps import (
     at_stripe,
     back,
+    failed,
     posts,
     told,
 )
@@ -171,3 +172,54 @@ def test_a_free_plan_stays_until_the_paid_one_is_paid(house: House) -> None:
 def test_without_a_purchase_there_is_nothing_to_tell(house: House) -> None:
     assert isinstance(house.source().progress(ANNA, None), Empty)
     assert isinstance(house.source().progress(None, None), Empty)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"amount_cents": 12000}, "for 120.00 USD; you chose 100.00 USD"),
+        ({"amount_currency": "EUR"}, "for 100.00 EUR; you chose 100.00 USD"),
+        ({"interval": "weekly"}, "on other terms: its interval"),
+        ({"charges": []}, "on other terms"),
+    ],
+)
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_plan_that_lago_starts_otherwise_than_chosen_is_said_and_recorded(
+    house: House, change: dict[str, Any], words: str, lost: bool
+) -> None:
+    post = house.lago._post_subscriptions
+
+    def changed(asked: Any) -> Any:
+        house.lago.plan_of("business").update(change)
+        return post(asked)
+
+    house.lago._post_subscriptions = changed
+    source = at_stripe(house)
+    purchase = back(house, source).attempt_id
+    if lost:
+        house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
+        assert failed(source.progress(ANNA, purchase)).code == "connection"
+    waiting = told(source.progress(ANNA, purchase))
+    assert (waiting.state, waiting.title) == ("waiting", "Lago charges something else than you chose")
+    assert words in waiting.message
+    house.lago.settle(paid=True)
+    started = told(source.progress(ANNA, purchase))
+    assert (started.state, started.done, started.good) == ("started", True, None)
+    assert words in started.message
+    with house.state.session() as session:
+        note = session.get_one(Attempt, purchase).note
+    assert note is not None
+    assert words in note
+
+
+def test_a_plan_that_cannot_be_read_again_after_its_start_is_not_called_changed(house: House) -> None:
+    source = at_stripe(house)
+    purchase = back(house, source).attempt_id
+    post = house.lago._post_subscriptions
+
+    def then_down(asked: Any) -> Any:
+        house.lago.fail("500", "/api/v1/plans/")
+        return post(asked)
+
+    house.lago._post_subscriptions = then_down
+    assert told(source.progress(ANNA, purchase)).title == "Waiting for Lago to confirm"

@@ -1,0 +1,89 @@
+"""How a purchase stands, in words for its buyer."""
+
+from __future__ import annotations
+
+from data_sources.billing import attempts as book
+from data_sources.billing.agreed import OTHERWISE
+from data_sources.billing.attempts import Attempt
+from data_sources.billing.types import Progress
+
+
+def progress_of(attempt: Attempt) -> Progress:
+    """How a purchase stands, in words."""
+    name, state = attempt.plan_name, attempt.state
+    words: dict[str, tuple[str, str, bool, bool | None]] = {
+        book.OPENED: ("Checkout is being opened", "Nothing was charged.", False, None),
+        book.REDIRECTED: (
+            "Checkout was not finished",
+            f"No card was saved and {name} was not started. Nothing was charged.",
+            True,
+            None,
+        ),
+        book.CARD_SAVED: (
+            "Your card is saved",
+            f"Waiting for Lago to take it over. {name} has not been started yet.",
+            False,
+            None,
+        ),
+        book.STARTING: ("Waiting for Lago to confirm", f"You have not been moved to {name} yet.", False, None),
+        book.WAITING: (
+            "Waiting for Lago to confirm",
+            f"The payment is being made. You have not been moved to {name} yet.",
+            False,
+            None,
+        ),
+        book.STARTED: (f"{name} has started", "Lago confirmed the payment.", True, True),
+        book.REFUSED: (
+            f"{name} was not started",
+            f"{attempt.note} Your card stays saved at Stripe. Choose a plan again.",
+            True,
+            False,
+        ),
+        book.ABANDONED: ("Checkout was given up", f"{name} was not started. Nothing was charged.", True, False),
+        book.UNDONE: (
+            f"{name} was not started",
+            "This Lago did not wait for a payment before it started the plan, so it was stopped again, and what Lago "
+            "may have taken is given back. Tell your admin.",
+            True,
+            False,
+        ),
+        book.STUCK: (
+            f"{name} needs a look",
+            "Lago started it without waiting for the payment and did not stop it again. Tell your admin.",
+            True,
+            False,
+        ),
+    }
+    title, message, done, good = _special(attempt) or words[state]
+    return Progress(attempt.id, state, title, message, done, good)
+
+
+def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
+    """Where the same state means something else to the reader."""
+    name, state = attempt.plan_name, attempt.state
+    if attempt.note is not None and attempt.note.startswith(OTHERWISE):
+        if state == book.WAITING:
+            detail = f"{attempt.note} You have not been moved to {name} yet. Tell your admin."
+            return "Lago charges something else than you chose", detail, False, None
+        if state == book.STARTED:
+            detail = f"{attempt.note} Tell your admin: it is not what you agreed to."
+            return f"{name} has started, but not as you chose it", detail, True, None
+    if state == book.REDIRECTED and attempt.note == book.CONFIRMING:
+        return "Your card is being confirmed", f"Stripe still checks it. {name} has not been started yet.", False, None
+    if state == book.CARD_SAVED and attempt.card_age >= book.CARD_PATIENCE:
+        detail = (
+            f"Lago has not taken it over for an hour, and {name} was not started. Nothing was charged. You can select "
+            "a plan again; the card stays saved at Stripe."
+        )
+        return "Your card is saved, but nothing was started", detail, True, None
+    if state == book.ABANDONED and attempt.payment_method is not None:
+        detail = f"{name} was not started. Nothing was charged. Your card stays saved at Stripe."
+        return "Checkout was given up", detail, True, False
+    if attempt.amount_cents != 0:
+        return None
+    if state == book.UNDONE:
+        return f"{name} was not started", "Lago did not start it for free, so it was taken back.", True, False
+    if state == book.STUCK:
+        detail = "Lago did not start it as a free plan, and it could not be taken back. Tell your admin."
+        return f"{name} needs a look", detail, True, False
+    return None
