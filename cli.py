@@ -19,6 +19,7 @@ from rich.table import Table
 from app import check_address, create_app
 from data_sources.http import Answer, call_json, session
 from data_sources.result import Problem
+from data_sources.state.folder_lock import FolderInUseError, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder, ensure_key
 from data_sources.state.links import make_cli_key, make_link_token
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
@@ -59,8 +60,11 @@ def serve(host: str | None, port: int | None) -> None:
         check_address(settings)
         ensure_folder(settings.data_dir)
         secret_key = _secret_key(settings)
-    except (SettingsError, KeyFolderError) as error:
+        lock_folder(settings.data_dir)  # held until the last process of this server ends
+    except (SettingsError, KeyFolderError, FolderInUseError) as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"OPS_DATA_DIR: {settings.data_dir} cannot be locked: {error.strerror}")
     _check_port(settings)
     # force: the silence that every other command keeps (`main`) must not silence the server.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)

@@ -171,6 +171,15 @@ def test_a_busy_port_ends_the_start_with_one_line(tmp_path):
     assert "is in use" in done.stderr
 
 
+def test_a_second_server_on_the_same_folder_ends_with_one_line_that_names_folder_and_process(console):
+    again = console.run("serve", "--port", str(free_port()))
+    assert (again.returncode, again.stdout) == (2, "")
+    [line] = again.stderr.splitlines()
+    assert console.environment["OPS_DATA_DIR"] in line
+    assert f"process {console.process.pid}," in line
+    assert requests.get(f"{console.url}/healthz", timeout=30).status_code == 200
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_accepted_is_there_after_the_next_start(tmp_path, how):
     events = [{"event_id": f"e{number}", **EVENT} for number in range(50)]
