@@ -65,6 +65,7 @@ class Compression:
 
     Only public files are kept, by path and entity tag: an answer with somebody's figures is never kept. A file is sent
     at once with good compression; a thread then makes the best one for everyone after, which takes seconds for plotly.
+    So there is one for the process, however many consoles it makes: their files are the same.
     """
 
     def __init__(self) -> None:
@@ -132,7 +133,13 @@ class Compression:
                     self._kept[key] = best
 
 
+_compression = Compression()
+
+
 def _replace(answer: Response, body: bytes) -> Response:
+    close = getattr(answer.response, "close", None)
+    if close is not None:  # the file that was opened for an answer we have kept
+        answer.call_on_close(close)
     answer.set_data(body)
     answer.headers["Content-Encoding"] = "br"
     # The tag stays strong: Dash compares it to the letter, and Vary keeps the encodings apart.
@@ -178,4 +185,4 @@ def install(server: Flask, *, csp_hashes: Callable[[], list[str]], https: bool) 
             headers["Cache-Control"] = "no-store"
         return answer
 
-    server.after_request(Compression())
+    server.after_request(_compression)

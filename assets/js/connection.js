@@ -52,7 +52,8 @@
     state = next;
     banner(next);
     window.dispatchEvent(new CustomEvent(back ? "ops:connected" : "ops:disconnected", { detail: next }));
-    if (back) refetch();
+    if (back && pageLost) location.reload();
+    else if (back) refetch();
   }
 
   // Each panel asks again once the server is back: its Retry store is what its callback listens to.
@@ -72,30 +73,34 @@
   }
   function missed() { misses += 1; if (misses >= MISSES) set("lost"); }
 
-  function json(status, title) {
-    return new Response(JSON.stringify({ title: title }), { status: status, headers: { "Content-Type": "application/json" } });
-  }
+  // What a callback is given in place of an answer that it cannot use: Dash takes 204 as "nothing changes", ends what
+  // it marked as running and logs nothing. Any other status, an answer that is not JSON or one that breaks off midway
+  // would leave it hanging, or throw where nobody catches it.
+  function nothing() { return new Response(null, { status: 204 }); }
 
-  // Dash leaves a callback hanging when the network fails or the answer is not JSON: both become an error answer.
+  // A page that was asked for and never came would leave the old one under the new address.
+  var pageLost = false;
+  function lost(init) { if (init && String(init.body).indexOf('"_pages_content') >= 0) pageLost = true; return nothing(); }
+
   window.fetch = function (input, init) {
     var url = typeof input === "string" ? input : input.url;
     if (url.indexOf("_dash-update-component") < 0) return native(input, init);
     return native(input, init).then(function (answer) {
-      if (answer.status === 401) { set("signed-out"); return json(401, "signed out"); }
-      if (answer.redirected || (answer.ok && answer.status !== 204 && (answer.headers.get("Content-Type") || "").indexOf("json") < 0)) {
-        set("signed-out");
-        return json(401, "signed out");
-      }
-      // What a callback asked may have changed how a source is: tell soon, not at the next beat.
-      if (answer.ok) { clearTimeout(soon); soon = setTimeout(beat, 1000); }
-      if (answer.status >= 500) {
+      if (answer.status === 204) return answer;
+      var data = (answer.headers.get("Content-Type") || "").indexOf("json") >= 0;
+      if (answer.status === 401 || answer.redirected || (answer.ok && !data)) { set("signed-out"); return lost(init); }
+      if (!answer.ok) {
         window.opsToast({ kind: "danger", title: "That did not work", text: "The console could not answer. Figures on this page may be old.", code: "HTTP " + answer.status });
+        return lost(init);
       }
-      return answer;
-    }, function (error) {
-      if (error && error.name === "AbortError") throw error;
-      missed(); misses = MISSES; set("lost");
-      return json(503, "no answer");
+      return answer.arrayBuffer().then(function (whole) {
+        // What a callback asked may have changed how a source is: tell soon, not at the next beat.
+        clearTimeout(soon); soon = setTimeout(beat, 1000);
+        return new Response(whole, { status: answer.status, headers: answer.headers });
+      });
+    }).catch(function () {
+      misses = MISSES; set("lost");
+      return lost(init);
     });
   };
 

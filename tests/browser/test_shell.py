@@ -1,6 +1,9 @@
 """The frame around every page: navigation, themes, sign-in, and the watch over the connection."""
 
 import pytest
+from flask import Response
+
+from routes.gate import public
 
 pytestmark = pytest.mark.browser
 
@@ -82,32 +85,58 @@ def test_the_theme_follows_the_system_until_the_reader_chooses(browser, served):
     browser.wait_for(lambda: theme() == "light", "the theme does not follow the system again")
 
 
-def test_a_dead_server_is_said_and_its_return_too(browser, served):
-    # A callback under way when the server dies is told by the browser and by Dash's own script.
-    browser.expect_log("dash_renderer")
-    browser.expect_log("ERR_SOCKET_NOT_CONNECTED")
-    browser.expect_log("ERR_CONNECTION_REFUSED")
-    browser.expect_log("ERR_EMPTY_RESPONSE")
-    browser.expect_log("ERR_CONNECTION_RESET")
+def ask_every_panel(browser):
+    """Have callbacks under way, whatever the page was doing."""
+    browser.driver.execute_script("document.querySelectorAll('section[data-panel]').forEach(p => opsRetry(p.id))")
+
+
+def opened(browser, served):
     browser.sign_in(served)
     browser.wait_for_text("h1", "LLM usage")
     browser.wait_for(lambda: browser.find_all("#oc-sources li"), "the sources never came")
+
+
+def test_a_dead_server_is_said_and_its_return_too(browser, served):
+    browser.expect_log("net::ERR_")  # the browser's own word for the fault, and nothing but that
+    opened(browser, served)
     served.stop()
+    ask_every_panel(browser)
     browser.wait_for_text("#oc-connection", "No answer from the console since", 30)
     assert browser.driver.execute_script("return document.documentElement.dataset.connection") == "lost"
+    browser.wait_gone("#usage-panels .oc-busy.on")
+    browser.find('a.oc-nav-link[href="/admin/system/monitoring"]').click()
+    browser.wait_for(lambda: browser.driver.current_url.endswith("/monitoring"), "the address never changed")
     served.start()
     browser.wait_gone("#oc-connection", 30)
+    browser.wait_for_text("h1", "System")  # the page that was asked for while nobody answered
 
 
 def test_a_session_that_ended_elsewhere_is_said_with_a_way_back(browser, served):
     browser.expect_log("401")
-    browser.expect_log("dash_renderer")  # tells a callback that was under way
-    browser.sign_in(served)
-    browser.wait_for_text("h1", "LLM usage")
-    browser.wait_for(lambda: browser.find_all("#oc-sources li"), "the sources never came")
+    opened(browser, served)
     browser.driver.delete_all_cookies()
+    ask_every_panel(browser)
     browser.wait_for_text("#oc-connection", "You are signed out", 30)
     assert "/login?next=%2Fadmin%2Fllm%2Fusage" in browser.find("#oc-connection a").get_attribute("href")
+
+
+def test_answers_that_no_callback_can_use_are_told_and_leave_nothing_else_in_the_log(browser, served):
+    browser.expect_log("500")
+    browser.expect_log("net::ERR_CONTENT_LENGTH_MISMATCH")
+    opened(browser, served)
+    views = served.app.server.view_functions
+
+    def answer(view):
+        views["/_dash-update-component"] = public(view)
+        ask_every_panel(browser)
+
+    answer(lambda: ("a bug of ours", 500))
+    browser.wait_for_text("#oc-toasts", "HTTP 500")
+    answer(lambda: "<h1>Sign in to the proxy</h1>")
+    browser.wait_for_text("#oc-connection", "You are signed out")
+    answer(lambda: Response(["{"], headers={"Content-Length": "90"}, mimetype="application/json"))
+    browser.wait_for_text("#oc-connection", "No answer from the console")
+    browser.wait_gone("#usage-panels .oc-busy.on")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

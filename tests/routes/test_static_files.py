@@ -60,6 +60,15 @@ def test_files_are_compressed_once_and_cached_for_long(app):
         assert "Accept-Encoding" in packed.headers["Vary"]
 
 
+def test_a_file_sent_from_memory_leaves_no_file_open(app):
+    client = app.server.test_client()
+    opened = []
+    app.server.after_request_funcs[None].append(lambda answer: opened.append(answer.response) or answer)
+    for _ in range(2):  # Flask calls the last one first, so it sees the file before it is replaced
+        client.get("/assets/css/6-system.css?m=2", headers={"Accept-Encoding": "br"}).close()
+    assert [file.file.closed for file in opened] == [True, True]
+
+
 def test_the_plotly_bundle_answers_304_to_who_has_it(app):
     client = app.server.test_client()
     path = "/_dash-component-suites/plotly/package_data/plotly.min.js"
