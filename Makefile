@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv
 TEST := .venv-test
 
-.PHONY: help install run test lint bench screenshots lock clean
+.PHONY: help install run test test-peers lint bench screenshots lock clean
 
 help:  ## list the chores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -16,6 +16,9 @@ run: install  ## install, then serve the console and print the sign-in link
 test: $(TEST)/.installed browser  ## lint, types, import rules and every test
 	@$(MAKE) --no-print-directory lint
 	$(TEST)/bin/python -m pytest
+
+test-peers: $(TEST)/.peers  ## the checks against real engines and servers
+	$(TEST)/bin/python -m pytest tests/peers
 
 lint: $(TEST)/.installed  ## ruff, mypy and the import rules
 	$(TEST)/bin/ruff check .
@@ -40,6 +43,8 @@ lock:  ## resolve requirements.lock and requirements-test.lock anew
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --upgrade -q -o requirements.lock
 	$(TEST)/bin/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -c requirements.lock --upgrade -q -o requirements-test.lock
+	$(TEST)/bin/uv pip compile pyproject.toml --extra peers --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -c requirements-test.lock --upgrade -q -o requirements-peers.lock
 
 $(RUN)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Ops Center needs Python 3.11 or newer, this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -52,6 +57,10 @@ $(TEST)/.installed: requirements-test.lock pyproject.toml
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/python -m pip install --quiet --require-hashes -r requirements-test.lock
 	$(TEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TEST)/.peers: $(TEST)/.installed requirements-peers.lock
+	$(TEST)/bin/python -m pip install --quiet --require-hashes -r requirements-peers.lock
 	@touch $@
 
 clean:  ## remove both environments and every cache

@@ -23,7 +23,9 @@ Table: TypeAlias = Literal["rollup", "attempts"]
 Step: TypeAlias = Literal["minute", "hour", "day"]
 Value: TypeAlias = int | str
 _Filters: TypeAlias = tuple[tuple[str, int, bool], ...]
-DIALECT = "duckdb"
+# The store is DuckDB; every question is also written for ClickHouse, which tests read as a second engine.
+Dialect: TypeAlias = Literal["duckdb", "clickhouse"]
+DIALECT: Dialect = "duckdb"
 
 _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
 # The order of every answer's measures; `figures.sums_of` reads it back.
@@ -85,6 +87,7 @@ def sums(
     by: Sequence[str] = (),
     step: Step | None = None,
     measures: tuple[str, ...] = MEASURES,
+    dialect: Dialect = DIALECT,
 ) -> tuple[tuple[str, dict[str, Value]], ...]:
     """Additive measures of a span by dimensions and buckets.
 
@@ -94,6 +97,7 @@ def sums(
         by: Dimensions, or `call_duration_ms`.
         step: Bucket length: the answer's first column is a key of `windows.Grid.index`.
         measures: Some of `MEASURES`.
+        dialect: The engine that will read the statements.
 
     Returns:
         Statements with their values; the answer is the sum of theirs. Columns: bucket key if `step`, then `by`, then
@@ -103,7 +107,7 @@ def sums(
     parts: list[tuple[Table, Span]] = [(table, span)]
     if table == "rollup":
         parts = _split(span)
-    return tuple(_statement(query, part, where, tuple(by), step, measures) for part, where in parts)
+    return tuple(_statement(query, part, where, tuple(by), step, measures, dialect) for part, where in parts)
 
 
 def _split(span: Span) -> list[tuple[Table, Span]]:
@@ -120,7 +124,13 @@ def _split(span: Span) -> list[tuple[Table, Span]]:
 
 
 def _statement(
-    query: UsageQuery, table: Table, span: Span, by: tuple[str, ...], step: Step | None, measures: tuple[str, ...]
+    query: UsageQuery,
+    table: Table,
+    span: Span,
+    by: tuple[str, ...],
+    step: Step | None,
+    measures: tuple[str, ...],
+    dialect: Dialect,
 ) -> tuple[str, dict[str, Value]]:
     filters, values = bind(query)
     values |= _time_values(table, span)
@@ -132,7 +142,7 @@ def _statement(
             values[f"offset_{number}"] = offset
             if number:
                 values[f"change_{number}"] = first
-    return build(Shape(table, measures, by, step, runs, filters)), values
+    return build(Shape(table, measures, by, step, runs, filters), dialect), values
 
 
 def bind(query: UsageQuery) -> tuple[_Filters, dict[str, Value]]:
@@ -154,15 +164,31 @@ def _time_values(table: Table, span: Span) -> dict[str, Value]:
 
 
 @lru_cache(maxsize=512)
-def build(shape: Shape) -> str:
-    """The SQL of a shape, for `DIALECT`. Values are bound by name."""
+def build(shape: Shape, dialect: Dialect = DIALECT) -> str:
+    """The SQL of a shape. Values are bound by name."""
     keys: list[exp.Expr] = [] if shape.step is None else [exp.alias_(_bucket(shape), "bucket")]
     keys += [exp.alias_(_column(name), name) for name in shape.by]
     sums_of = [exp.alias_(_measure(shape.table, name), name) for name in shape.measures]
     statement = exp.select(*keys, *sums_of).from_(shape.table).where(*where(shape.table, shape.filters))
     if keys:
         statement = statement.group_by(*(exp.Literal.number(number + 1) for number in range(len(keys))))
-    return statement.sql(DIALECT)
+    return _text(statement, dialect)
+
+
+def _text(statement: exp.Select, dialect: Dialect) -> str:
+    """Render; ClickHouse binds by name and type, and its `/` is of floats: it has a function for whole numbers."""
+    if dialect == "clickhouse":
+        for parameter in list(statement.find_all(exp.Parameter)):
+            kind = exp.DataType.build(_clickhouse_type(parameter.name), dialect="clickhouse")
+            parameter.replace(exp.Placeholder(this=parameter.name, kind=kind))
+        for division in reversed(list(statement.find_all(exp.IntDiv))):  # the inner ones first
+            division.replace(exp.Anonymous(this="intDiv", expressions=[division.this, division.expression]))
+    return statement.sql(dialect)
+
+
+def _clickhouse_type(name: str) -> str:
+    whole = name == "at" or name.startswith(("start", "end", "offset", "change", "limit"))
+    return "Int64" if whole else "String"
 
 
 def where(table: Table, filters: _Filters) -> list[exp.Expr]:
@@ -276,7 +302,7 @@ def rows(
         conditions.append(_beyond(exp.LT if newest_first else exp.GT))
     order = [exp.Ordered(this=exp.column(name), desc=newest_first) for name in ("started_at_us", "source", "event_id")]
     statement = exp.select(*(exp.column(name) for name in columns)).from_("attempts").where(*conditions)
-    return statement.order_by(*order).limit(_bound("limit")).sql(DIALECT)
+    return _text(statement.order_by(*order).limit(_bound("limit")), DIALECT)
 
 
 def _beyond(than: type[exp.LT] | type[exp.GT]) -> exp.Expr:
@@ -302,7 +328,7 @@ def _aggregate(function: type[exp.Max] | type[exp.Count], filters: _Filters, cal
     if calls_only:
         conditions.append(exp.EQ(this=exp.column("counts_call"), expression=exp.Literal.number(1)))
     value = exp.Max(this=exp.column("started_at_us")) if function is exp.Max else exp.Count(this=exp.Star())
-    return exp.select(value).from_("attempts").where(*conditions).sql(DIALECT)
+    return _text(exp.select(value).from_("attempts").where(*conditions), DIALECT)
 
 
 def newest(query: UsageQuery, span: Span) -> tuple[str, dict[str, Value]]:
