@@ -21,22 +21,16 @@ _MICROSECOND = timedelta(microseconds=1)
 STATUSES = ("success", "failure", "unknown")
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt before it is stored; the names are the store's columns. Unknown is None, never 0.
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """What a source may say of an attempt, beside when and which it was: the one list of these fields.
+
+    Our own JSON and the store's columns have the same names. Unknown is None, never 0.
 
     Attributes:
-        started_at_us: When it began, microseconds since 1970 UTC.
         input_tokens: Cache inclusive.
-        status: success, failure, or unknown where the source does not say.
-        pricing: priced (the cost is known), unpriced (usage without a price), unmetered (no usage reported).
-        cost_usd: What the source reported, else what our price table computes.
+        cost_reported_usd: As the source says it.
     """
 
-    event_id: str
-    call_id: str
-    started_at_us: int
-    source: str
-    status: str = "unknown"
     trace_id: str | None = None
     session_id: str | None = None
     duration_ms: int | None = None
@@ -67,48 +61,38 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     processing: str | None = None
     region: str | None = None
-    cost_usd: Decimal | None = None
     cost_reported_usd: Decimal | None = None
-    cost_computed_usd: Decimal | None = None
-    price_version: str | None = None
-    pricing: str = "unmetered"
     byok: bool | None = None
 
 
-_TEXTS = (
-    "event_id",
-    "call_id",
-    "source",
-    "trace_id",
-    "session_id",
-    "provider",
-    "model",
-    "requested_model",
-    "operation",
-    "power_level",
-    "user_id",
-    "end_user_id",
-    "team_id",
-    "organization_id",
-    "api_key_id",
-    "error_type",
-    "service_tier",
-    "processing",
-    "region",
-)
-_COUNTS = (
-    "duration_ms",
-    "time_to_first_token_ms",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "reasoning_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-    "web_searches",
-)
+class Attempt(Facts, frozen=True, kw_only=True, gc=False):
+    """An attempt before it is stored; the names are the store's columns.
+
+    Attributes:
+        started_at_us: When it began, microseconds since 1970 UTC.
+        status: success, failure, or unknown where the source does not say.
+        pricing: priced (the cost is known), unpriced (usage without a price), unmetered (no usage reported).
+        cost_usd: What the source reported, else what our price table computes.
+    """
+
+    event_id: str
+    call_id: str
+    started_at_us: int
+    source: str
+    status: str = "unknown"
+    cost_usd: Decimal | None = None
+    cost_computed_usd: Decimal | None = None
+    price_version: str | None = None
+    pricing: str = "unmetered"
+
+
+def _named(kind: object) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(Facts) if field.type == kind)
+
+
+_TEXTS = ("event_id", "call_id", "source", *_named(str | None))
+_COUNTS = tuple(name for name in _named(int | None) if name != "http_status")
+USED = tuple(name for name in _COUNTS if not name.endswith("_ms"))  # what is counted of the usage
 _texts, _counts = attrgetter(*_TEXTS), attrgetter(*_COUNTS)  # read at once: this runs for every event
 
 
@@ -170,9 +154,8 @@ def check(attempt: Attempt, now_us: int) -> None:
         raise BadEventError(f"status {attempt.status[:40]!r} is not one of success, failure, unknown")
     if not attempt.event_id or not attempt.call_id:
         raise BadEventError("event_id is empty")
-    for place, text in enumerate(_texts(attempt)):
-        if text is not None and len(text) > MAX_TEXT:
-            raise BadEventError(f"{_TEXTS[place]} is longer than {MAX_TEXT} characters")
+    if max(map(len, filter(None, _texts(attempt)))) > MAX_TEXT:
+        raise BadEventError(f"{_too_long(attempt)} is longer than {MAX_TEXT} characters")
     for place, count in enumerate(_counts(attempt)):
         if count is not None and not 0 <= count <= MAX_COUNT:
             raise BadEventError(f"{_COUNTS[place]} {count} is not between 0 and 2^53")
@@ -189,11 +172,15 @@ def _check_cost(cost: Decimal | None) -> None:
         raise BadEventError("cost_reported_usd is not an amount between 0 and 1,000,000 USD")
 
 
+def _too_long(attempt: Attempt) -> str:
+    return next(name for name, text in zip(_TEXTS, _texts(attempt), strict=True) if len(text or "") > MAX_TEXT)
+
+
 def _check_parts(attempt: Attempt) -> None:
     """A part that exceeds its whole means that cached or reasoning tokens were left out of the total."""
     whole = attempt.input_tokens
     if whole is not None:
-        _fits("input_tokens", whole, attempt.cache_read_tokens, attempt.cache_write_tokens)
+        _fits("input_tokens", whole, (attempt.cache_read_tokens or 0) + (attempt.cache_write_tokens or 0))
         _fits("input_tokens", whole, attempt.input_audio_tokens)
     whole = attempt.output_tokens
     if whole is not None:
@@ -203,7 +190,6 @@ def _check_parts(attempt: Attempt) -> None:
         _fits("cache_write_tokens", attempt.cache_write_tokens, attempt.cache_write_1h_tokens)
 
 
-def _fits(name: str, whole: int, *parts: int | None) -> None:
-    known = sum(part for part in parts if part is not None)
-    if known > whole:
-        raise BadEventError(f"parts of {name} add up to {known}, more than its {whole}")
+def _fits(name: str, whole: int, parts: int | None) -> None:
+    if parts is not None and parts > whole:
+        raise BadEventError(f"parts of {name} add up to {parts}, more than its {whole}")

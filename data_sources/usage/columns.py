@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,22 +11,17 @@ import pyarrow as pa
 
 from data_sources.usage.attempt import Attempt
 
-_COST = pa.decimal128(18, 12)
-_BY_NAME: dict[str, Any] = {
-    "started_at_us": pa.int64(),
-    "duration_ms": pa.int64(),
-    "time_to_first_token_ms": pa.int64(),
-    "tags": pa.list_(pa.string()),
-    "stream": pa.bool_(),
-    "byok": pa.bool_(),
-    "http_status": pa.int16(),
-    "web_searches": pa.int64(),
-    "cost_usd": _COST,
-    "cost_reported_usd": _COST,
-    "cost_computed_usd": _COST,
+_KINDS: dict[Any, Any] = {
+    str: pa.string(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    Decimal: pa.decimal128(18, 12),
+    tuple[str, ...]: pa.list_(pa.string()),
 }
+_KINDS |= {kind | None: column for kind, column in _KINDS.items()}
+_NARROW = {"http_status": pa.int16()}
 NAMES = Attempt.__struct_fields__
-_TYPES = [_BY_NAME.get(name, pa.int64() if name.endswith("_tokens") else pa.string()) for name in NAMES]
+_TYPES = [_NARROW.get(field.name, _KINDS[field.type]) for field in msgspec.structs.fields(Attempt)]
 
 
 def transpose(attempts: Sequence[Attempt]) -> dict[str, tuple[Any, ...]]:

@@ -9,12 +9,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from data_sources.usage.attempt import BadEventError, us_of
 from data_sources.usage.normalise.own import FIELDS, OwnEvent
 from data_sources.usage.tables import RowIds
 
 UNITS_US = {"s": Decimal(1_000_000), "ms": Decimal(1000), "us": Decimal(1), "ns": Decimal("0.001")}
-_TYPES = {name: str(OwnEvent.__annotations__[name]) for name in FIELDS}
+_TYPES = {field.name: str(field.type) for field in msgspec.structs.fields(OwnEvent) if field.name in FIELDS}
 _TIMES = ("started_at", "started_at_s", "started_at_ms", "started_at_us")
 _FIELDS = tuple(name for name in FIELDS if name not in _TIMES[1:])
 _TRUE, _FALSE = frozenset({"true", "yes", "1", "t"}), frozenset({"false", "no", "0", "f"})

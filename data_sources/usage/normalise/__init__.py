@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from data_sources.usage.attempt import Attempt, BadEventError, check
-from data_sources.usage.normalise import anthropic, carried, litellm, openai, own
+from data_sources.usage.normalise import anthropic, litellm, openai, own
 from data_sources.usage.pricing import priced
 
 _FORMATS = (litellm, openai, anthropic, own)  # the first that recognises an event reads it
@@ -22,7 +22,7 @@ class _Peek(msgspec.Struct):
     startTime: Any = msgspec.UNSET  # noqa: N815  (LiteLLM's name)
     call_type: Any = msgspec.UNSET
     usage: Any = None
-    response: msgspec.Raw = carried.NOTHING
+    response: msgspec.Raw = own.NOTHING
 
 
 _PEEK = msgspec.json.Decoder(_Peek)

@@ -6,21 +6,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from data_sources.usage.attempt import Attempt, BadEventError
+from data_sources.usage.attempt import USED, Attempt, BadEventError
 from data_sources.usage.normalise import own
 
 Usage = TypeVar("Usage", bound=msgspec.Struct)
-COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "reasoning_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-    "web_searches",
-)
 
 
 class Response(msgspec.Struct):
@@ -33,7 +22,6 @@ class Response(msgspec.Struct):
     error: Any = None
 
 
-NOTHING = msgspec.Raw()  # a response that was not sent
 _EVENT, _RESPONSE = msgspec.json.Decoder(own.OwnEvent), msgspec.json.Decoder(Response)
 
 
@@ -43,7 +31,7 @@ def usage_of(peek: Any) -> dict[str, Any] | None:
     Args:
         peek: The event's `usage` and `response`, `response` as JSON text.
     """
-    if peek.usage is None and peek.response is NOTHING:
+    if peek.usage is None and peek.response is own.NOTHING:
         return None
     if isinstance(peek.usage, dict):
         return peek.usage
@@ -76,7 +64,7 @@ def read(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tuple[Atte
         usage = msgspec.convert(carried, shape)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise BadEventError(str(error)) from None
-    twice = next((name for name in COUNTS if getattr(event, name) is not None), None)
+    twice = next((name for name in USED if getattr(event, name) is not None), None)
     if twice:
         raise BadEventError(f"{twice} is given beside usage; give one of them")
     attempt = own.attempt_of(event, source)

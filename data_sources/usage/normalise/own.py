@@ -6,14 +6,17 @@ A field that we do not know is refused by name, because a misspelt one would sil
 from __future__ import annotations
 
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import Attempt, BadEventError, iso_us, text_or_none
+from data_sources.usage.attempt import Attempt, BadEventError, Facts, iso_us
+
+NOTHING = msgspec.Raw()  # content that was not sent
 
 
-class OwnEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class OwnEvent(Facts, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """The fields of an event as they are sent."""
 
     event_id: str
@@ -23,52 +26,20 @@ class OwnEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     started_at_ms: Decimal | None = None
     started_at_us: int | None = None
     status: str | None = None
-    trace_id: str | None = None
-    session_id: str | None = None
-    duration_ms: int | None = None
-    time_to_first_token_ms: int | None = None
-    provider: str | None = None
-    model: str | None = None
-    requested_model: str | None = None
-    operation: str | None = None
-    power_level: str | None = None
-    user_id: str | None = None
-    end_user_id: str | None = None
-    team_id: str | None = None
-    organization_id: str | None = None
-    api_key_id: str | None = None
-    tags: tuple[str, ...] | None = None
-    stream: bool | None = None
-    error_type: str | None = None
-    http_status: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_write_1h_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    input_audio_tokens: int | None = None
-    output_audio_tokens: int | None = None
-    web_searches: int | None = None
-    service_tier: str | None = None
-    processing: str | None = None
-    region: str | None = None
-    cost_reported_usd: Decimal | None = None
-    byok: bool | None = None
     source: str | None = None
     usage: dict[str, Any] | None = None  # a provider's, read by the files of the providers
     # Content is let in and dropped here: it is never kept.
-    messages: msgspec.Raw = msgspec.Raw()
-    prompt: msgspec.Raw = msgspec.Raw()
-    response: msgspec.Raw = msgspec.Raw()
-    completion: msgspec.Raw = msgspec.Raw()
+    messages: msgspec.Raw = NOTHING
+    prompt: msgspec.Raw = NOTHING
+    response: msgspec.Raw = NOTHING
+    completion: msgspec.Raw = NOTHING
 
 
 DEFAULT_SOURCE = "api"
-FIELDS = tuple(
-    name for name in OwnEvent.__struct_fields__ if name not in ("usage", "messages", "prompt", "response", "completion")
-)
+_NO_FACT = ("usage", "messages", "prompt", "response", "completion")
+FIELDS = tuple(name for name in OwnEvent.__struct_fields__ if name not in _NO_FACT)
 _DECODER = msgspec.json.Decoder(OwnEvent)
+_facts = attrgetter(*Facts.__struct_fields__)
 
 
 def recognises(peek: Any) -> bool:
@@ -105,45 +76,20 @@ def attempt_of(event: OwnEvent, source: str | None) -> Attempt:
     Raises:
         BadEventError: With the reason.
     """
-    return Attempt(
+    facts = _facts(event)
+    if "" in facts or event.tags == ():  # an empty text is no text
+        facts = tuple(None if value in ("", ()) else value for value in facts)
+    attempt = Attempt(
+        *facts,
         event_id=event.event_id,
         call_id=event.call_id or event.event_id,
         started_at_us=_started_us(event),
         source=event.source or source or DEFAULT_SOURCE,
         status=event.status or _status(event),
-        trace_id=text_or_none(event.trace_id),
-        session_id=text_or_none(event.session_id),
-        duration_ms=event.duration_ms,
-        time_to_first_token_ms=event.time_to_first_token_ms,
-        provider=text_or_none(event.provider),
-        model=text_or_none(event.model),
-        requested_model=text_or_none(event.requested_model),
-        operation=text_or_none(event.operation),
-        power_level=text_or_none(event.power_level),
-        user_id=event.user_id or event.end_user_id or None,
-        end_user_id=text_or_none(event.end_user_id),
-        team_id=text_or_none(event.team_id),
-        organization_id=text_or_none(event.organization_id),
-        api_key_id=text_or_none(event.api_key_id),
-        tags=event.tags or None,
-        stream=event.stream,
-        error_type=text_or_none(event.error_type),
-        http_status=event.http_status,
-        input_tokens=event.input_tokens,
-        output_tokens=event.output_tokens,
-        cache_read_tokens=event.cache_read_tokens,
-        cache_write_tokens=event.cache_write_tokens,
-        cache_write_1h_tokens=event.cache_write_1h_tokens,
-        reasoning_tokens=event.reasoning_tokens,
-        input_audio_tokens=event.input_audio_tokens,
-        output_audio_tokens=event.output_audio_tokens,
-        web_searches=event.web_searches,
-        service_tier=text_or_none(event.service_tier),
-        processing=text_or_none(event.processing),
-        region=text_or_none(event.region),
-        cost_reported_usd=event.cost_reported_usd,
-        byok=event.byok,
     )
+    if attempt.user_id is None and attempt.end_user_id is not None:
+        return msgspec.structs.replace(attempt, user_id=attempt.end_user_id)
+    return attempt
 
 
 def _status(event: OwnEvent) -> str:
@@ -152,10 +98,8 @@ def _status(event: OwnEvent) -> str:
 
 
 def _started_us(event: OwnEvent) -> int:
-    given = [
-        value is not None for value in (event.started_at, event.started_at_s, event.started_at_ms, event.started_at_us)
-    ]
-    if sum(given) != 1:
+    given = (event.started_at, event.started_at_s, event.started_at_ms, event.started_at_us)
+    if given.count(None) != 3:
         raise BadEventError(
             "started_at is required: ISO 8601 with an offset, or one of started_at_s, started_at_ms, started_at_us"
         )
