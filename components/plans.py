@@ -29,6 +29,7 @@ class Shop:
         why_not: Why this plan cannot be bought, None when it can.
         closed: Why nothing can be bought at all, shown once above the cards; None when the shop is open.
         sales_email: Where contact-sales plans send their mail.
+        hidden: Plans that are not among the cards though the operator might expect them, one sentence each.
     """
 
     plans: Sequence[Plan]
@@ -37,6 +38,7 @@ class Shop:
     why_not: Callable[[Plan], str | None]
     closed: Any
     sales_email: str | None
+    hidden: Sequence[str] = ()
 
 
 def plan_grid(shop: Shop) -> Component:
@@ -52,9 +54,18 @@ def plan_grid(shop: Shop) -> Component:
         parts.append(_switch("yearly" if holds_yearly else "monthly"))
     if shop.closed is not None:
         parts.append(html.Div([icon("info"), html.Span(shop.closed)], className="oc-plans-note", role="note"))
+    if shop.hidden:
+        parts.append(hidden_plans(shop.hidden))
     shown = {"data-shown": "yearly" if holds_yearly else "monthly"} if shop.twins else {}
     parts.append(html.Div(cards, className="oc-plans", id="subscription-cards", **shown))
     return html.Div(parts, className="oc-plans-shop")
+
+
+def hidden_plans(told: Sequence[str]) -> html.Div:
+    """Names the plans that are not shown, with the reason."""
+    title = "Not shown, for admins to put right in Lago or in the settings:"
+    lines = html.Ul([html.Li(each) for each in told], className="oc-plans-hidden")
+    return html.Div([icon("unset"), html.Div([title, lines])], className="oc-plans-note", role="note")
 
 
 def _switch(value: str) -> html.Div:

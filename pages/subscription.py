@@ -6,6 +6,7 @@ way a purchase stands are the browser's business (`assets/js/subscription.js`), 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import dash
@@ -14,12 +15,12 @@ from dash.development.base_component import Component
 
 from components.panel import Look, panel, show
 from components.parts import setting
-from components.plans import Shop, as_of, current_strip, plan_grid
+from components.plans import Shop, as_of, current_strip, hidden_plans, plan_grid
 from components.shell import page
 from data_sources.billing.plans import pairs, why_not
 from data_sources.billing.source import CHANGE_UNAVAILABLE, COLLECTOR_UNAVAILABLE, NO_CUSTOMER, NO_STRIPE, BillingSource
 from data_sources.billing.types import Current, Plan, PlanList
-from data_sources.result import Failed, Ready, Result
+from data_sources.result import Empty, Failed, Ready, Result
 from pages.callbacks import panel_callback, principal, sources
 
 dash.register_page(
@@ -65,9 +66,17 @@ def plans() -> Look:
     billing: BillingSource = sources().billing
     result = billing.plans()
     live = isinstance(result, Ready) and result.stale is None
+    hidden = result.provenance.notes if isinstance(result, Ready | Empty) and principal().role == "admin" else ()
+    if isinstance(result, Empty) and hidden:
+        empty = show(result, lambda _: None)
+        return replace(empty, body=html.Div([empty.body, hidden_plans(hidden)]))
     held = billing.current(billing.buyer(principal())) if live else None
     asked = as_of(result.provenance.fetched_at) if isinstance(result, Ready) else None
-    return show(result, lambda listed: plan_grid(_shop(billing, listed, result, held)), sub=lambda _: asked)
+    return show(
+        result,
+        lambda listed: plan_grid(replace(_shop(billing, listed, result, held), hidden=hidden)),
+        sub=lambda _: asked,
+    )
 
 
 def _shop(billing: BillingSource, listed: PlanList, result: Result[PlanList], held: Result[Current] | None) -> Shop:

@@ -7,23 +7,26 @@ several calls.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import requests
 
 from data_sources import http
-from data_sources.billing.plans import read_plan
-from data_sources.billing.types import Plan
+from data_sources.billing.plans import read_plan, read_plans
+from data_sources.billing.types import Catalogue, Plan
 from data_sources.result import Kind, Problem
 
 Json: TypeAlias = dict[str, Any]
 
 SOURCE = "Lago"
 PER_PAGE = 100
-MAX_PAGES = 50
+# Some servers cap a page at a few rows: what ends a list is its end, the time it takes, or a number beyond all sense.
+MAX_ROWS = 5000
+LIST_PATIENCE_S = 20.0
+_NO_END = -1
 OPEN_STATUSES = ("active", "pending", "incomplete")
 
 # Payment-gated subscriptions are generally available from here on; older versions drop the rule without a word.
@@ -69,25 +72,10 @@ class LagoClient:
         """Close the connections."""
         self._session.close()
 
-    def plans(self) -> list[Plan] | Problem:
+    def plans(self) -> Catalogue | Problem:
         """All plans of the organization, every page of them, hidden ones too; `GET /plans`."""
-        what = "Plans could not be read"
-        found: dict[str, Plan] = {}
-        page = 1
-        for _ in range(MAX_PAGES):
-            got = self._call("GET", ("plans",), what, params={"page": page, "per_page": PER_PAGE})
-            if isinstance(got, Problem):
-                return got
-            rows, following = got.get("plans"), _next_page(got, page)
-            if not isinstance(rows, list) or isinstance(following, Problem):
-                return _unexpected(what)
-            for raw in rows:
-                if (plan := read_plan(raw)) is not None:
-                    found.setdefault(plan.code, plan)
-            if following is None:
-                return list(found.values())
-            page = following
-        return Problem(Kind.UPSTREAM, what, f"Lago lists more than {MAX_PAGES * PER_PAGE:,} plans.")
+        rows = self._list(("plans",), "plans", "Plans could not be read", [])
+        return rows if isinstance(rows, Problem) else read_plans(rows)
 
     def plan(self, code: str) -> Plan | Problem:
         """One plan by its code; `GET /plans/{code}`."""
@@ -111,8 +99,7 @@ class LagoClient:
     def payment_methods(self, customer_id: str) -> list[Json] | Problem:
         """Payment methods on file; `GET /customers/{id}/payment_methods`."""
         what = "Cards on file could not be read"
-        got = self._call("GET", ("customers", customer_id, "payment_methods"), what)
-        return got if isinstance(got, Problem) else _objects(got, "payment_methods", what)
+        return self._objects(("customers", customer_id, "payment_methods"), "payment_methods", what, [])
 
     def subscriptions(self, customer_id: str) -> list[Json] | Problem:
         """Active, pending and incomplete subscriptions of a customer; `GET /subscriptions`.
@@ -120,10 +107,8 @@ class LagoClient:
         Lago ignores a filter that it does not understand, so customer and status are compared here again.
         """
         what = "Subscriptions could not be read"
-        params = [("external_customer_id", customer_id), ("per_page", str(PER_PAGE))]
-        params += [("status[]", status) for status in OPEN_STATUSES]
-        got = self._call("GET", ("subscriptions",), what, params=params)
-        rows = got if isinstance(got, Problem) else _objects(got, "subscriptions", what)
+        params = [("external_customer_id", customer_id), *(("status[]", status) for status in OPEN_STATUSES)]
+        rows = self._objects(("subscriptions",), "subscriptions", what, params)
         if isinstance(rows, Problem):
             return rows
         return [
@@ -188,6 +173,36 @@ class LagoClient:
         match = re.match(r"^v?(\d+)\.(\d+)(\.|$)", text) if isinstance(text, str) else None
         return (int(match[1]), int(match[2])) if match else None
 
+    def _list(self, parts: tuple[str, ...], key: str, what: str, params: list[tuple[str, str]]) -> list[Any] | Problem:
+        """Every row of a list, page by page. Half a list is no list."""
+        found: list[Any] = []
+        page, began_s = 1, time.monotonic()
+        while True:
+            paged = [*params, ("page", str(page)), ("per_page", str(PER_PAGE))]
+            got = self._call("GET", parts, what, params=paged)
+            if isinstance(got, Problem):
+                return got
+            rows, following = got.get(key), _next_page(got, page)
+            if not isinstance(rows, list) or following is _NO_END:
+                return _unexpected(what)
+            found += rows
+            if following is None:
+                return found
+            if len(found) >= MAX_ROWS:
+                return Problem(Kind.UPSTREAM, what, f"Lago lists more than {MAX_ROWS:,} of them.", code="too_many")
+            if time.monotonic() - began_s > LIST_PATIENCE_S:
+                told = f"Lago sent {len(found):,} rows on {page:,} pages in {LIST_PATIENCE_S:g} s, and there are more."
+                return Problem(Kind.TIMEOUT, what, told, code="timeout", retry_after_s=60)
+            page = following
+
+    def _objects(
+        self, parts: tuple[str, ...], key: str, what: str, params: list[tuple[str, str]]
+    ) -> list[Json] | Problem:
+        rows = self._list(parts, key, what, params)
+        if isinstance(rows, Problem) or all(isinstance(one, dict) for one in rows):
+            return rows
+        return _unexpected(what)
+
     def _found(self, parts: tuple[str, ...], key: str, what: str, status: str | None = None) -> Json | Problem | None:
         got = self._call("GET", parts, what, params={"status": status} if status else None)
         if isinstance(got, Problem):
@@ -248,32 +263,18 @@ def _refused(answer: http.Answer, what: str) -> Problem:
     return Problem(Kind.UPSTREAM, what, "Lago answered with an error.", code=code, retry_after_s=wait_s)
 
 
-def _next_page(got: Json, page: int) -> int | Problem | None:
+def _next_page(got: Json, page: int) -> int | None:
+    """The page after this one, None after the last; `_NO_END` when nobody can tell whether there is one."""
     meta = got.get("meta")
-    if not isinstance(meta, dict) or "next_page" not in meta:
-        # Without it nobody can tell whether this was all of it, and half a list is not a list.
-        return _unexpected("Plans could not be read")
-    following = meta["next_page"]
+    following = meta.get("next_page", _NO_END) if isinstance(meta, dict) else _NO_END
     if following is None:
         return None
-    if isinstance(following, int) and following > page:
-        return following
-    return _unexpected("Plans could not be read")
+    return following if isinstance(following, int) and following > page else _NO_END
 
 
 def _object(got: Json, key: str, what: str) -> Json | Problem:
     value = got.get(key)
     return value if isinstance(value, dict) else _unexpected(what)
-
-
-def _objects(got: Json, key: str, what: str) -> list[Json] | Problem:
-    value = got.get(key)
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        return _unexpected(what)
-    meta = got.get("meta")
-    if isinstance(meta, dict) and meta.get("next_page") is not None:
-        return replace(_unexpected(what), detail=f"Lago lists more than {PER_PAGE} of them.")
-    return value
 
 
 def _unexpected(what: str) -> Problem:

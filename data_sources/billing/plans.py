@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from data_sources.billing.money import MISMATCHED_AT_STRIPE, too_fine_for_stripe
 from data_sources.billing.plan_terms import terms_of, unreadable
-from data_sources.billing.types import Entitlement, Plan, PlanList, Privilege
+from data_sources.billing.types import Catalogue, Entitlement, Plan, PlanList, Privilege
 
-INTERVALS = frozenset({"weekly", "monthly", "quarterly", "semiannual", "yearly"})
+TIMES_A_YEAR = {"weekly": 52, "monthly": 12, "quarterly": 4, "semiannual": 2, "yearly": 1}
 _TRUE = frozenset({"true", "yes", "1"})
 _YES = frozenset({"true", "yes", "1", "on", "y", "t"})
 _NO = frozenset({"false", "no", "0", "off", "n", "f"})
@@ -43,7 +44,7 @@ def read_plan(raw: Any) -> Plan | None:
         code=code,
         name=name,
         description=_words(raw.get("description")),
-        interval=interval if interval in INTERVALS else None,
+        interval=interval if interval in TIMES_A_YEAR else None,
         amount_cents=_whole(raw.get("amount_cents")),
         currency=_words(raw.get("amount_currency")),
         trial_days=_number(raw.get("trial_period")),
@@ -69,21 +70,49 @@ def read_plan(raw: Any) -> Plan | None:
     )
 
 
+def read_plans(rows: Sequence[Any]) -> Catalogue:
+    """Read a whole list of plans; what cannot be read is named, never dropped in silence."""
+    found: dict[str, Plan] = {}
+    unread = []
+    for place, raw in enumerate(rows, 1):
+        plan = read_plan(raw)
+        if plan is None:
+            unread.append(f"{_called(raw, place)} {_what_is_missing(raw)}.")
+        elif plan.code in found:
+            unread.append(f"Plan {plan.code} is listed twice; the first one counts.")
+        else:
+            found[plan.code] = plan
+    return Catalogue(tuple(found.values()), tuple(unread))
+
+
+def _called(raw: Any, place: int) -> str:
+    code = _words(raw.get("code")) if isinstance(raw, dict) else None
+    return f"Plan {code[:100]}" if code else f"Number {place} of Lago's list"
+
+
+def _what_is_missing(raw: Any) -> str:
+    if not isinstance(raw, dict):
+        return "is not a plan"
+    words = {"lago_id": "id", "code": "code", "name": "name"}
+    return "has no " + " and no ".join(word for key, word in words.items() if _words(raw.get(key)) is None)
+
+
 def offered(found: Sequence[Plan], codes: Sequence[str] | None) -> PlanList:
     """Choose and order the plans on offer.
 
     Args:
-        found: All plans of the Lago organization.
+        found: All plans of the Lago organization that can be read.
         codes: The operator's list (`OPS_BILLING_PLANS`); None offers all but hidden ones.
 
     Returns:
-        The plans: in the operator's order, else by price with plans sold by people last. Plans that Lago is about
-        to delete are never among them.
+        The plans: in the operator's order; else currency by currency, the one with most plans first, each by its
+        price a year, then those without a known price, and those sold by people last. Plans that Lago is about to
+        delete are never among them.
     """
     alive = [plan for plan in found if not plan.pending_deletion]
     if codes is None:
         shown = [plan for plan in alive if plan.public]
-        return PlanList(tuple(_twins_together(sorted(shown, key=_by_price))))
+        return PlanList(tuple(_twins_together(_sorted(shown))))
     by_code = {plan.code: plan for plan in reversed(alive)}
     wanted = list(dict.fromkeys(codes))
     missing = [code for code in wanted if code not in by_code]
@@ -143,11 +172,24 @@ def why_not(plan: Plan) -> str | None:
     return None
 
 
-def _by_price(plan: Plan) -> tuple[bool, bool, int, str]:
-    # A plan without a price goes after those with one, never as if it were free.
-    if plan.amount_cents is None:
-        return plan.contact_sales, True, 1, plan.code
-    return plan.contact_sales, False, plan.amount_cents, plan.code
+def _sorted(plans: Sequence[Plan]) -> list[Plan]:
+    """Amounts of two currencies cannot be compared, so each currency's plans stand together."""
+    priced = Counter(plan.currency for plan in plans if _a_year(plan) is not None)
+
+    def place(plan: Plan) -> tuple[bool, bool, int, str, Decimal, str]:
+        price = _a_year(plan)
+        # A plan without a price goes after those with one, never as if it were free.
+        if price is None:
+            return plan.contact_sales, True, 0, "", Decimal(0), plan.code
+        return plan.contact_sales, False, -priced[plan.currency], plan.currency or "", price, plan.code
+
+    return sorted(plans, key=place)
+
+
+def _a_year(plan: Plan) -> Decimal | None:
+    """The base price of a year, to order plans of different intervals by; None when it is not known."""
+    times = TIMES_A_YEAR.get(plan.interval or "")
+    return None if plan.amount is None or times is None else plan.amount * times
 
 
 def _twins_together(plans: list[Plan]) -> Iterable[Plan]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from data_sources.billing import fulfil, purchase
@@ -153,8 +153,10 @@ class BillingSource:
         if isinstance(found, Problem):
             good = self._good
             return Failed(found, told) if good is None else Ready(good.value, good.provenance, stale=found)
-        chosen = offered(found, self._terms.plan_codes)
-        told = Provenance(SOURCE, told.query, as_of=now, fetched_at=now, rows=len(found), notes=chosen.notes)
+        chosen = offered(found.plans, self._terms.plan_codes)
+        chosen = replace(chosen, notes=(*chosen.notes, *found.unread))
+        rows = len(found.plans) + len(found.unread)
+        told = Provenance(SOURCE, told.query, as_of=now, fetched_at=now, rows=rows, notes=chosen.notes)
         if not chosen.plans:
             self._good = None
             return Empty("No plans on offer", "Lago answered and has no plan to show here.", told)

@@ -121,8 +121,26 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything that Lago lists as a plan.
+
+    Attributes:
+        plans: Those that can be read, in Lago's order.
+        unread: One sentence for each that cannot, with its code or its place in the list, and why.
+    """
+
+    plans: tuple[Plan, ...]
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PlanList:
-    """The plans on offer, in the order to show them, and a plain word on what is amiss with them."""
+    """The plans on offer.
+
+    Attributes:
+        plans: In the order to show them.
+        notes: One sentence for each plan that the operator might miss, for admins.
+    """
 
     plans: tuple[Plan, ...]
     notes: tuple[str, ...] = ()

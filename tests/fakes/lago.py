@@ -203,7 +203,7 @@ class FakeLago(FakeServer):
                 kept["previous_plan_code"] = one["plan_code"]
 
     def _page(self, asked: Asked, key: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        size = min(self.page_size, int(asked.query.get("per_page", ["100"])[0])) if key == "plans" else 100
+        size = min(self.page_size, int(asked.query.get("per_page", ["100"])[0]))
         page, pages = int(asked.query.get("page", ["1"])[0]), max(1, -(-len(rows) // size))
         return {
             key: [_copy(row) for row in rows[(page - 1) * size : page * size]],

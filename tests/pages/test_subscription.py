@@ -74,6 +74,19 @@ def test_no_plan_on_offer_is_said_in_words(look, billing):
     assert "No plans on offer" in words(drawn.body)
 
 
+def test_admins_read_which_plans_are_not_shown_and_why(look, billing):
+    billing.lago.plans.append(lago.plan("nameless", "", 900))
+    told = words(look("plans", ADMIN, lago_customer="acme-gmbh", billing_plans="team,gone").body)
+    assert "Plan nameless has no name." in told
+    assert "not in Lago: gone" in told
+    assert "nameless" not in words(look("plans", MEMBER).body)
+    billing.lago.plans = billing.lago.plans[-1:]
+    drawn = look("plans", ADMIN)
+    assert drawn.name == "empty"
+    assert "Plan nameless has no name." in words(drawn.body)
+    billing.lago.asked.clear()  # what it answered here is wrong on purpose
+
+
 def test_without_stripe_paid_plans_say_what_to_set_and_free_ones_work(look):
     drawn = look("plans", stripe_api_key=None, stripe_api_base=None)
     assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": False}

@@ -7,6 +7,7 @@ from data_sources.billing.plans import read_plan
 from data_sources.result import Kind, Problem
 from tests.data_sources.billing.conftest import House
 from tests.fakes import lago
+from tests.fakes import lago_objects as objects
 
 
 def problem(got: object) -> Problem:
@@ -18,8 +19,40 @@ def test_every_page_of_plans_is_read(house: House) -> None:
     house.lago.plans = [lago.plan(f"p{n}", f"Plan {n}", n) for n in range(8)]
     got = house.client().plans()
     assert not isinstance(got, Problem)
-    assert [plan.code for plan in got] == [f"p{n}" for n in range(8)]
+    assert [plan.code for plan in got.plans] == [f"p{n}" for n in range(8)]
     assert [one.query["page"] for one in house.lago.asked] == [["1"], ["2"], ["3"]]
+
+
+def test_a_server_that_sends_one_row_a_page_is_read_to_its_end(house: House) -> None:
+    house.lago.page_size = 1
+    house.lago.plans = [lago.plan(f"p{n}", f"Plan {n}", n) for n in range(65)]
+    got = house.client().plans()
+    assert not isinstance(got, Problem)
+    assert len(got.plans) == 65
+
+
+def test_subscriptions_and_cards_are_read_page_by_page_too(house: House) -> None:
+    house.lago.page_size = 2
+    for number in range(5):
+        house.lago.subscribe("org-acme", "team", external_id=f"s{number}")
+        house.lago.methods.setdefault("org-acme", []).append(objects.card(f"pm_{number}"))
+    subscriptions, cards = house.client().subscriptions("org-acme"), house.client().payment_methods("org-acme")
+    assert isinstance(subscriptions, list)
+    assert isinstance(cards, list)
+    assert (len(subscriptions), len(cards)) == (5, 5)
+
+
+def test_a_list_that_never_ends_or_takes_too_long_is_said_and_not_cut(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.lago.page_size = 1
+    monkeypatch.setattr("data_sources.billing.lago.MAX_ROWS", 3)
+    assert "more than 3" in problem(house.client().plans()).detail
+    monkeypatch.setattr("data_sources.billing.lago.LIST_PATIENCE_S", -1.0)
+    monkeypatch.setattr("data_sources.billing.lago.MAX_ROWS", 5000)
+    got = problem(house.client().plans())
+    assert got.kind is Kind.TIMEOUT
+    assert "1 rows on 1 pages" in got.detail
 
 
 def test_a_list_whose_end_cannot_be_told_is_no_list(house: House) -> None:

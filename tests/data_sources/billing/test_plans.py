@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from data_sources.billing.plans import offered, pairs, read_plan, why_not
+from data_sources.billing.plans import offered, pairs, read_plan, read_plans, why_not
 from data_sources.billing.types import Plan
 from tests.fakes import lago
 
@@ -63,6 +63,35 @@ def test_the_operators_list_decides_what_is_shown_and_in_which_order() -> None:
     shown = offered([read(raw) for raw in lago.example_plans()], ["business", "old", "starter", "nowhere"])
     assert [plan.code for plan in shown.plans] == ["business", "starter"]
     assert shown.notes == ("Listed in OPS_BILLING_PLANS but not in Lago: old, nowhere",)
+
+
+def test_plans_of_one_currency_stand_together_by_their_price_a_year() -> None:
+    given = [
+        lago.plan("eur-10", "A", 1000, amount_currency="EUR"),
+        lago.plan("jpy", "B", 900, amount_currency="JPY"),
+        lago.plan("usd-weekly", "C", 500, interval="weekly"),
+        lago.plan("usd-20", "D", 2000),
+        lago.plan("usd-free", "E", 0),
+        lago.plan("eur-5", "F", 500, amount_currency="EUR"),
+        lago.plan("unknown", "G", 0, amount_currency="MGA"),
+        lago.plan("sales", "H", 0, metadata={"contact_sales": "true"}),
+    ]
+    wanted = ["usd-free", "usd-20", "usd-weekly", "eur-5", "eur-10", "jpy", "unknown", "sales"]
+    for rows in (given, given[::-1]):
+        assert [plan.code for plan in offered([read(raw) for raw in rows], None).plans] == wanted
+
+
+def test_a_plan_that_cannot_be_read_is_named_with_its_reason() -> None:
+    good = lago.plan("good", "Good", 100)
+    got = read_plans([good, lago.plan("nameless", " ", 100), "nonsense", good, {"name": "X", "lago_id": "1"}, {}])
+    assert [plan.code for plan in got.plans] == ["good"]
+    assert got.unread == (
+        "Plan nameless has no name.",
+        "Number 3 of Lago's list is not a plan.",
+        "Plan good is listed twice; the first one counts.",
+        "Number 5 of Lago's list has no code.",
+        "Number 6 of Lago's list has no id and no code and no name.",
+    )
 
 
 def test_a_yearly_twin_counts_only_with_the_same_currency_and_true_intervals() -> None:
