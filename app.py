@@ -106,8 +106,9 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
             login_token=token.get_secret_value() if token else None,
         )
     )
-    server.register_blueprint(ingest.blueprint(lambda: sources.writer, max_body_mb=settings.max_ingest_mb))
-    server.register_blueprint(otlp.blueprint(lambda: sources.writer, max_body_mb=settings.max_ingest_mb))
+    taking: dict[str, Any] = {"max_body_mb": settings.max_ingest_mb, "prices": sources.prices}
+    server.register_blueprint(ingest.blueprint(lambda: sources.writer, **taking))
+    server.register_blueprint(otlp.blueprint(lambda: sources.writer, **taking))
     server.register_blueprint(usage_api.blueprint(lambda: sources.usage, default_tz=settings.reporting_tz or "UTC"))
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))

@@ -23,6 +23,7 @@ from data_sources.state.folder_lock import FolderInUseError, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder, ensure_key
 from data_sources.state.links import make_cli_key, make_link_token
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
+from routes.sources import read_prices
 from settings import Settings, SettingsError, load
 
 THREADS = 16
@@ -58,6 +59,7 @@ def serve(host: str | None, port: int | None) -> None:
     settings = _load(host=host, port=port)
     try:
         check_address(settings)
+        read_prices(settings)
         ensure_folder(settings.data_dir)
         secret_key = _secret_key(settings)
         lock_folder(settings.data_dir)  # held until the last process of this server ends

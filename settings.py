@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     usage_memory: str = Field("400MB", description="Memory limit of the usage store.")
     min_free: str = Field("200MB", description="Below this much free disk the store stops accepting events.")
     max_ingest_mb: int = Field(64, ge=1, le=1024, description="Largest accepted request body, in MB.")
+    prices_file: Path | None = Field(
+        None, description="Your own prices, a TOML file that stands above the bundled price table."
+    )
     quota_calls_per_month: int | None = Field(None, ge=1, description="Monthly quota of calls, for the quota figure.")
 
     # Subscription

@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT, BadEventError, iso_us
 from data_sources.usage.normalise import BadBodyError, Parsed, parse
+from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import BatchRefusedError, UnknownBatchError, Writer, now_us
 from routes.body import BodyTooLargeError, read_body
@@ -23,12 +24,13 @@ MB = 10**6
 _PARAMETERS = ("batch_id", "source", "kind", "name", "span_start", "span_end")
 
 
-def blueprint(writer: Callable[[], Writer], *, max_body_mb: int) -> Blueprint:
+def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBook = BUNDLED) -> Blueprint:
     """The routes that change the usage store.
 
     Args:
         writer: Gives the started writer.
         max_body_mb: Largest body, as sent and after decompression, in MB.
+        prices: What events are priced with.
     """
     made = Blueprint("ingest", __name__)
 
@@ -46,9 +48,9 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int) -> Blueprint:
             return problem_response("too-large", "The body is too large", 413, detail)
         span = _span(asked)
         try:
-            parsed = (
-                parse(body, source=asked.get("source"), now_us=now_us()) if body or span is None else Parsed([], [])
-            )
+            parsed = Parsed([], [])
+            if body or span is None:
+                parsed = parse(body, source=asked.get("source"), now_us=now_us(), prices=prices)
         except BadBodyError as error:
             return problem_response("bad-query", "These are not events", 400, str(error))
         return _store(writer(), asked, parsed, span)

@@ -18,6 +18,7 @@ from werkzeug.exceptions import BadRequest
 from data_sources.usage.attempt import MAX_TEXT
 from data_sources.usage.normalise.otlp import ParsedSpans, parse
 from data_sources.usage.normalise.otlp_wire import BadExportError
+from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import Writer, now_us
 from routes.body import BodyTooLargeError, read_body
@@ -30,12 +31,13 @@ _INVALID, _UNAVAILABLE = 3, 14  # google.rpc.Code
 _REASONS_TOLD = 5
 
 
-def blueprint(writer: Callable[[], Writer], *, max_body_mb: int) -> Blueprint:
+def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBook = BUNDLED) -> Blueprint:
     """The route that OpenTelemetry exporters post traces to.
 
     Args:
         writer: Gives the started writer.
         max_body_mb: Largest body, as sent and after decompression, in MB.
+        prices: What calls are priced with.
     """
     made = Blueprint("otlp", __name__)
 
@@ -48,7 +50,7 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int) -> Blueprint:
         try:
             source = _source()
             body = read_body(max_body_mb * MB)
-            parsed = parse(body, as_json=request.mimetype == JSON, source=source, now_us=now_us())
+            parsed = parse(body, as_json=request.mimetype == JSON, source=source, now_us=now_us(), prices=prices)
         except BodyTooLargeError:
             return _refused(413, _INVALID, f"A body may have {max_body_mb} MB, also after decompression.")
         except BadExportError as error:

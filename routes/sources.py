@@ -13,10 +13,26 @@ from data_sources.state.keys import ensure_folder, ensure_key
 from data_sources.state.store import State
 from data_sources.system.source import SystemSource
 from data_sources.usage.embedded import EmbeddedUsage
+from data_sources.usage.price_file import PriceFileError, read_price_file
+from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.remote import RemoteUsage
 from data_sources.usage.store import UsageStore
 from data_sources.usage.writer import Writer
-from settings import Settings
+from settings import Settings, SettingsError
+
+
+def read_prices(settings: Settings) -> PriceBook:
+    """The bundled price table, and the operator's prices above it.
+
+    Raises:
+        SettingsError: The price file is wrong; the text names its line and field.
+    """
+    if settings.prices_file is None:
+        return BUNDLED
+    try:
+        return PriceBook(read_price_file(settings.prices_file))
+    except PriceFileError as error:
+        raise SettingsError(f"OPS_PRICES_FILE: {error}") from None
 
 
 class Sources:
@@ -52,6 +68,15 @@ class Sources:
         made = State(given.get_secret_value() if given else f"sqlite:///{self.settings.data_dir / 'state.db'}")
         self._closers.append(made)
         return made
+
+    @cached_property
+    def prices(self) -> PriceBook:
+        """What usage is priced with where its source reports no cost.
+
+        Raises:
+            SettingsError: The operator's price file is wrong.
+        """
+        return read_prices(self.settings)
 
     @cached_property
     def usage_store(self) -> UsageStore:

@@ -137,6 +137,7 @@ def test_doctor_says_when_nothing_runs(tmp_path):
         ({"OPS_STRIPE_API_KEY": "rk_live_ops"}, "OPS_STRIPE_API_KEY: a live key takes real money"),
         ({"OPS_DATA_DIR": "/proc/none"}, "OPS_DATA_DIR: cannot write"),
         ({"OPS_SECRET_KEY": "too-short"}, "OPS_SECRET_KEY"),
+        ({"OPS_PRICES_FILE": "/proc/none.toml"}, "OPS_PRICES_FILE: /proc/none.toml cannot be read"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path, given, said):

@@ -13,7 +13,7 @@ import msgspec
 
 from data_sources.usage.attempt import Attempt, BadEventError, check
 from data_sources.usage.normalise import anthropic, litellm, openai, own
-from data_sources.usage.pricing import priced
+from data_sources.usage.pricing import BUNDLED, PriceBook
 
 _FORMATS = (litellm, openai, anthropic, own)  # the first that recognises an event reads it
 
@@ -50,13 +50,14 @@ class Parsed:
     rejected: list[Rejected]
 
 
-def parse(body: bytes, *, source: str | None, now_us: int) -> Parsed:
+def parse(body: bytes, *, source: str | None, now_us: int, prices: PriceBook = BUNDLED) -> Parsed:
     """Read a body: a JSON array of events, one event, or one event a line.
 
     Args:
         body: The bytes as sent, not compressed.
         source: Names the source of events that do not name their own.
         now_us: Now, microseconds since 1970 UTC.
+        prices: What each event is priced with.
 
     Raises:
         BadBodyError: Nothing in it is an event.
@@ -64,7 +65,7 @@ def parse(body: bytes, *, source: str | None, now_us: int) -> Parsed:
     attempts, rejected = [], []
     for index, raw in enumerate(_events(body)):
         try:
-            attempts.append(_read(raw, source, now_us))
+            attempts.append(prices.priced(_read(raw, source, now_us)))
         except BadEventError as error:
             rejected.append(Rejected(index, str(error)))
     return Parsed(attempts, rejected)
@@ -77,9 +78,9 @@ def _read(raw: msgspec.Raw, source: str | None, now_us: int) -> Attempt:
         raise BadEventError("an event must be a JSON object") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadEventError(f"not JSON: {error}") from None
-    attempt = next(form for form in _FORMATS if form.recognises(peek)).read(raw, source)
+    attempt: Attempt = next(form for form in _FORMATS if form.recognises(peek)).read(raw, source)
     check(attempt, now_us)
-    return priced(attempt)
+    return attempt
 
 
 def _events(body: bytes) -> Iterator[msgspec.Raw]:

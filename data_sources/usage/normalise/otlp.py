@@ -27,7 +27,7 @@ from data_sources.usage.normalise.otlp_wire import (
     spans_of_protobuf,
     whole_ns,
 )
-from data_sources.usage.pricing import priced
+from data_sources.usage.pricing import BUNDLED, PriceBook
 
 DEFAULT_SOURCE = "otlp"
 _OPERATIONS = {
@@ -93,7 +93,7 @@ class ParsedSpans:
     rejected: Counter[str]
 
 
-def parse(body: bytes, *, as_json: bool, source: str | None, now_us: int) -> ParsedSpans:
+def parse(body: bytes, *, as_json: bool, source: str | None, now_us: int, prices: PriceBook = BUNDLED) -> ParsedSpans:
     """Read an OTLP trace export.
 
     Args:
@@ -101,6 +101,7 @@ def parse(body: bytes, *, as_json: bool, source: str | None, now_us: int) -> Par
         as_json: It is JSON, else protobuf.
         source: Names the source; else it is `service.name`, and `litellm` for LiteLLM as through its other door.
         now_us: Now, microseconds since 1970 UTC.
+        prices: What each call is priced with.
 
     Raises:
         BadExportError: The body is no such export.
@@ -112,7 +113,7 @@ def parse(body: bytes, *, as_json: bool, source: str | None, now_us: int) -> Par
         try:
             attempt = read(span, source)
             check(attempt, now_us)
-            attempts.append(priced(attempt))
+            attempts.append(prices.priced(attempt))
         except BadEventError as error:
             rejected[str(error)] += 1
     return ParsedSpans(attempts, rejected)

@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_sources.usage.attempt import Attempt, money
-from data_sources.usage.pricing import computed_cost, priced
+from data_sources.usage.pricing import BUNDLED
 from tests.data_sources.usage.ingest_rows import NOON_US
 
 NOON = datetime.fromtimestamp(NOON_US // 10**6, UTC)
 
 
 def cost(model, provider=None, at_us=NOON_US, **usage):
-    return computed_cost(
-        Attempt(event_id="a", call_id="a", source="s", started_at_us=at_us, provider=provider, model=model, **usage)
+    attempt = Attempt(
+        event_id="a", call_id="a", source="s", started_at_us=at_us, provider=provider, model=model, **usage
     )
+    return BUNDLED.computed(attempt)[0]
 
 
 def test_the_reference_calls_cost_what_their_providers_charge():
@@ -99,7 +100,7 @@ def test_without_the_output_count_the_cost_is_not_known():
 
 def test_priced_unpriced_and_unmetered_are_told_apart():
     def kind(**fields):
-        return priced(Attempt(event_id="a", call_id="a", source="s", started_at_us=NOON_US, **fields)).pricing
+        return BUNDLED.priced(Attempt(event_id="a", call_id="a", source="s", started_at_us=NOON_US, **fields)).pricing
 
     assert kind(provider="openai", model="gpt-5-mini", input_tokens=1, output_tokens=1) == "priced"
     assert kind(model="nobody-knows", input_tokens=0, output_tokens=0) == "unpriced"

@@ -1,0 +1,117 @@
+"""Prices of one model in one context, and exact arithmetic on them, whoever the prices are from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+REQUESTS = "requests"
+# our field -> the usage key that prices go by
+USAGE_KEYS: Mapping[str, str] = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "cache_write_1h_tokens": "cache_write_1h_tokens",
+    "reasoning_tokens": "output_reasoning_tokens",
+    "input_audio_tokens": "input_audio_tokens",
+    "output_audio_tokens": "output_audio_tokens",
+    "web_searches": "web_searches",
+}
+KEYS = tuple(USAGE_KEYS.values())
+counts_of = attrgetter(*USAGE_KEYS)  # read at once: this runs for every event
+# Used without a price of its own, these would silently be priced as something cheaper, or not at all.
+_NEED_OWN_PRICE = ("cache_write_1h_tokens", "input_audio_tokens", "output_audio_tokens", "web_searches")
+
+
+class Unit(NamedTuple):
+    """One priced unit: what is counted, what is taken off because it has its own price, and USD for one."""
+
+    usage_key: str
+    inner: tuple[str, ...]
+    base: Decimal
+    tiers: tuple[tuple[int, Decimal], ...] = ()
+
+
+class UnitPrices(NamedTuple):
+    """The prices of one model on one day in one context, most specific unit first."""
+
+    units: tuple[Unit, ...]
+    keys: frozenset[str]
+    refused: frozenset[str] = frozenset()  # used, these have no price in this context
+
+    def cost(self, usage: Mapping[str, int]) -> Decimal | None:
+        """The exact cost in USD, not rounded.
+
+        Args:
+            usage: Counts by usage key; only what was reported.
+
+        Returns:
+            The cost; None when a count that has a price was not reported, or a used one has no price.
+        """
+        if any(usage.get(key) and key not in self.keys for key in _NEED_OWN_PRICE):
+            return None
+        if usage.get("input_audio_tokens") and usage.get("cache_read_tokens"):
+            return None  # nothing tells how many of the cached tokens are audio
+        if self.refused and any(usage.get(key) for key in self.refused):
+            return None
+        total, leaves = Decimal(0), dict.fromkeys(self.keys, 0)
+        for unit in self.units:
+            count = usage.get(unit.usage_key)
+            if count is None:
+                if unit.usage_key in ("input_tokens", "output_tokens") and (unit.base or unit.tiers):
+                    return None
+                count = 0  # a part that was not reported is priced with its whole
+            leaf = count - sum(leaves[key] for key in unit.inner)
+            if leaf < 0:
+                return None
+            leaves[unit.usage_key] = leaf
+            if leaf:
+                total += leaf * _price_at(unit, usage.get("input_tokens"))
+        return total
+
+
+def _price_at(unit: Unit, input_tokens: int | None) -> Decimal:
+    """The tier is decided by all input tokens, and then holds for every token."""
+    if input_tokens is not None:
+        for start, price in reversed(unit.tiers):
+            if input_tokens > start:
+                return price
+    return unit.base
+
+
+class Rate(NamedTuple):
+    """The price of one unit before its place among the others is known.
+
+    Attributes:
+        usage_key: What is counted.
+        dimensions: What tells it from other units: a unit lies inside another that has some of its dimensions.
+        base: USD for one.
+        tiers: Input tokens beyond which another price holds, and that price.
+    """
+
+    usage_key: str
+    dimensions: Mapping[str, Any]
+    base: Decimal
+    tiers: tuple[tuple[int, Decimal], ...] = ()
+
+
+def arrange(rates: Iterable[Rate], refused: Iterable[str] = ()) -> UnitPrices:
+    """Put prices in the order in which they are taken off each other."""
+    ordered = sorted(rates, key=lambda rate: (-len(rate.dimensions), rate.usage_key))
+    units = tuple(
+        Unit(
+            rate.usage_key,
+            tuple(
+                inner.usage_key
+                for inner in ordered
+                if inner is not rate and rate.dimensions.items() <= inner.dimensions.items()
+            ),
+            rate.base,
+            rate.tiers,
+        )
+        for rate in ordered
+    )
+    return UnitPrices(units, frozenset(unit.usage_key for unit in units), frozenset(refused))
