@@ -47,7 +47,7 @@ def _count(value: int | None) -> Any:
 
 
 def moment(at: datetime, zone: ZoneInfo, newest: datetime) -> str:
-    """A call's time: the clock, and the day where it is not the newest call's."""
+    """A call's time: the clock, and the day where it is not the window's last."""
     local = at.astimezone(zone)
     clock = formats.clock(at, zone, milliseconds=True)
     return clock if local.date() == newest.astimezone(zone).date() else f"{local.day} {local:%b} {clock}"
@@ -87,8 +87,15 @@ def status(row: AttemptRow) -> Any:
     return tags.Span(badge(short, "danger", icon_name="failed"), title=words or "The source gives no reason")
 
 
-def columns(tz: str, newest: datetime, hues: Mapping[str, int]) -> list[Column]:
-    """The columns in their order: time first, money last."""
+_SOURCE = Column("Source", lambda row: _text(row.decided_by.source), lambda _: True)
+_PEOPLE = (
+    Column("User", lambda row: _text(row.decided_by.user_id), lambda row: row.decided_by.user_id is not None),
+    Column("Team", lambda row: _text(row.decided_by.team_id), lambda row: row.decided_by.team_id is not None),
+)
+
+
+def columns(tz: str, newest: datetime, hues: Mapping[str, int], *, people: bool = False) -> list[Column]:
+    """The columns in their order: time first, money last; with `people` users and teams in place of the source."""
     zone = ZoneInfo(tz)
     return [
         Column(f"Time, {tz}", lambda row: moment(row.decided_by.started_at, zone, newest), lambda _: True, always=True),
@@ -99,8 +106,9 @@ def columns(tz: str, newest: datetime, hues: Mapping[str, int]) -> list[Column]:
             lambda row: _text(row.decided_by.power_level),
             lambda row: row.decided_by.power_level is not None,
         ),
+        *(_PEOPLE if people else ()),
         Column("Status", _status, lambda row: row.decided_by.status != "unknown"),
-        Column("Source", lambda row: _text(row.decided_by.source), lambda row: True),
+        *(() if people else (_SOURCE,)),
         Column("Input tokens", lambda row: _count(row.tokens.input), lambda row: row.tokens.input is not None, True),
         Column("Output tokens", lambda row: _count(row.tokens.output), lambda row: row.tokens.output is not None, True),
         Column(
@@ -115,21 +123,28 @@ def columns(tz: str, newest: datetime, hues: Mapping[str, int]) -> list[Column]:
     ]
 
 
-def left_out(page: RequestPage) -> list[str]:
+def left_out(page: RequestPage, *, people: bool = False) -> list[str]:
     """The columns that no call of the page fills."""
-    newest = page.requests[0].decided_by.started_at
+    newest = page.window.end
     return [
         column.title.lower()
-        for column in columns(page.window.tz, newest, {})
+        for column in columns(page.window.tz, newest, {}, people=people)
         if not column.always and not any(column.known(row) for row in page.requests)
     ]
 
 
-def requests_table(page: RequestPage) -> html.Div:
-    """The table, in a region that scrolls sideways and takes the focus."""
-    newest = page.requests[0].decided_by.started_at
-    drop = set(left_out(page))
-    shown = [column for column in columns(page.window.tz, newest, page.hues) if column.title.lower() not in drop]
+def requests_table(page: RequestPage, *, label: str = "Table of recent requests", people: bool = False) -> html.Div:
+    """The table, in a region that scrolls sideways and takes the focus.
+
+    Args:
+        page: The calls, one at least.
+        label: Names the region.
+        people: With users and teams in place of the source.
+    """
+    newest = page.window.end
+    drop = set(left_out(page, people=people))
+    listed = columns(page.window.tz, newest, page.hues, people=people)
+    shown = [column for column in listed if column.title.lower() not in drop]
     body: list[Node] = []
     for row in page.requests:
         body.append(tags.Tr([tags.Td(c.cell(row), className="oc-num" if c.figure else None) for c in shown]))
@@ -137,7 +152,7 @@ def requests_table(page: RequestPage) -> html.Div:
             body += _attempts(row, page.window.tz, newest, len(shown))
     head = tags.Tr([tags.Th(c.title, scope="col", className="oc-num" if c.figure else None) for c in shown])
     table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table")
-    named = {"aria-label": "Table of recent requests"}
+    named = {"aria-label": label}
     return static(tags.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **named))
 
 

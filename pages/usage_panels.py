@@ -98,7 +98,7 @@ def or_empty(result: Result[T], told: Callable[[T], tuple[Totals, Coverage | Non
 def no_requests(result: Ready[RequestPage], query: UsageQuery) -> Empty:
     """The empty look of the list of calls."""
     why = "No call in this window matches the filters." if query.filters() else "No call is in this window."
-    return Empty("No recent requests", why, result.provenance)
+    return Empty("No requests", " ".join([why, *result.provenance.notes]), result.provenance)
 
 
 # ---- charts

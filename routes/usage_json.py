@@ -291,6 +291,9 @@ def requests(value: RequestPage) -> dict[str, Any]:
         "window": window(value.window),
         "requests": [_request(row) for row in value.requests],
         "next_cursor": value.next_cursor,
+        "previous_cursor": value.previous_cursor,
+        "total_calls": value.total_calls,
+        "newer_calls": value.newer_calls,
         "hues": dict(value.hues),
         "currency": "USD",
     }

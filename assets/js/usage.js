@@ -1,12 +1,12 @@
-// The usage page's controls: range, zone and filters live in the address and apply to all panels; a cheap question
-// every two seconds tells whether anything changed. Panels listen to one store, `usage-query`.
+// The controls of the usage page and of the list of calls: range, zone and filters live in the address and apply to all
+// panels; a cheap question every two seconds tells whether anything changed. Panels listen to one store, `usage-query`.
 (function () {
   "use strict";
   var VERSION_URL = "/api/v1/llm/usage/version", EXPORT_URL = "/api/v1/llm/usage/export";
   var POLL_MS = 2000, ANSWER_MS = 8000, SLOT_MS = 900000;
-  var DIMENSIONS = ["provider", "model", "power_level", "status", "user", "team", "source"];
+  var DIMENSIONS = ["provider", "model", "power_level", "status", "user", "team", "source", "pricing"];
   var WORDS = { power_level: "power level" };
-  var CONTROLS = ["range", "tz", "start", "end"].concat(DIMENSIONS);
+  var CONTROLS = ["range", "tz", "start", "end", "after"].concat(DIMENSIONS);  // after: a place in the list of calls
   var asked = null, seen = null, polling = null, busy = false, more = 1;
 
   function el(id) { return document.getElementById(id); }
@@ -33,6 +33,7 @@
     asked = known;
   }
   function change(edit) {
+    asked.delete("after");  // another list has other places
     edit(asked);
     more = 1;
     var text = asked.toString();
@@ -78,7 +79,7 @@
   }
 
   // ---- has anything changed?
-  function panelsBusy() { return document.querySelector("#usage-panels .oc-busy.on") !== null; }
+  function panelsBusy() { return document.querySelector("#main .oc-busy.on") !== null; }
   function poll() {
     if (!el("usage-page")) { clearInterval(polling); polling = null; return; }
     if (busy || document.hidden) return;
@@ -102,26 +103,28 @@
   }
   function first(empty) {
     var page = el("usage-page");
-    if (!page || page.dataset.first === String(empty)) return;
+    if (!page || !el("usage-first") || page.dataset.first === String(empty)) return;
     page.dataset.first = String(empty);
     set("usage-panels", { hidden: empty });
     set("usage-first", { hidden: !empty });
     if (empty) set("usage-first-ask", { data: Date.now() });
   }
 
-  // ---- export: the file is saved only when it came whole; every attempt, so that its sums equal the figures
+  // ---- export: the file is saved only when it came whole; from the figures every attempt, so that its sums equal them
   function rows(got) {
     function count(text, word) { return Number(text).toLocaleString("en-US") + " " + word + (Number(text) === 1 ? "" : "s"); }
+    if (got.grain === "calls") return count(got.total, "call");
     return count(got.total, "attempt") + (got.calls === null ? "" : " of " + count(got.calls, "call"));
   }
   function save(button) {
-    var form = button.dataset.export;
+    var form = button.dataset.export, grain = button.dataset.grain, params = new URLSearchParams(search());
+    params.delete("after");  // a file has the whole list
     button.disabled = true;
-    fetch(EXPORT_URL + "?grain=attempts&format=" + form + "&" + search(), { credentials: "same-origin" })
+    fetch(EXPORT_URL + "?grain=" + grain + "&format=" + form + "&" + params, { credentials: "same-origin" })
       .then(function (answer) {
         var total = answer.headers.get("X-Total-Rows"), calls = answer.headers.get("X-Total-Calls"), disposition = answer.headers.get("Content-Disposition") || "";
         if (!answer.ok) return answer.json().then(function (problem) { throw new Error(problem.detail || problem.title); });
-        return answer.blob().then(function (file) { return { file: file, total: total, calls: calls, name: (/filename="([^"]+)"/.exec(disposition) || [])[1] }; });
+        return answer.blob().then(function (file) { return { file: file, grain: grain, total: total, calls: calls, name: (/filename="([^"]+)"/.exec(disposition) || [])[1] }; });
       })
       .then(function (got) {
         var link = document.createElement("a");
@@ -139,7 +142,7 @@
 
   document.addEventListener("click", function (event) {
     if (!el("usage-page") || !asked) return;
-    var button = event.target.closest("[data-filter], [data-unfilter], [data-export], [data-usage-more]");
+    var button = event.target.closest("[data-filter], [data-unfilter], [data-export], [data-usage-more], [data-after]");
     if (!button) return;
     var value = button.dataset.value;
     if (button.dataset.filter) {
@@ -151,6 +154,10 @@
         kept.forEach(function (each) { params.append(button.dataset.unfilter, each); });
       });
     } else if (button.dataset.export) save(button);
+    else if (button.dataset.after !== undefined) {
+      change(function (params) { if (button.dataset.after) params.set("after", button.dataset.after); });
+      button.closest("[data-panel]").scrollIntoView({ block: "nearest" });
+    }
     else { more += 1; ask(); }
   });
   window.addEventListener("popstate", function () {

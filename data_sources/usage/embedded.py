@@ -7,6 +7,7 @@ never an exception.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sized
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -92,6 +93,11 @@ class Ask:
     def total(self, read: Span) -> Sums:
         """The sums of a span."""
         return total(sums_of(row) for row in self.rows(sql.sums(self.query, read)))
+
+    def calls(self) -> int:
+        """How many calls the window has: the figure of the cards, by itself."""
+        rows = self.rows(sql.sums(self.query, self.span, measures=("calls",)))
+        return sum(int(calls) for (calls,) in rows if calls is not None)
 
     def latency(self, read: Span) -> Latency:
         """Percentiles from the value counts of what calls took."""
@@ -210,8 +216,12 @@ class EmbeddedUsage:
 
         def ask_for(ask: Ask) -> tuple[RequestPage, Provenance]:
             page = recent_rows.page(ask.cursor, query, ask.window, ask.span, limit, cursor)
-            page = recent_rows.with_hues(page, ask.hues("model", recent_rows.models(page)))
-            return page, provenance(ask, ask.newest(), ask.collected().coverage(ask.span), None)
+            coverage = ask.collected().coverage(ask.span)
+            count = ask.calls() or (
+                0 if coverage.collected_s else None
+            )  # of a time without collection nothing is known
+            page = replace(page, hues=ask.hues("model", recent_rows.models(page)), total_calls=count)
+            return page, provenance(ask, ask.newest(), coverage, None)
 
         return self._answer(query, ask_for)
 
@@ -252,7 +262,7 @@ def _summary(ask: Ask) -> tuple[Summary, Provenance]:
     coverage, coverage_before = collected.coverage(ask.span), collected.coverage(ask.previous_span)
     sums = ask.total(ask.span)
     # the tries of one call may differ in these
-    split = bool(ask.query.status or ask.query.provider or ask.query.model)
+    split = bool(ask.query.status or ask.query.provider or ask.query.model or ask.query.pricing)
     figures = figures_of(sums, ask.latency(ask.span), coverage, split=split)
     earlier = ask.total(ask.previous_span)
     before = figures_of(earlier, ask.latency(ask.previous_span), coverage_before, split=split)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from data_sources.usage.schema import SLOT_S
-from data_sources.usage.types import DIMENSIONS, RangeName, UsageQuery
+from data_sources.usage.types import FILTERS, PRICINGS, RangeName, UsageQuery
 
 RANGES: tuple[RangeName, ...] = ("today", "7d", "30d", "month", "quarter", "year", "custom")
 ALIASES: Mapping[str, RangeName] = {"day": "today", "week": "7d"}
-PARAMETERS: frozenset[str] = frozenset({"range", "start", "end", "tz", *DIMENSIONS})
+PARAMETERS: frozenset[str] = frozenset({"range", "start", "end", "tz", *FILTERS})
 
 MAX_WINDOW_DAYS = 3_700
 MAX_VALUES = 100
@@ -53,7 +53,9 @@ def parse(
             raise BadQueryError("A custom window needs both start and end.")
         start, end = _instant("start", start_text, tz), _instant("end", end_text, tz)
         _check_window(start, end)
-    filters = {dimension: _values(dimension, parameters.get(dimension, ())) for dimension in DIMENSIONS}
+    filters = {name: _values(name, parameters.get(name, ())) for name in FILTERS}
+    if not set(filters["pricing"]) <= set(PRICINGS):
+        raise BadQueryError(f"pricing: use some of {', '.join(PRICINGS)}.")
     return UsageQuery(range=name, start=start, end=end, tz=tz, organization_id=organization_id, **filters)
 
 

@@ -6,7 +6,6 @@ import base64
 import binascii
 import json
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import duckdb
@@ -78,19 +77,25 @@ def _key(row: tuple[Any, ...]) -> _Key:
     return (row[3], row[_SOURCE], row[2])
 
 
-def _cursor_text(row: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(_key(row), separators=(",", ":")).encode()).decode()
+def _row_values(row: tuple[Any, ...]) -> dict[str, sql.Value]:
+    return dict(zip(("at", "from_source", "from_event"), _key(row), strict=True))
 
 
-def _cursor_values(text: str) -> dict[str, sql.Value]:
+def _cursor_text(row: tuple[Any, ...], *, newer: bool) -> str:
+    told = [*_key(row), *(["newer"] if newer else [])]
+    return base64.urlsafe_b64encode(json.dumps(told, separators=(",", ":")).encode()).decode()
+
+
+def _cursor_values(text: str) -> tuple[dict[str, sql.Value], bool]:
+    """The row that a cursor names, and whether it asks for the calls before that row."""
     try:
-        at, source, event = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
+        at, source, event, *way = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        at = source = event = None
+        at, source, event, way = None, None, None, []
     fits = isinstance(at, int) and not isinstance(at, bool) and abs(at) < 2**62
-    if not (fits and isinstance(source, str) and isinstance(event, str)):
-        raise BadQueryError("cursor: use next_cursor of the page before, as it is.")
-    return {"at": at, "from_source": source, "from_event": event}
+    if not (fits and isinstance(source, str) and isinstance(event, str) and way in ([], ["newer"])):
+        raise BadQueryError("cursor: use next_cursor or previous_cursor of a page, as it is.")
+    return {"at": at, "from_source": source, "from_event": event}, bool(way)
 
 
 def _attempt(row: tuple[Any, ...]) -> AttemptRow:
@@ -138,7 +143,7 @@ def _request(decided: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> RequestRo
 def page(
     cursor: duckdb.DuckDBPyConnection, query: UsageQuery, window: Window, read: Span, limit: int, after: str | None
 ) -> RequestPage:
-    """The newest calls of a window.
+    """Some calls of a window, newest first. A page holds the same calls whatever arrives meanwhile before or after it.
 
     Args:
         cursor: To read with.
@@ -146,7 +151,7 @@ def page(
         window: For the answer.
         read: The span of the window.
         limit: At most this many calls, 1 to 500.
-        after: `next_cursor` of the page before.
+        after: `next_cursor` of the page before, or `previous_cursor` of the page after.
 
     Returns:
         The page; calls have all their attempts, whatever the filters.
@@ -157,15 +162,30 @@ def page(
     if not 1 <= limit <= MAX_LIMIT:
         raise BadQueryError(f"limit: use 1 to {MAX_LIMIT}.")
     filters, _ = sql.bind(query)
-    values = dict(sql.values_of(query, read, limit=limit + 1))
+    values, back = dict(sql.values_of(query, read, limit=limit + 1)), False
     if after is not None:
-        values |= _cursor_values(after)
-    text = sql.rows(_COLUMNS, filters, calls_only=True, newest_first=True, after=after is not None)
+        named, back = _cursor_values(after)
+        values |= named
+    text = sql.rows(_COLUMNS, filters, calls_only=True, newest_first=not back, after=after is not None)
     decided = cursor.execute(text, values).fetchall()
-    listed = decided[:limit]
+    listed, more = decided[:limit], len(decided) > limit
+    if back:
+        listed.reverse()
     tries = _attempts(cursor, query, listed)
-    requests = tuple(_request(row, tries[_key(row)]) for row in listed)
-    return RequestPage(window, requests, _cursor_text(listed[-1]) if len(decided) > limit else None)
+    newer, older = (more, True) if back else (after is not None, more)
+    return RequestPage(
+        window,
+        tuple(_request(row, tries[_key(row)]) for row in listed),
+        _cursor_text(listed[-1], newer=False) if listed and older else None,
+        previous_cursor=_cursor_text(listed[0], newer=True) if listed and newer else None,
+        newer_calls=0 if not newer else _newer(cursor, query, read, listed[0]) if listed else None,
+    )
+
+
+def _newer(cursor: duckdb.DuckDBPyConnection, query: UsageQuery, read: Span, first: tuple[Any, ...]) -> int:
+    """How many calls of the list stand before a page's first."""
+    [(count,)] = cursor.execute(*sql.count_newer(query, read, **_row_values(first))).fetchall()
+    return int(count)
 
 
 def _attempts(
@@ -208,11 +228,6 @@ def _chain(rows: list[tuple[Any, ...]], decided: tuple[Any, ...]) -> list[tuple[
 def models(found: RequestPage) -> list[str]:
     """The models of a page's calls."""
     return sorted({row.decided_by.model for row in found.requests if row.decided_by.model is not None})
-
-
-def with_hues(found: RequestPage, hues: dict[str, int]) -> RequestPage:
-    """The page with its models' colour slots."""
-    return replace(found, hues=hues)
 
 
 def export(store: UsageStore, query: UsageQuery, window: Window, read: Span, grain: Grain) -> Export:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from data_sources.usage.provenance import window_words
 from data_sources.usage.remote_decode import window_of
 from data_sources.usage.remote_read import Node, WrongFieldError
-from data_sources.usage.types import DIMENSIONS, UsageQuery, Window
+from data_sources.usage.types import FILTERS, UsageQuery, Window
 
 NO_WINDOW = "Window not confirmed: this usage API did not say which time and zone its figures cover."
 # Clocks differ a little, and an answer may be a little old.
@@ -60,7 +60,7 @@ def _filters(root: Node, query: UsageQuery) -> tuple[str, ...]:
     if said is None:
         names = ", ".join(name.replace("_", " ") for name, _ in query.filters())
         return (f"Filters not confirmed ({names}): this usage API did not say that it used them.",) if names else ()
-    for name in DIMENSIONS:
+    for name in FILTERS:
         if set(said.texts(name)) != set(getattr(query, name)):
             raise WrongFieldError(f"The usage API answered with another filter on {name.replace('_', ' ')} than asked.")
     if organization is not None and query.organization_id is None:

@@ -116,7 +116,15 @@ def requests(root: Node, window: Window, hue_of: HueOf) -> RequestPage:
             slot = hue_of("model", model)
             if slot is not None:
                 hues[model] = slot
-    return RequestPage(window, rows, root.text("next_cursor"), hues)
+    return RequestPage(
+        window,
+        rows,
+        root.text("next_cursor"),
+        hues,
+        previous_cursor=root.text("previous_cursor"),
+        total_calls=root.whole("total_calls"),
+        newer_calls=root.whole("newer_calls"),
+    )
 
 
 def _request(node: Node) -> RequestRow:

@@ -323,10 +323,14 @@ def _beyond(than: type[exp.LT] | type[exp.GT]) -> exp.Expr:
 
 
 @lru_cache(maxsize=256)
-def _aggregate(function: type[exp.Max] | type[exp.Count], filters: _Filters, calls_only: bool) -> str:
+def _aggregate(
+    function: type[exp.Max] | type[exp.Count], filters: _Filters, calls_only: bool, newer: bool = False
+) -> str:
     conditions = where("attempts", filters)
     if calls_only:
         conditions.append(exp.EQ(this=exp.column("counts_call"), expression=exp.Literal.number(1)))
+    if newer:
+        conditions.append(_beyond(exp.GT))
     value = exp.Max(this=exp.column("started_at_us")) if function is exp.Max else exp.Count(this=exp.Star())
     return _text(exp.select(value).from_("attempts").where(*conditions), DIALECT)
 
@@ -341,6 +345,12 @@ def count_rows(query: UsageQuery, span: Span, *, calls_only: bool) -> tuple[str,
     """How many rows `rows` gives over a span."""
     filters, values = bind(query)
     return _aggregate(exp.Count, filters, calls_only), values | _time_values("attempts", span)
+
+
+def count_newer(query: UsageQuery, span: Span, **row: Value) -> tuple[str, dict[str, Value]]:
+    """How many calls of a span are newer than a row, named by `at`, `from_source` and `from_event`."""
+    filters, values = bind(query)
+    return _aggregate(exp.Count, filters, True, newer=True), {**values, **_time_values("attempts", span), **row}
 
 
 def values_of(query: UsageQuery, span: Span, **more: Value) -> Mapping[str, Value]:

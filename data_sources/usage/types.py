@@ -19,8 +19,11 @@ Granularity: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
 RangeName: TypeAlias = Literal["today", "7d", "30d", "month", "quarter", "year", "custom"]
 BucketState: TypeAlias = Literal["complete", "forming", "partial", "not_collected"]
 Grain: TypeAlias = Literal["calls", "attempts"]
+Filter: TypeAlias = Dimension | Literal["pricing"]
 
 DIMENSIONS: tuple[Dimension, ...] = ("provider", "model", "power_level", "status", "user", "team", "source")
+FILTERS: tuple[Filter, ...] = (*DIMENSIONS, "pricing")
+PRICINGS = ("priced", "unpriced", "unmetered")
 GRANULARITIES: tuple[Granularity, ...] = ("minute", "hour", "day", "week", "month")
 # The list's name in an answer of the API, and the name of a value in it: those of the original console.
 LISTS: Mapping[Dimension, tuple[str, str]] = {
@@ -52,6 +55,7 @@ class UsageQuery:
         user: Filter.
         team: Filter.
         source: Filter.
+        pricing: Filter: some of `PRICINGS`, never None.
         organization_id: Only this organization's usage; set by the gate for members, never by a reader.
     """
 
@@ -66,11 +70,12 @@ class UsageQuery:
     user: tuple[str | None, ...] = ()
     team: tuple[str | None, ...] = ()
     source: tuple[str | None, ...] = ()
+    pricing: tuple[str | None, ...] = ()
     organization_id: str | None = None
 
-    def filters(self) -> tuple[tuple[Dimension, tuple[str | None, ...]], ...]:
-        """The filters that are set, in the order of `DIMENSIONS`."""
-        return tuple((name, getattr(self, name)) for name in DIMENSIONS if getattr(self, name))
+    def filters(self) -> tuple[tuple[Filter, tuple[str | None, ...]], ...]:
+        """The filters that are set, in the order of `FILTERS`."""
+        return tuple((name, getattr(self, name)) for name in FILTERS if getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,12 +404,25 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestPage:
-    """Newest calls first; `next_cursor` asks for the ones after them, None at the end."""
+    """Some of a window's calls, newest first.
+
+    Attributes:
+        window: The window asked.
+        requests: The calls.
+        next_cursor: Asks for the calls after them, None at the end.
+        hues: Model -> colour slot.
+        previous_cursor: Asks for as many calls before them, None at the beginning or where the source has no way back.
+        total_calls: How many calls the whole list has, the figure of every card; None where the source does not say.
+        newer_calls: How many of them stand before these, None where the source does not say.
+    """
 
     window: Window
     requests: tuple[RequestRow, ...]
     next_cursor: str | None
-    hues: Mapping[str, int] = field(default_factory=dict)  # model -> colour slot
+    hues: Mapping[str, int] = field(default_factory=dict)
+    previous_cursor: str | None = None
+    total_calls: int | None = None
+    newer_calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

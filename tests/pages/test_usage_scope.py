@@ -9,7 +9,7 @@ import pytest
 from data_sources.result import utc_now
 from tests.fakes.usage_rows import attempt, fill
 
-PANELS = {"figures", "calls", "models", "cost", "providers", "levels", "recent"}
+PANELS = {"figures", "calls", "models", "cost", "providers", "levels", "recent", "requests-list"}
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_member_sees_its_own_organization_in_every_panel(app, sign_in):
     found = answers(sign_in(app, role="member", org="globex"))
     assert {status for status, _ in found.values()} == {200}
     assert not any("acme" in text for _, text in found.values())
-    assert "globex-model" in found["recent"][1]
+    assert all("globex-model" in found[name][1] for name in ("recent", "requests-list"))
     assert "1 of 1,000 calls" in found["figures"][1]
 
 

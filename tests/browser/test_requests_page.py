@@ -1,0 +1,51 @@
+"""The list of calls in a real browser: the same window and filters as the figures, page by page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+from data_sources.result import utc_now
+from tests.fakes.usage_rows import attempt, fill
+
+pytestmark = pytest.mark.browser
+
+PATH = "/admin/llm/requests"
+
+
+@pytest.fixture
+def console(make_app, serve):
+    app = make_app(reporting_tz="UTC")
+    now = utc_now()
+    rows = [
+        attempt(n, now - timedelta(minutes=n), provider="openai", model="gpt-5-mini" if n % 10 else None, user_id="ann")
+        for n in range(120)
+    ]
+    rows.append(attempt(500, now - timedelta(days=2), model="unheard-of", input_tokens=7, provider="vllm"))
+    fill(app.server.extensions["ops"].usage_store, rows)
+    return serve(app)
+
+
+def click(browser, selector):
+    """Click it as soon as it is there: a panel may be drawn anew between finding and clicking."""
+    script = "const it = document.querySelector(arguments[0]); if (it) it.click(); return it !== null"
+    browser.wait_for(lambda: browser.driver.execute_script(script, selector), f"no {selector} to click")
+
+
+def test_the_list_is_paged_by_the_address_and_filtered_as_the_figures_are(browser, console):
+    browser.sign_in(console, path=quote(PATH + "?range=7d"))
+    browser.wait_for_text("#requests-list-sub", "1 to 50 of 121")
+    assert browser.axe() == []
+    click(browser, "[data-after]:last-child")
+    browser.wait_for_text("#requests-list-sub", "51 to 100 of 121")
+    assert "after=" in browser.driver.current_url
+    browser.driver.refresh()
+    browser.wait_for_text("#requests-list-sub", "51 to 100 of 121")
+    browser.go(console, PATH + "?range=7d&pricing=unpriced")
+    browser.wait_for_text("#requests-list-sub", "1 to 1 of 1")
+    browser.wait_for_text("#usage-chips", "pricing is unpriced")
+    browser.wait_for_text("#requests-list-body", "unheard-of")
+    click(browser, "[data-unfilter='pricing']")
+    browser.wait_for_text("#requests-list-sub", "1 to 50 of 121")
