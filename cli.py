@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,11 +24,18 @@ from data_sources.state.folder_lock import FolderInUseError, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder, ensure_key
 from data_sources.state.links import make_cli_key, make_link_token
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
+from data_sources.usage.verify_client import run_verify
 from routes.sources import read_prices
 from settings import Settings, SettingsError, load
 
 THREADS = 16
 out = Console(highlight=False)
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    TextColumn("{task.percentage:>3.0f}%"),
+    TimeRemainingColumn(),
+)
 
 
 def fail(sentence: str) -> NoReturn:
@@ -87,6 +95,19 @@ def _secret_key(settings: Settings) -> str:
     return given.get_secret_value() if given else ensure_key(settings.data_dir, "secret_key")
 
 
+def _cli_key(settings: Settings) -> Callable[[], str]:
+    """Makes this machine's own key: short-lived, so a long command makes one for each question."""
+    try:
+        secret_key = _secret_key(settings)
+    except KeyFolderError as error:
+        fail(str(error))
+    return lambda: make_cli_key(secret_key)
+
+
+def _address(settings: Settings, url: str | None) -> str:
+    return (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+
+
 def _check_port(settings: Settings) -> None:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -119,11 +140,8 @@ def link(role: str, org: str | None, email: str | None) -> None:
 def doctor(url: str | None) -> None:
     """Ask the running console which sources are configured and answer."""
     settings = _load()
-    try:
-        key = make_cli_key(_secret_key(settings))
-    except KeyFolderError as error:
-        fail(str(error))
-    address = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    key = _cli_key(settings)()
+    address = _address(settings, url)
     made: requests.Session = session(retries=0)
     answer = call_json(
         made,
@@ -145,6 +163,31 @@ def doctor(url: str | None) -> None:
     out.print(table)
     if any(state["dot"] == "danger" for state in answer.body["sources"]):
         sys.exit(1)
+
+
+@main.command()
+@click.option("--url", help="Address of the running console; default from the settings.")
+def verify(url: str | None) -> None:
+    """Count every usage figure of the running console anew, and name the first that differs (status 1)."""
+    settings = _load()
+    with Progress(*COLUMNS, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Counting", total=None)
+        report = run_verify(
+            _address(settings, url),
+            _cli_key(settings),
+            lambda done, total: progress.update(task, total=max(total, done), completed=done),
+        )
+    if report.problem is not None:
+        fail(f"{report.problem.title}. {report.problem.detail}")
+    click.echo(f"{report.attempts:,} attempts in {report.slots:,} quarter-hours counted anew.")
+    for finding in report.damage:
+        click.echo(f"Note: an earlier start found damage: {finding}. Send the events of that time again.")
+    for note in report.notes:
+        click.echo(f"Note: {note}")
+    if report.first is not None:
+        click.echo(f"{report.differences:,} figures differ. The first: {report.first}.", err=True)
+        sys.exit(1)
+    click.echo("Every figure adds up.")
 
 
 @main.command("import")
@@ -170,7 +213,7 @@ def import_(
 ) -> None:
     """Import calls from a file: CSV, JSON lines, Parquet, or LiteLLM's own events. Safe to run twice."""
     settings = _load()
-    address = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    address = _address(settings, url)
     try:
         key = key or ensure_key(settings.data_dir, "ingest_token", prefix="ops_in_")
     except KeyFolderError as error:
@@ -193,13 +236,7 @@ def import_(
         time_unit=time_unit,
         time_origin=_origin(time_origin),
     )
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
         task = progress.add_task(file.name, total=1)
 
         def told(done: int, size: int, report: ImportReport) -> None:

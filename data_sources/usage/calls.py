@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
+Identity: TypeAlias = tuple[str, str, int]
 JOIN_US = 86_400_000_000
 _RANK = {"success": 2, "unknown": 1, "failure": 0}
 
@@ -35,6 +37,11 @@ class Try:
     counts_call: int = 0
     call_duration_ms: int | None = None
     key: tuple[str | None, ...] = ()
+
+
+def identity(attempt: Try) -> Identity:
+    """What makes a try the same try when it is read again: source, event, start."""
+    return attempt.source, attempt.event_id, attempt.started_at_us
 
 
 def chains(tries: Iterable[Try]) -> Iterator[list[Try]]:

@@ -5,17 +5,16 @@ All of it is one transaction. Figures do not depend on the order, the splitting 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from data_sources.usage import columns, integrity, rollup
+from data_sources.usage import columns, integrity, rollup, settling
 from data_sources.usage.attempt import Attempt
-from data_sources.usage.calls import JOIN_US, Try, chains, decide
-from data_sources.usage.schema import ROLLUP_MEASURES, SLOT_US
+from data_sources.usage.calls import Identity, Try
 
 HUES = 16
 _DIMENSIONS = {
@@ -26,7 +25,6 @@ _DIMENSIONS = {
     "team": "team_id",
     "user": "user_id",
 }
-Identity = tuple[str, str, int]
 
 
 @dataclass(slots=True)
@@ -141,7 +139,7 @@ def _insert(
         Try(a.source, a.call_id, a.event_id, a.started_at_us, a.status, a.duration_ms, row)
         for row, a in enumerate(fresh)
     ]
-    changed = settle(cursor, tries)
+    changed = settling.settle(cursor, tries)
     received = [owner.received_at_us for owner in owners]
     values = columns.transpose(fresh)
     rows = columns.table(
@@ -157,108 +155,13 @@ def _insert(
     cursor.execute("INSERT INTO attempts BY NAME SELECT * FROM stage")
     cursor.execute(f"INSERT INTO rollup {rollup.aggregate('stage')}")
     cursor.unregister("stage")
-    move_calls(cursor, changed)
+    settling.move_calls(cursor, changed)
     after = before.after(
         attempts=len(fresh), checksum=sum(integrity.row_sum(a.event_id, a.started_at_us) for a in fresh)
     )
     integrity.write_meta(cursor, after)
     new_hues = _write_hues(cursor, values, max(received), hues)
     return Outcome(after, True, max(received), new_hues, len(fresh))
-
-
-def settle(cursor: duckdb.DuckDBPyConnection, tries: Sequence[Try]) -> list[tuple[Try, int]]:
-    """Decide the calls of these attempts together with the stored attempts of the same calls.
-
-    Returns:
-        The stored attempts that changed, each with its `counts_call` before.
-    """
-    calls: dict[tuple[str, str], list[Try]] = {}
-    for attempt in tries:
-        calls.setdefault((attempt.source, attempt.call_id), []).append(attempt)
-    for attempt in _siblings(cursor, calls):
-        calls[attempt.source, attempt.call_id].append(attempt)
-    return _decided(calls)
-
-
-def _decided(calls: dict[tuple[str, str], list[Try]]) -> list[tuple[Try, int]]:
-    changed = []
-    for attempts in calls.values():
-        if len(attempts) == 1 and attempts[0].row is not None:  # nearly all: a new call of one attempt
-            attempts[0].counts_call, attempts[0].call_duration_ms = 1, attempts[0].duration_ms
-            continue
-        counted = {id(attempt): attempt.counts_call for attempt in attempts}
-        for chain in chains(attempts):
-            changed += [(attempt, counted[id(attempt)]) for attempt in decide(chain)]
-    return changed
-
-
-_TRY = "source, call_id, event_id, started_at_us, status, duration_ms, counts_call, call_duration_ms"
-
-
-def _siblings(cursor: duckdb.DuckDBPyConnection, calls: dict[tuple[str, str], list[Try]]) -> Iterable[Try]:
-    """Stored attempts of the calls, as far as a chain with gaps of 24 hours reaches."""
-    times = [t.started_at_us for tries in calls.values() for t in tries]
-    low, high, keys = min(times), max(times), list(calls)
-    found: dict[Identity, Try] = {}
-    while keys:
-        wanted = pa.table({"source": [key[0] for key in keys], "call_id": [key[1] for key in keys]})
-        cursor.register("wanted", wanted)
-        rows = cursor.execute(
-            f"SELECT {_TRY}, provider, model, power_level, pricing FROM attempts "  # noqa: S608
-            "SEMI JOIN wanted USING (source, call_id) WHERE started_at_us BETWEEN ? AND ?",
-            [low - JOIN_US, high + JOIN_US],
-        ).fetchall()
-        cursor.unregister("wanted")
-        stored = [_stored(row) for row in rows]
-        found |= {(t.source, t.event_id, t.started_at_us): t for t in stored}
-        # an attempt outside the span asked about may have neighbours still further out
-        outside = [t for t in stored if not low <= t.started_at_us <= high]
-        keys = sorted({(t.source, t.call_id) for t in outside})
-        low, high = (min([low, *(t.started_at_us for t in outside)]), max([high, *(t.started_at_us for t in outside)]))
-    return found.values()
-
-
-def _stored(row: tuple[Any, ...]) -> Try:
-    source, call_id, event_id, started_at_us, status, duration_ms, counts, waited_ms, *key = row
-    return Try(source, call_id, event_id, started_at_us, status, duration_ms, None, counts, waited_ms, tuple(key))
-
-
-def move_calls(cursor: duckdb.DuckDBPyConnection, changed: Sequence[tuple[Try, int]]) -> None:
-    """Write new decisions on stored attempts, and move their calls in the rollup by -1 and +1."""
-    if not changed:
-        return
-    moved = pa.table(
-        {
-            "source": [t.source for t, _ in changed],
-            "event_id": [t.event_id for t, _ in changed],
-            "started_at_us": pa.array([t.started_at_us for t, _ in changed], pa.int64()),
-            "counts_call": pa.array([t.counts_call for t, _ in changed], pa.int8()),
-            "call_duration_ms": pa.array([t.call_duration_ms for t, _ in changed], pa.int64()),
-        }
-    )
-    times = [t.started_at_us for t, _ in changed]
-    cursor.register("moved", moved)
-    cursor.execute(
-        "UPDATE attempts SET counts_call = moved.counts_call, call_duration_ms = moved.call_duration_ms FROM moved "
-        "WHERE attempts.source = moved.source AND attempts.event_id = moved.event_id "
-        "AND attempts.started_at_us = moved.started_at_us AND attempts.started_at_us BETWEEN ? AND ?",
-        [min(times), max(times)],
-    )
-    cursor.unregister("moved")
-    steps = ((attempt, attempt.counts_call - before) for attempt, before in changed)
-    signed = [_signed(attempt, step) for attempt, step in steps if step]
-    if signed:
-        marks = ", ".join("?" for _ in signed[0])
-        cursor.executemany(f"INSERT INTO rollup VALUES ({marks})", signed)  # noqa: S608
-
-
-def _signed(attempt: Try, change: int) -> list[Any]:
-    provider, model, power_level, pricing = attempt.key
-    measures = dict.fromkeys(ROLLUP_MEASURES, 0)
-    measures["calls"] = change
-    measures[f"{pricing}_calls"] = change
-    slot = attempt.started_at_us // SLOT_US
-    return [slot, provider, model, power_level, attempt.status, attempt.source, *measures.values()]
 
 
 def _write_hues(
@@ -332,22 +235,10 @@ def undo(cursor: duckdb.DuckDBPyConnection, batch_id: str, now_us: int) -> tuple
             [batch_id],
         )
         cursor.execute("DELETE FROM attempts WHERE batch_id = ?", [batch_id])
-        rows = cursor.execute(
-            f"SELECT {_TRY}, provider, model, power_level, pricing FROM attempts "  # noqa: S608
-            "SEMI JOIN touched USING (source, call_id)"
-        ).fetchall()
+        settling.decide_anew(cursor, "touched")
         cursor.execute("DROP TABLE touched")
-        move_calls(cursor, _decided_anew(rows))
     cursor.execute("DELETE FROM collection WHERE batch_id = ?", [batch_id])
     cursor.execute("UPDATE batches SET undone_at_us = ? WHERE batch_id = ?", [now_us, batch_id])
     after = before.after(attempts=-gone.attempts, checksum=-gone.checksum)
     integrity.write_meta(cursor, after)
     return after, gone.attempts
-
-
-def _decided_anew(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Try, int]]:
-    calls: dict[tuple[str, str], list[Try]] = {}
-    for row in rows:
-        attempt = _stored(row)
-        calls.setdefault((attempt.source, attempt.call_id), []).append(attempt)
-    return _decided(calls)

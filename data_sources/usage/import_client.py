@@ -17,6 +17,7 @@ import requests
 from data_sources.http import Answer, call_json, retry_after, session
 from data_sources.result import Kind, Problem
 from data_sources.usage.attempt import BadEventError
+from data_sources.usage.console_client import StoppedError, refusal
 from data_sources.usage.mapping import BadMappingError, RowMapper, TimeRule, plan
 from data_sources.usage.normalise import litellm, own
 from data_sources.usage.tables import BadFileError, Row, read_rows
@@ -101,14 +102,6 @@ class _Event:
     started_at_us: int
 
 
-class _StoppedError(Exception):
-    """The import cannot go on."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail)
-        self.problem = problem
-
-
 def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
     """Send a file's calls to the server; safe to run again.
 
@@ -134,7 +127,7 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
         report.problem = Problem(Kind.BAD_QUERY, _WHAT, str(error))
     except OSError as error:
         report.problem = Problem(Kind.BAD_QUERY, _WHAT, f"{options.path.name} cannot be read: {error.strerror}")
-    except _StoppedError as error:
+    except StoppedError as error:
         report.problem = error.problem
     return report
 
@@ -165,7 +158,7 @@ def undo_import(url: str, key: str, batch_id: str) -> int | Problem:
         )
     if isinstance(answer, Problem):
         return answer
-    return int(answer.body["removed"]) if answer.status == 200 else _refusal(answer, what)
+    return int(answer.body["removed"]) if answer.status == 200 else refusal(answer, what)
 
 
 def _events(rows: Iterable[Row], options: ImportOptions, report: ImportReport) -> Iterator[_Event]:
@@ -247,7 +240,7 @@ def _send(made: requests.Session, options: ImportOptions, report: ImportReport, 
         _send(made, options, report, events[middle:])
         return
     if answer.status != 200:
-        raise _StoppedError(_refusal(answer, _WHAT))
+        raise StoppedError(refusal(answer, _WHAT))
     report.accepted += answer.body["accepted"]
     report.duplicates += answer.body["duplicates"]
     refused = {bad["index"] for bad in answer.body["rejected"]}
@@ -267,7 +260,7 @@ def _finish(made: requests.Session, options: ImportOptions, report: ImportReport
     span = {"span_start": report.span[0].isoformat(), "span_end": report.span[1].isoformat()}
     answer = _post(made, options, report, b"", span)
     if answer.status != 200:
-        raise _StoppedError(_refusal(answer, "The span of the import was not noted"))
+        raise StoppedError(refusal(answer, "The span of the import was not noted"))
 
 
 def _post(
@@ -294,10 +287,10 @@ def _post(
         wait_s = _wait_s(answer, began=report.accepted + report.duplicates > 0)
         if wait_s is None:
             if isinstance(answer, Problem):
-                raise _StoppedError(answer)
+                raise StoppedError(answer)
             return answer
         if time.monotonic() + wait_s > deadline:
-            raise _StoppedError(answer if isinstance(answer, Problem) else _refusal(answer, _WHAT))
+            raise StoppedError(answer if isinstance(answer, Problem) else refusal(answer, _WHAT))
         time.sleep(wait_s)
 
 
@@ -308,14 +301,6 @@ def _wait_s(answer: Answer | Problem, *, began: bool) -> float | None:
         return max(0.1, 1.0 if told_s is None else told_s) if answer.status == 503 else None
     # a server that took a part and is gone now probably restarts; one that was never there is a wrong address
     return 1.0 if began and answer.code == "connection" else None
-
-
-def _refusal(answer: Answer, what: str) -> Problem:
-    told = answer.body if isinstance(answer.body, dict) else {}
-    detail = ": ".join(str(told[name]) for name in ("title", "detail") if told.get(name))
-    if answer.status in (401, 403):
-        detail = "The server refused the key. Use its ingest key."
-    return Problem(Kind.UPSTREAM, what, detail or f"The server answered {answer.status}.", code=f"HTTP {answer.status}")
 
 
 def _moment(us: int) -> datetime:

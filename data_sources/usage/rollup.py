@@ -37,7 +37,6 @@ def aggregate(table: str, *, where: str = "true", sign: str = "") -> str:
 
 _KEY = ", ".join(ROLLUP_KEY)
 _SUMS = ", ".join(f"sum({measure}) AS {measure}" for measure in ROLLUP_MEASURES)
-_WHOLE = f"SELECT {_KEY}, {_SUMS} FROM rollup GROUP BY ALL HAVING sum(attempts) <> 0"  # noqa: S608
 
 
 def merge(cursor: duckdb.DuckDBPyConnection) -> int:
@@ -70,15 +69,30 @@ def _rows(cursor: duckdb.DuckDBPyConnection) -> int:
     return int(rows)
 
 
-def recount(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+def recount(
+    cursor: duckdb.DuckDBPyConnection, first_slot: int | None = None, end_slot: int | None = None
+) -> list[tuple[object, ...]]:
     """Compare the rollup with a fresh count of the attempts.
 
+    Args:
+        cursor: Where to look.
+        first_slot: First quarter-hour to compare, None for all that there are.
+        end_slot: First quarter-hour after.
+
     Returns:
-        Rows that are in one and not in the other, the side's name first; empty when the rollup is exact.
+        Rows that are in one and not in the other, the side's name first, in the order of their key; empty when the
+        rollup is exact.
     """
-    counted = aggregate("attempts")
+    low = "" if first_slot is None else f" AND slot >= {first_slot}"
+    high = "" if end_slot is None else f" AND slot < {end_slot}"
+    times = "" if first_slot is None else f" AND started_at_us >= {first_slot * SLOT_US}"
+    times += "" if end_slot is None else f" AND started_at_us < {end_slot * SLOT_US}"
+    any_left = " OR ".join(f"sum({measure}) <> 0" for measure in ROLLUP_MEASURES)
+    kept = f"SELECT {_KEY}, {_SUMS} FROM rollup WHERE true{low}{high} GROUP BY ALL HAVING {any_left}"  # noqa: S608
+    counted = aggregate("attempts", where=f"true{times}")
     return cursor.execute(
-        f"WITH kept AS ({_WHOLE}), counted({_KEY}, {', '.join(ROLLUP_MEASURES)}) AS ({counted}) "  # noqa: S608
-        "SELECT 'rollup', * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted) "
-        "UNION ALL SELECT 'attempts', * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)"
+        f"WITH kept AS ({kept}), counted({_KEY}, {', '.join(ROLLUP_MEASURES)}) AS ({counted}) "  # noqa: S608
+        "SELECT 'rollup' AS side, * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted) "
+        "UNION ALL SELECT 'attempts', * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept) "
+        f"ORDER BY {_KEY}, side"
     ).fetchall()

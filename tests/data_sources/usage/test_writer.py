@@ -20,8 +20,7 @@ from tests.data_sources.usage.ingest_rows import (
     open_store,
     writing,
 )
-
-HOUR_US = 3_600_000_000
+from tests.data_sources.usage.random_events import EVENTS, HOUR_US
 
 
 def wait_until(condition, what, deadline_s=15):
@@ -90,33 +89,6 @@ def test_equal_call_ids_of_two_sources_are_two_calls(tmp_path):
         assert ask(store, "SELECT sum(calls) FROM rollup") == [(2,)]
 
 
-_EVENTS = st.lists(
-    st.builds(
-        lambda number, call, hours, status, provider, tokens, cost: {
-            "event_id": f"e{number}",
-            "started_at_us": NOON_US - hours * HOUR_US * 7 + number,
-            "call_id": f"c{call}",
-            "status": status,
-            "provider": provider,
-            "duration_ms": number * 10,
-            **({} if tokens is None else {"input_tokens": tokens}),
-            **({} if cost is None else {"cost_reported_usd": cost}),
-        },
-        st.integers(0, 12),
-        st.integers(0, 3),
-        st.integers(0, 12),
-        st.sampled_from(["success", "failure", "unknown"]),
-        st.sampled_from(["a", "b", None]),
-        st.none() | st.integers(0, 9),
-        st.none() | st.sampled_from(["0", "0.1", "0.000000000001"]),
-    ),
-    min_size=1,
-    max_size=14,
-    # a sender's event does not change when it is sent again
-    unique_by=lambda made: (made["event_id"], made["started_at_us"]),
-)
-
-
 def _deliver(store, writer, parts):
     for number, part in enumerate(parts):
         writer.submit(attempts(*part), batch_id=f"{number}-{time.monotonic_ns()}")
@@ -124,7 +96,7 @@ def _deliver(store, writer, parts):
 
 
 @settings(max_examples=40, deadline=None)
-@given(_EVENTS, st.randoms(use_true_random=False))
+@given(EVENTS, st.randoms(use_true_random=False))
 def test_sending_three_times_in_any_order_and_any_parts_changes_no_figure(tmp_path_factory, events, random):
     with writing(tmp_path_factory.mktemp("once")) as (store, writer):
         once = _deliver(store, writer, [events])
@@ -139,7 +111,7 @@ def test_sending_three_times_in_any_order_and_any_parts_changes_no_figure(tmp_pa
 
 
 @settings(max_examples=25, deadline=None)
-@given(_EVENTS, st.integers(0, 14))
+@given(EVENTS, st.integers(0, 14))
 def test_undoing_a_batch_leaves_what_was_there_without_it(tmp_path_factory, events, cut):
     kept, taken_out = events[:cut], events[cut:]
     with writing(tmp_path_factory.mktemp("without")) as (store, writer):
