@@ -33,6 +33,7 @@ from routes import (
     usage_api,
     usage_upkeep,
     visitor_pages,
+    webhooks,
 )
 from routes.gate import Gate
 from routes.sources import Sources
@@ -115,6 +116,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
+    server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))
     server.register_blueprint(static_files.plotly_blueprint())
     server.after_request(_page_status)

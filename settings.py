@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     # Subscription
     lago_url: Url | None = Field(None, description="Address of Lago's API, such as `https://api.getlago.com`.")
     lago_api_key: SecretStr | None = Field(None, description="Lago API key.")
+    lago_hmac_key: SecretStr | None = Field(
+        None, description="HMAC key of Lago's webhooks; not needed where Lago signs them as JWT, its default."
+    )
     lago_customer: str | None = Field(
         None, max_length=255, description="Lago external id of the only customer of a single-company install."
     )
@@ -155,6 +158,9 @@ class Settings(BaseSettings):
         None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="Where contact-sales plans send their mail."
     )
     stripe_api_key: SecretStr | None = Field(None, description="Stripe secret or restricted key.")
+    stripe_webhook_secret: SecretStr | None = Field(
+        None, description="Signing secret (`whsec_…`) of Stripe's webhook to `/api/v1/webhooks/stripe`."
+    )
     stripe_api_base: Url | None = Field(None, description="Another Stripe API address, for tests and sandboxes.")
 
     # State

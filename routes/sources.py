@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from pydantic import SecretStr
+
 from components.plan_words import price_words
 from data_sources.billing.lago import LagoClient
 from data_sources.billing.source import BillingSource
@@ -135,6 +137,8 @@ class Sources:
             only_customer=settings.lago_customer,
             sales_email=settings.sales_email,
             base_url=settings.base_url,
+            stripe_webhook_secret=_plain(settings.stripe_webhook_secret),
+            lago_hmac_key=_plain(settings.lago_hmac_key),
         )
         self._closers.append(made)
         return made
@@ -144,9 +148,14 @@ class Sources:
 
         Called once by the serving process, never at import: threads do not survive a fork.
         """
-        _ = self.writer, self.usage, self.system, self.billing
+        _ = self.writer, self.usage, self.system
+        self.billing.start()
 
     def close(self) -> None:
         """Stop everything in the reverse order of its start; what was accepted is committed first."""
         while self._closers:
             self._closers.pop().close()
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

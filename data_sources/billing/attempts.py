@@ -32,6 +32,8 @@ OPEN_STATES = frozenset({OPENED, REDIRECTED, CARD_SAVED, STARTING, WAITING})
 CONFIRMING = "card is being confirmed"
 # A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
 CARD_PATIENCE = timedelta(minutes=60)
+# Until then it is started by itself once Lago has the card; later nobody expects it any more.
+CARD_GIVEN_UP = timedelta(hours=24)
 
 
 class Attempt(Base):
@@ -119,6 +121,17 @@ class Attempts:
         """The customer's open purchase, whoever made it."""
         with self._state.session() as session:
             return session.scalars(select(Attempt).where(Attempt.open_customer == customer_id)).one_or_none()
+
+    def with_session(self, session_id: str) -> Attempt | None:
+        """The purchase that opened this checkout session, whoever made it: for what is done without a reader."""
+        with self._state.session() as session:
+            return session.scalars(select(Attempt).where(Attempt.session_id == session_id)).one_or_none()
+
+    def all_open(self) -> list[Attempt]:
+        """Every open purchase, the oldest first."""
+        with self._state.session() as session:
+            wanted = select(Attempt).where(Attempt.open_customer.is_not(None)).order_by(Attempt.created_at)
+            return list(session.scalars(wanted))
 
     def recent(self, principal_id: str, *, within: timedelta) -> int:
         """How many purchases this person has begun lately."""

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 GATE_HOURS = 24
 LOST_ANSWER = timedelta(seconds=30)
+NEVER_OPENED = timedelta(hours=1)
 # A payment that Lago waits for is settled within GATE_HOURS; what is older and not to be found will not come.
 GIVEN_UP = timedelta(hours=GATE_HOURS + 1)
 _OTHER_PLAN = "another plan in the answer"
@@ -215,6 +216,28 @@ def _look(lago: LagoClient, attempts: Attempts, terms: Terms, buyer: Buyer, atte
     # Lago never got it, or lost it: the question is put again, under the same id.
     again = attempts.move(attempt, book.CARD_SAVED)
     return progress_of(attempt) if again is None else _start(lago, attempts, terms, buyer, again)
+
+
+def finish(
+    lago: LagoClient, stripe: StripeGateway | None, attempts: Attempts, terms: Terms, attempt: Attempt
+) -> Problem | None:
+    """Bring a purchase a step further without its buyer, whose tab may be closed; give up what nobody expects any more.
+
+    Returns:
+        The problem if it could not be found out how it stands.
+    """
+    age = utc_now() - attempt.updated_at
+    if attempt.state == book.OPENED and age > NEVER_OPENED:
+        attempts.move(attempt, book.ABANDONED, note="never opened")
+        return None
+    if attempt.state == book.CARD_SAVED and attempt.card_age > book.CARD_GIVEN_UP:
+        attempts.move(attempt, book.ABANDONED, note="Lago never took the card over")
+        return None
+    if attempt.state == book.WAITING and age > GIVEN_UP:
+        return settle(lago, attempts, attempt.customer_id)
+    buyer = Buyer(attempt.principal_id, attempt.customer_id, None, None)
+    told = advance(lago, stripe, attempts, terms, buyer, attempt)
+    return told if isinstance(told, Problem) else None
 
 
 def settle(lago: LagoClient, attempts: Attempts, customer_id: str) -> Problem | None:

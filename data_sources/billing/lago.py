@@ -161,6 +161,16 @@ class LagoClient:
         got = self._call("DELETE", ("subscriptions", external_id), what, params={"status": "pending"})
         return got if isinstance(got, Problem) else _object(got, "subscription", what)
 
+    def webhook_key(self) -> str | Problem:
+        """The public key of Lago's webhook signatures, base64 of a PEM; `GET /webhooks/json_public_key`."""
+        what = "Lago's public key could not be read"
+        got = self._call("GET", ("webhooks", "json_public_key"), what)
+        told = got if isinstance(got, Problem) else _object(got, "webhook", what)
+        if isinstance(told, Problem):
+            return told
+        key = told.get("public_key")
+        return key if isinstance(key, str) else _unexpected(what)
+
     def version(self) -> tuple[int, int] | Problem | None:
         """Lago's version (major, minor), None when it does not tell one; `GET /health`, which needs no key."""
         what = "Lago's version could not be read"

@@ -72,10 +72,11 @@ def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
         return "Your card is being confirmed", f"Stripe still checks it. {name} has not been started yet.", False, None
     if state == book.CARD_SAVED and attempt.card_age >= book.CARD_PATIENCE:
         detail = (
-            f"Lago has not taken it over for an hour, and {name} was not started. Nothing was charged. You can select "
-            "a plan again; the card stays saved at Stripe."
+            f"Lago has not taken it over for an hour, and {name} has not been started. Nothing was charged. It starts "
+            "by itself if Lago takes the card over within a day. You can also select a plan again; the card stays "
+            "saved at Stripe."
         )
-        return "Your card is saved, but nothing was started", detail, True, None
+        return "Your card is saved, but nothing has been started", detail, True, None
     if state == book.ABANDONED and attempt.payment_method is not None:
         detail = f"{name} was not started. Nothing was charged. Your card stays saved at Stripe."
         return "Checkout was given up", detail, True, False

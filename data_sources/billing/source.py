@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from data_sources.billing import fulfil, purchase
-from data_sources.billing.attempts import Attempts
+from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import buyer_of, read_current
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.free_plan import start_free
+from data_sources.billing.inbox import Inbox
 from data_sources.billing.lago import SOURCE, LagoClient
 from data_sources.billing.plans import offered, why_not
 from data_sources.billing.progress import progress_of
 from data_sources.billing.purchase import PriceWords, Terms
 from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.billing.sweeper import Sweeper
 from data_sources.billing.types import Buyer, CheckoutAnswer, Collector, Current, PlanList, Progress, Wanted
+from data_sources.billing.webhooks import Webhooks
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
 from data_sources.state.store import State, StateUnavailableError
@@ -69,6 +72,8 @@ class BillingSource:
         only_customer: `OPS_LAGO_CUSTOMER`.
         sales_email: `OPS_SALES_EMAIL`.
         base_url: The console's own address.
+        stripe_webhook_secret: `OPS_STRIPE_WEBHOOK_SECRET`.
+        lago_hmac_key: `OPS_LAGO_HMAC_KEY`.
         wait: Waits for so many seconds.
     """
 
@@ -84,6 +89,8 @@ class BillingSource:
         only_customer: str | None = None,
         sales_email: str | None = None,
         base_url: str = "http://127.0.0.1:8050",
+        stripe_webhook_secret: str | None = None,
+        lago_hmac_key: str | None = None,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
         self.lago = lago
@@ -97,9 +104,25 @@ class BillingSource:
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
         self._good: Ready[PlanList] | None = None
+        self.inbox = Inbox(state)
+        self.sweeper = Sweeper(self._attempts, self.inbox, self._finish)
+        self.webhooks = Webhooks(
+            self.inbox,
+            stripe_secret=stripe_webhook_secret,
+            stripe_live=stripe is not None and stripe.live,
+            lago=lago,
+            lago_hmac_key=lago_hmac_key,
+            wake=self.sweeper.wake,
+        )
+
+    def start(self) -> None:
+        """Begin to look after purchases that nobody looks at."""
+        if self.lago is not None:
+            self.sweeper.start()
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Stop looking, then give back every connection."""
+        self.sweeper.close()
         if self.lago is not None:
             self.lago.close()
 
@@ -212,6 +235,11 @@ class BillingSource:
         if self.stripe is None:
             return NO_STRIPE
         return purchase.begin(lago, self.stripe, self._attempts, self._terms, buyer, plan)
+
+    def _finish(self, attempt: Attempt) -> Problem | None:
+        assert self.lago is not None  # noqa: S101  without Lago the sweeper is not started
+        with self._doorway.place("The purchase could not be looked up") as busy:
+            return busy or fulfil.finish(self.lago, self.stripe, self._attempts, self._terms, attempt)
 
     def returned(self, buyer: Buyer | None, session_id: str) -> Result[Progress]:
         """The reader is back from Stripe: note the saved card. Starts nothing; `progress` does."""

@@ -28,6 +28,7 @@ class FakeLago(FakeServer):
         version: What /health tells.
         connected: Whether the organization has a Stripe connection; without one the customer's stays empty.
         drops_rules: Be an old Lago, which ignores activation rules.
+        webhook_key: The public key of its webhooks, base64 of a PEM.
         connects_after: How many reads of a customer it takes until Stripe's customer is there.
     """
 
@@ -41,6 +42,7 @@ class FakeLago(FakeServer):
     drops_rules: bool = False
     connects_after: int = 1
     key: str = KEY
+    webhook_key: str = ""
 
     # ---- what a test does to it
 
@@ -102,6 +104,9 @@ class FakeLago(FakeServer):
         if found is None:
             return 404, {"status": 404, "error": "Not Found", "code": "not_found"}
         return found(asked, *parts[1::2])
+
+    def _get_webhooks(self, asked: Asked, _: str) -> Reply:
+        return 200, {"webhook": {"public_key": self.webhook_key}}
 
     def _get_plans(self, asked: Asked, code: str | None = None) -> Reply:
         if code is None:

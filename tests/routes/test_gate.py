@@ -7,6 +7,9 @@ PUBLIC_RULES = {
     "/healthz",
     "/plans",
     "/api/v1/billing/plans/public",
+    # other services prove themselves by a signature there
+    "/api/v1/webhooks/stripe",
+    "/api/v1/webhooks/lago",
     "/assets/<path:filename>",
     "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>",
     "/_dash-component-suites/plotly/package_data/plotly.min.js",

@@ -1,0 +1,130 @@
+"""The thread that finishes purchases without anybody looking: it works off the inbox, and sweeps what stays open.
+
+A webhook may never come and a tab may be closed. Whatever is open is therefore looked at again by itself, the less
+often the older it is; each look reads what is so from Stripe and Lago, as the buyer's own page does.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.inbox import Event, Inbox
+from data_sources.result import Problem, utc_now
+from data_sources.state.store import StateUnavailableError
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 15.0
+# A purchase whose page is open moves by itself; the sweep leaves it alone for so long.
+QUIET = timedelta(seconds=60)
+LONGEST_QUIET = timedelta(hours=1)
+FORGET_EVERY = timedelta(hours=6)
+
+Advance = Callable[[Attempt], Problem | None]
+
+
+class Sweeper:
+    """Looks after open purchases.
+
+    Args:
+        attempts: Our record of purchases.
+        inbox: What the webhooks told.
+        advance: Brings one purchase a step further; the problem if that could not be found out.
+        pause_s: How long it rests when nobody wakes it, in seconds.
+    """
+
+    def __init__(self, attempts: Attempts, inbox: Inbox, advance: Advance, *, pause_s: float = PAUSE_S) -> None:
+        self._attempts = attempts
+        self._inbox = inbox
+        self._advance = advance
+        self._pause_s = pause_s
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._looked: dict[str, datetime] = {}
+        self._forgot_at = datetime.min.replace(tzinfo=UTC)
+
+    def start(self) -> None:
+        """Begin; the first look is after a pause, or at the first webhook."""
+        self._thread = threading.Thread(target=self._run, name="billing-sweeper", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something new in the inbox."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """End after the question that is under way."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while True:
+            self._woken.wait(self._pause_s)
+            self._woken.clear()
+            if self._stopped.is_set():
+                return
+            try:
+                self.look(utc_now())
+            except StateUnavailableError:
+                log.warning("sweep: the state database cannot be used; trying again in %.0f s", self._pause_s)
+            except Exception:
+                # A bug with one purchase must not keep every other one from being finished.
+                log.exception("sweep failed")
+
+    def look(self, now: datetime) -> None:
+        """Work off what is due in the inbox, then look at purchases that have been quiet for long enough.
+
+        Args:
+            now: The time, UTC.
+        """
+        for event in self._inbox.due(now):
+            if self._stopped.is_set():
+                return
+            self._work_off(event, now)
+        still_open = self._attempts.all_open()
+        self._looked = {one.id: at for one in still_open if (at := self._looked.get(one.id)) is not None}
+        for attempt in still_open:
+            if self._stopped.is_set():
+                return
+            if now - self._looked.get(attempt.id, attempt.updated_at) >= _quiet(attempt, now):
+                self._looked[attempt.id] = now
+                self._step(attempt)
+        if now - self._forgot_at >= FORGET_EVERY:
+            self._inbox.forget(now)
+            self._forgot_at = now
+
+    def _work_off(self, event: Event, now: datetime) -> None:
+        attempt = self._meant(event)
+        if attempt is None:
+            self._inbox.done(event, "no purchase is open for it")
+            return
+        problem = self._step(attempt)
+        if problem is None:
+            self._inbox.done(event, f"looked at purchase {attempt.id}")
+        else:
+            self._inbox.again(event, problem, now)
+
+    def _meant(self, event: Event) -> Attempt | None:
+        if event.subject is None:
+            return None
+        if event.source == "stripe":
+            return self._attempts.with_session(event.subject)
+        return self._attempts.open_for(event.subject)
+
+    def _step(self, attempt: Attempt) -> Problem | None:
+        problem = self._advance(attempt)
+        if problem is not None:
+            log.info("purchase %s: %s (%s)", attempt.id, problem.title, problem.code)
+        return problem
+
+
+def _quiet(attempt: Attempt, now: datetime) -> timedelta:
+    """The older a purchase, the less often it is looked at."""
+    return min(max(QUIET, (now - attempt.created_at) / 10), LONGEST_QUIET)
