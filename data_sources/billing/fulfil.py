@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 GATE_HOURS = 24
 LOST_ANSWER = timedelta(seconds=30)
 NEVER_OPENED = timedelta(hours=1)
+PAGE_GIVEN_UP = timedelta(hours=24)
 # A payment that Lago waits for is settled within GATE_HOURS; what is older and not to be found will not come.
 GIVEN_UP = timedelta(hours=GATE_HOURS + 1)
 _OTHER_PLAN = "another plan in the answer"
@@ -237,7 +238,13 @@ def finish(
         return settle(lago, attempts, attempt.customer_id)
     buyer = Buyer(attempt.principal_id, attempt.customer_id, None, None)
     told = advance(lago, stripe, attempts, terms, buyer, attempt)
-    return told if isinstance(told, Problem) else None
+    if not isinstance(told, Problem):
+        return None
+    if told.kind is Kind.NOT_FOUND and attempt.state == book.REDIRECTED and age > PAGE_GIVEN_UP:
+        # Stripe has forgotten it, or the console has another key by now: a test key, or another account's.
+        attempts.move(attempt, book.ABANDONED, note="not known to Stripe any more")
+        return None
+    return told
 
 
 def settle(lago: LagoClient, attempts: Attempts, customer_id: str) -> Problem | None:
