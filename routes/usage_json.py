@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from data_sources.usage.costs import CostBasis
 from data_sources.usage.figures import why_no_cost
 from data_sources.usage.types import (
     LISTS,
@@ -83,6 +84,34 @@ def _told(value: Coverage | None) -> dict[str, Any] | None:
     return None if value is None else coverage(value)
 
 
+def _basis(value: CostBasis | None, sums: tuple[int | None, int | None]) -> dict[str, Any] | None:
+    """Whose the costs of a total are; null where the source does not say.
+
+    Args:
+        value: By origin.
+        sums: Priced calls and all calls.
+    """
+    if value is None:
+        return None
+    priced, calls = sums
+    return {
+        "priced_percentage": 100 * priced / calls if priced is not None and calls else None,
+        "sources": [
+            {
+                "source": part.kind,
+                "version": part.version,
+                "attempts": part.attempts,
+                "calls": part.calls,
+                "cost": amount(part.cost),
+            }
+            for part in value.parts
+        ],
+        "price_versions": list(value.price_versions),
+        "disputed_calls": value.disputed_calls,
+        "disputed_attempts": value.disputed_attempts,
+    }
+
+
 def _figures(value: Figures) -> dict[str, Any]:
     latency = value.latency
     return {
@@ -123,9 +152,15 @@ def summary(value: Summary) -> dict[str, Any]:
             "coverage": _told(value.previous_coverage),
             "reasons": dict(value.previous.reasons),
         },
+        "disputed_calls": None if value.basis is None else value.basis.disputed_calls,
+        "cost_basis": _basis(value.basis, (value.figures.priced_calls, value.figures.total_calls)),
         "coverage": _told(value.coverage),
         "data_as_of": time(value.data_as_of),
-        "reasons": {**value.figures.reasons, **{f"growth.{name}": why for name, why in growth.reasons.items()}},
+        "reasons": {
+            **({"disputed_calls": NOT_SENT, "cost_basis": NOT_SENT} if value.basis is None else {}),
+            **value.figures.reasons,
+            **{f"growth.{name}": why for name, why in growth.reasons.items()},
+        },
     }
 
 
@@ -186,6 +221,7 @@ def breakdown(value: Breakdown) -> dict[str, Any]:
         "other_groups": value.other_groups,
         "total_groups": value.total_groups,
         "total": _sums(value.total),
+        "cost_basis": _basis(value.basis, (value.total.priced_calls, value.total.calls)),
         "currency": "USD",
         "coverage": _told(value.coverage),
         "data_as_of": time(value.data_as_of),
@@ -205,6 +241,7 @@ def timeseries(value: Timeseries) -> dict[str, Any]:
         "other_groups": value.other_groups,
         "total_groups": value.total_groups,
         "total": _sums(value.total),
+        "cost_basis": _basis(value.basis, (value.total.priced_calls, value.total.calls)),
         "currency": "USD",
         "coverage": _told(value.coverage),
         "data_as_of": time(value.data_as_of),

@@ -72,7 +72,9 @@ class Attempt(Facts, frozen=True, kw_only=True, gc=False):
         started_at_us: When it began, microseconds since 1970 UTC.
         status: success, failure, or unknown where the source does not say.
         pricing: priced (the cost is known), unpriced (usage without a price), unmetered (no usage reported).
-        cost_usd: What the source reported, else what our price table computes.
+        cost_usd: What the source reported, else what prices make of it.
+        cost_source: Whose `cost_usd` is: reported, disputed (reported, and prices make something else of it), or the
+            version of the prices that it is computed by.
     """
 
     event_id: str
@@ -84,6 +86,7 @@ class Attempt(Facts, frozen=True, kw_only=True, gc=False):
     cost_computed_usd: Decimal | None = None
     price_version: str | None = None
     pricing: str = "unmetered"
+    cost_source: str | None = None
 
 
 def _named(kind: object) -> tuple[str, ...]:

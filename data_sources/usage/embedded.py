@@ -17,6 +17,7 @@ import numpy as np
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
 from data_sources.usage import recent as recent_rows
 from data_sources.usage import sql
+from data_sources.usage.costs import CostBasis, basis_of
 from data_sources.usage.coverage import Collected
 from data_sources.usage.figures import (
     ZERO,
@@ -48,6 +49,7 @@ from data_sources.usage.types import (
     Summary,
     Sums,
     Timeseries,
+    Totals,
     UsageQuery,
     Version,
 )
@@ -93,6 +95,13 @@ class Ask:
     def total(self, read: Span) -> Sums:
         """The sums of a span."""
         return total(sums_of(row) for row in self.rows(sql.sums(self.query, read)))
+
+    def basis(self, sums: Totals) -> CostBasis:
+        """Whose the costs of the window are; a total without a cost has no origin to ask for."""
+        if sums.cost is None:
+            return basis_of(())
+        asked = sql.sums(self.query, self.span, by=("cost_source",), measures=("attempts", "calls", "cost_usd"))
+        return basis_of(self.rows(asked))
 
     def calls(self) -> int:
         """How many calls the window has: the figure of the cards, by itself."""
@@ -276,8 +285,9 @@ def _summary(ask: Ask) -> tuple[Summary, Provenance]:
         coverage=coverage,
         previous_coverage=coverage_before,
         data_as_of=newest,
+        basis=ask.basis(sums),
     )
-    return value, provenance(ask, newest, coverage, sums)
+    return value, provenance(ask, newest, coverage, sums, value.basis)
 
 
 def _rank(item: tuple[str | None, Sums]) -> tuple[int, int, bool, str]:
@@ -324,10 +334,11 @@ def _breakdown(ask: Ask, dimension: Dimension, limit: int | None) -> tuple[Break
     whole = total(found.values())
     groups, other, rest = _groups(ask, dimension, found, whole, limit)
     newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
+    basis = ask.basis(whole)
     value = Breakdown(
-        dimension, ask.window, tuple(groups), other, len(rest), len(found), whole, coverage, data_as_of=newest
+        dimension, ask.window, tuple(groups), other, len(rest), len(found), whole, coverage, newest, basis
     )
-    return value, provenance(ask, newest, coverage, whole)
+    return value, provenance(ask, newest, coverage, whole, basis)
 
 
 _STEPS: dict[Granularity, sql.Step] = {"minute": "minute", "hour": "hour", "day": "day", "week": "day", "month": "day"}
@@ -381,5 +392,6 @@ def _timeseries(
         total=whole,
         coverage=coverage,
         data_as_of=newest,
+        basis=ask.basis(whole),
     )
-    return value, provenance(ask, newest, coverage, whole)
+    return value, provenance(ask, newest, coverage, whole, value.basis)

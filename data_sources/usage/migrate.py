@@ -15,6 +15,8 @@ from data_sources.usage import schema
 
 log = logging.getLogger(__name__)
 
+_TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
+_PRICINGS = ("priced", "unpriced", "unmetered")
 # The version that a step leads to -> its statements. A step never changes once it was released.
 STEPS: Mapping[int, tuple[str, ...]] = {
     2: (
@@ -23,6 +25,29 @@ STEPS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE batches ADD COLUMN expired BIGINT DEFAULT 0",
         "ALTER TABLE batches ALTER COLUMN expired SET NOT NULL",
         "ALTER TABLE batches ALTER COLUMN expired DROP DEFAULT",
+    ),
+    # A store of version 2 holds every attempt that its rollup counts, so the rollup is counted anew.
+    3: (
+        "ALTER TABLE attempts ADD COLUMN cost_source VARCHAR",
+        "UPDATE attempts SET cost_source = CASE WHEN cost_reported_usd IS NULL THEN price_version "
+        "WHEN abs(cost_reported_usd - cost_computed_usd) > 0.000001 "
+        "AND abs(cost_reported_usd - cost_computed_usd) * 200 > cost_reported_usd THEN 'disputed' "
+        "ELSE 'reported' END WHERE cost_usd IS NOT NULL",
+        "DROP TABLE rollup",
+        "CREATE TABLE rollup (slot INTEGER NOT NULL, provider VARCHAR, model VARCHAR, power_level VARCHAR, "
+        "status VARCHAR NOT NULL, source VARCHAR NOT NULL, cost_source VARCHAR, attempts BIGINT NOT NULL, "
+        "calls BIGINT NOT NULL, priced_calls BIGINT NOT NULL, unpriced_calls BIGINT NOT NULL, "
+        "unmetered_calls BIGINT NOT NULL, priced_attempts BIGINT NOT NULL, unpriced_attempts BIGINT NOT NULL, "
+        "unmetered_attempts BIGINT NOT NULL, cost_usd DECIMAL(38,12) NOT NULL, "
+        + ", ".join(f"{kind}_tokens BIGINT NOT NULL, {kind}_known BIGINT NOT NULL" for kind in _TOKENS)
+        + ")",
+        "INSERT INTO rollup SELECT (started_at_us // 900000000)::INTEGER, provider, model, power_level, status, "  # noqa: S608
+        "source, cost_source, count(*), sum(counts_call), "
+        + "".join(f"coalesce(sum(counts_call) FILTER (pricing = '{kind}'), 0), " for kind in _PRICINGS)
+        + "".join(f"count(*) FILTER (pricing = '{kind}'), " for kind in _PRICINGS)
+        + "coalesce(sum(cost_usd), 0), "
+        + ", ".join(f"coalesce(sum({kind}_tokens), 0), count({kind}_tokens)" for kind in _TOKENS)
+        + " FROM attempts GROUP BY ALL ORDER BY 1",
     ),
 }
 

@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data_sources.usage.attempt import us_of
+from data_sources.usage.costs import FILE
 from data_sources.usage.provider_names import plain, table_provider
 from data_sources.usage.unit_prices import REQUESTS, Rate, UnitPrices, arrange
 
-FILE = "prices.toml"
 BATCH = "batch"
 MAX_BYTES = 4 * 10**6
 _MOST = Decimal(10) ** 6

@@ -12,11 +12,13 @@ import msgspec
 
 from data_sources.usage import price_table
 from data_sources.usage.attempt import Attempt, money
+from data_sources.usage.costs import DISPUTED, REPORTED
 from data_sources.usage.price_file import PriceFile
 from data_sources.usage.price_table import DAY_US, TABLE_VERSION
 from data_sources.usage.provider_names import plain
 from data_sources.usage.unit_prices import KEYS, REQUESTS, counts_of
 
+_SHARE, _AMOUNT = Decimal("0.005"), Decimal("0.000001")
 _STANDARD = frozenset({"standard", "default", "auto", "on_demand", "realtime", "online"})
 
 
@@ -77,6 +79,7 @@ class PriceBook:
             cost_computed_usd=computed,
             price_version=version,
             pricing=pricing,
+            cost_source=cost_source(reported, computed, version),
         )
 
     def why_unpriced(self, provider: str | None, model: str | None) -> str:
@@ -93,6 +96,26 @@ class PriceBook:
 
 
 BUNDLED = PriceBook()
+
+
+def cost_source(reported: Decimal | None, computed: Decimal | None, version: str | None) -> str | None:
+    """Whose cost stands for an attempt.
+
+    Args:
+        reported: By the source.
+        computed: By prices.
+        version: Of those prices.
+
+    Returns:
+        The version where nothing was reported; disputed where prices make something else of it than was reported: by
+        more than 0.5 % of it and a millionth of a dollar. None where no cost is known.
+    """
+    if reported is None:
+        return version
+    if computed is None:
+        return REPORTED
+    apart = abs(reported - computed)
+    return DISPUTED if apart > _AMOUNT and apart > _SHARE * reported else REPORTED
 
 
 def _special(value: str | None) -> str | None:

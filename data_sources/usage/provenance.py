@@ -8,6 +8,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from data_sources.result import Provenance
+from data_sources.usage.costs import CostBasis, words
 from data_sources.usage.figures import minutes
 from data_sources.usage.types import Coverage, Totals, Window
 
@@ -35,7 +36,9 @@ def window_words(window: Window) -> str:
     return f"{start} to {end}, {window.tz}"
 
 
-def provenance(ask: Asked, newest: datetime | None, coverage: Coverage, sums: Totals | None) -> Provenance:
+def provenance(
+    ask: Asked, newest: datetime | None, coverage: Coverage, sums: Totals | None, basis: CostBasis | None = None
+) -> Provenance:
     """The provenance of an answer.
 
     Args:
@@ -43,6 +46,7 @@ def provenance(ask: Asked, newest: datetime | None, coverage: Coverage, sums: To
         newest: The newest attempt included, UTC.
         coverage: Of the window.
         sums: What was summed, None for lists.
+        basis: Whose its costs are.
 
     Returns:
         Source, statements, window, rows and notes.
@@ -54,7 +58,7 @@ def provenance(ask: Asked, newest: datetime | None, coverage: Coverage, sums: To
         fetched_at=ask.now,
         window=window_words(ask.window),
         rows=None if sums is None else sums.attempts,
-        notes=notes(ask.window, coverage, sums),
+        notes=notes(ask.window, coverage, sums, basis),
     )
 
 
@@ -63,15 +67,18 @@ def _statement(text: str, values: dict[str, int | str]) -> str:
     return f"{text}\n-- {bound}"
 
 
-def notes(window: Window, coverage: Coverage | None, sums: Totals | None) -> tuple[str, ...]:
+def notes(
+    window: Window, coverage: Coverage | None, sums: Totals | None, basis: CostBasis | None = None
+) -> tuple[str, ...]:
     """What a reader must know about an answer: how much of it is priced, and what was not collected.
 
     Args:
         window: Of the answer.
         coverage: Of the window, None where the source does not say.
         sums: What was summed, None for lists.
+        basis: Whose its costs are, None where the source does not say.
     """
-    return (*_pricing(sums), *_missing(window, coverage))
+    return (*_pricing(sums), *(words(basis) if basis else ()), *_missing(window, coverage))
 
 
 def _pricing(sums: Totals | None) -> Iterator[str]:

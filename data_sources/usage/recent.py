@@ -70,6 +70,7 @@ EXPORT_COLUMNS = (
     "web_searches",
     "cost_reported_usd",
     "cost_computed_usd",
+    "cost_source",
 )
 
 

@@ -18,6 +18,7 @@ import requests
 from data_sources.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, call_json, open_stream, session
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now, with_notes
 from data_sources.usage import remote_decode, remote_export, remote_lists
+from data_sources.usage.costs import CostBasis
 from data_sources.usage.provenance import notes, window_words
 from data_sources.usage.query import BadQueryError, to_parameters
 from data_sources.usage.remote_confirm import NotConfirmedError, confirmed
@@ -311,7 +312,8 @@ class RemoteUsage:
             value = decode(root, window, previous)
         except (WrongFieldError, NotConfirmedError) as error:
             return self._stale(key, unreadable(error))
-        found = Ready(value, self._provenance(name, pairs, window, said, about(value) if about else None))
+        told = (*about(value), getattr(value, "basis", None)) if about else None
+        found = Ready(value, self._provenance(name, pairs, window, said, told))
         self._remember(key, found)
         self._noted(found)
         return found
@@ -322,9 +324,9 @@ class RemoteUsage:
         pairs: Sequence[tuple[str, str]],
         window: Window,
         said: tuple[str, ...],
-        about: tuple[Coverage | None, Totals | None, datetime | None] | None = None,
+        about: tuple[Coverage | None, Totals | None, datetime | None, CostBasis | None] | None = None,
     ) -> Provenance:
-        found, sums, newest = about or (None, None, None)
+        found, sums, newest, basis = about or (None, None, None, None)
         return Provenance(
             source=SOURCE,
             query=f"GET {self._url}/{name}?{urlencode(pairs)}",
@@ -332,7 +334,7 @@ class RemoteUsage:
             fetched_at=self._now(),
             window=window_words(window),
             rows=None if sums is None else sums.attempts,
-            notes=(*said, *(notes(window, found, sums) if about else ())),
+            notes=(*said, *(notes(window, found, sums, basis) if about else ())),
         )
 
     def _noted(self, result: Result[T]) -> Result[T]:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from data_sources.usage.costs import KINDS, CostBasis, CostPart
 from data_sources.usage.remote_read import Node, WrongFieldError
 from data_sources.usage.types import (
     LISTS,
@@ -66,6 +67,22 @@ def coverage(node: Node | None) -> Coverage | None:
         return None
     gaps = tuple((gap.must_time("start"), gap.must_time("end")) for gap in node.nodes("gaps"))
     return Coverage(window_s, collected_s, gaps, node.time("collecting_since"))
+
+
+def cost_basis(node: Node | None) -> CostBasis | None:
+    """Whose the costs are, None where the other side does not say."""
+    if node is None:
+        return None
+    parts = []
+    for part in node.nodes("sources"):
+        kind, cost = part.text("source"), part.money("cost")
+        if kind not in KINDS:
+            raise part.wrong("source", f"one of {', '.join(KINDS)}")
+        if cost is None:
+            raise part.wrong("cost", "an amount")
+        version = part.text("version")
+        parts.append(CostPart(kind, version, part.must_whole("attempts"), part.must_whole("calls"), cost))
+    return CostBasis(tuple(parts), node.must_whole("disputed_calls"), node.must_whole("disputed_attempts"))
 
 
 def figures(node: Node) -> Figures:
@@ -145,6 +162,7 @@ def summary(root: Node, window: Window, previous: Window) -> Summary:
         coverage=coverage(root.node("coverage")),
         previous_coverage=coverage(before.node("coverage")),
         data_as_of=root.time("data_as_of"),
+        basis=cost_basis(root.node("cost_basis")),
     )
 
 
@@ -222,6 +240,7 @@ def breakdown(root: Node, dimension: Dimension, window: Window, hue_of: HueOf) -
         total=whole_of(root),
         coverage=coverage(root.node("coverage")),
         data_as_of=root.time("data_as_of"),
+        basis=cost_basis(root.node("cost_basis")),
     )
 
 

@@ -6,7 +6,17 @@ from dataclasses import fields
 from itertools import pairwise
 from typing import cast
 
-from data_sources.usage.remote_decode import HueOf, check_currency, coverage, group, rest, tokens, totals, whole_of
+from data_sources.usage.remote_decode import (
+    HueOf,
+    check_currency,
+    cost_basis,
+    coverage,
+    group,
+    rest,
+    tokens,
+    totals,
+    whole_of,
+)
 from data_sources.usage.remote_read import Node, WrongFieldError
 from data_sources.usage.types import (
     GRANULARITIES,
@@ -59,6 +69,7 @@ def timeseries(
         total=whole_of(root),
         coverage=coverage(root.node("coverage")),
         data_as_of=root.time("data_as_of"),
+        basis=cost_basis(root.node("cost_basis")),
     )
 
 

@@ -30,7 +30,7 @@ def aggregate(table: str, *, where: str = "true", sign: str = "") -> str:
         sign: `-` to take them off.
     """
     return (
-        f"SELECT (started_at_us // {SLOT_US})::INTEGER, provider, model, power_level, status, source, "  # noqa: S608
+        f"SELECT (started_at_us // {SLOT_US})::INTEGER, provider, model, power_level, status, source, cost_source, "  # noqa: S608
         f"{_measures(sign)} FROM {table} WHERE {where} GROUP BY ALL"
     )
 

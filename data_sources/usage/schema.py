@@ -7,11 +7,11 @@ compare alike in every engine, where time-zone casts do not. Unknown is NULL, ne
 from __future__ import annotations
 
 # What is changed below needs a new version here, and the step that leads to it in `migrate.py`.
-STORE_VERSION = 2
+STORE_VERSION = 3
 SLOT_S = 900
 SLOT_US = SLOT_S * 1_000_000
 
-# One row is one attempt: one try at a provider. Rows are never changed but for the two call columns.
+# One row is one attempt: one try at a provider. Rows are never changed but for the two call columns, and by repricing.
 ATTEMPTS = """
 CREATE TABLE attempts (
     event_id VARCHAR NOT NULL,          -- the sender's id; identity is (source, event_id, started_at_us)
@@ -58,13 +58,14 @@ CREATE TABLE attempts (
     byok BOOLEAN,
     source VARCHAR NOT NULL,
     batch_id VARCHAR NOT NULL,
-    received_at_us BIGINT NOT NULL
+    received_at_us BIGINT NOT NULL,
+    cost_source VARCHAR                 -- of cost_usd: reported | disputed (reported, prices say otherwise) | a version
 )
 """
 
 # Additive: rows of one key are summed, a correction is a row with signs. `x_known` counts the attempts that report x,
 # so that a sum is a figure only where something was reported.
-ROLLUP_KEY = ("slot", "provider", "model", "power_level", "status", "source")
+ROLLUP_KEY = ("slot", "provider", "model", "power_level", "status", "source", "cost_source")
 ROLLUP_MEASURES = (
     "attempts",
     "calls",
@@ -94,6 +95,7 @@ CREATE TABLE rollup (
     power_level VARCHAR,
     status VARCHAR NOT NULL,
     source VARCHAR NOT NULL,
+    cost_source VARCHAR,
     attempts BIGINT NOT NULL,
     calls BIGINT NOT NULL,              -- attempts with counts_call = 1; failed calls are those with status 'failure'
     priced_calls BIGINT NOT NULL,

@@ -17,7 +17,7 @@ from data_sources.usage.schema import ROLLUP_MEASURES, SLOT_US
 # What `_stored` reads.
 _TRY = (
     "source, call_id, event_id, started_at_us, status, duration_ms, counts_call, call_duration_ms, "
-    "provider, model, power_level, pricing"
+    "provider, model, power_level, pricing, cost_source"
 )
 
 
@@ -103,12 +103,12 @@ def move_calls(cursor: duckdb.DuckDBPyConnection, changed: Sequence[tuple[Try, i
 
 
 def _signed(attempt: Try, change: int) -> list[Any]:
-    provider, model, power_level, pricing = attempt.key
+    provider, model, power_level, pricing, cost_source = attempt.key
     measures = dict.fromkeys(ROLLUP_MEASURES, 0)
     measures["calls"] = change
     measures[f"{pricing}_calls"] = change
     slot = attempt.started_at_us // SLOT_US
-    return [slot, provider, model, power_level, attempt.status, attempt.source, *measures.values()]
+    return [slot, provider, model, power_level, attempt.status, attempt.source, cost_source, *measures.values()]
 
 
 def decide_anew(cursor: duckdb.DuckDBPyConnection, calls: str) -> None:

@@ -48,7 +48,7 @@ MEASURES = (
 )
 
 _ATTEMPT_COLUMNS = {"user": "user_id", "team": "team_id", "organization": "organization_id"}
-_ROLLUP_DIMENSIONS = frozenset({"provider", "model", "power_level", "status", "source"})
+_ROLLUP_DIMENSIONS = frozenset({"provider", "model", "power_level", "status", "source", "cost_source"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,10 @@ def where(table: Table, filters: _Filters) -> list[exp.Expr]:
     for name, count, unset in filters:
         choices: list[exp.Expr] = []
         if count:
-            choices.append(_column(name).isin(*(_bound(f"{name}_{number}") for number in range(count))))
+            values = [_bound(f"{name}_{number}") for number in range(count)]
+            choices.append(_column(name).isin(*values))
+            if name == "pricing":  # disputed calls are priced ones, too: they are told by whose their cost is
+                choices.append(exp.column("cost_source").isin(*values))
         if unset:
             choices.append(exp.Is(this=_column(name), expression=exp.null()))
         conditions.append(exp.or_(*choices))
@@ -358,4 +361,4 @@ def values_of(query: UsageQuery, span: Span, **more: Value) -> Mapping[str, Valu
     return {**bind(query)[1], **_time_values("attempts", span), **more}
 
 
-assert set(DIMENSIONS) >= _ROLLUP_DIMENSIONS  # noqa: S101 - both lists name the same columns
+assert {*DIMENSIONS, "cost_source"} >= _ROLLUP_DIMENSIONS  # noqa: S101 - both lists name the same columns

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
 from data_sources.result import Result
+from data_sources.usage.costs import CostBasis
 
 Dimension: TypeAlias = Literal["provider", "model", "power_level", "status", "user", "team", "source"]
 Granularity: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
@@ -23,7 +24,7 @@ Filter: TypeAlias = Dimension | Literal["pricing"]
 
 DIMENSIONS: tuple[Dimension, ...] = ("provider", "model", "power_level", "status", "user", "team", "source")
 FILTERS: tuple[Filter, ...] = (*DIMENSIONS, "pricing")
-PRICINGS = ("priced", "unpriced", "unmetered")
+PRICINGS = ("priced", "unpriced", "unmetered", "disputed")  # a disputed call is priced, too
 GRANULARITIES: tuple[Granularity, ...] = ("minute", "hour", "day", "week", "month")
 # The list's name in an answer of the API, and the name of a value in it: those of the original console.
 LISTS: Mapping[Dimension, tuple[str, str]] = {
@@ -250,7 +251,8 @@ class Growth:
 class Summary:
     """All figures of the page's strip, from one question, beside those of the period before.
 
-    A coverage is None where the source does not say for how long it listened; so it is in every answer below.
+    A coverage is None where the source does not say for how long it listened, and a basis where it does not say whose
+    its costs are; so they are in every answer below.
     """
 
     window: Window
@@ -261,6 +263,7 @@ class Summary:
     coverage: Coverage | None
     previous_coverage: Coverage | None
     data_as_of: datetime | None
+    basis: CostBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +311,7 @@ class Breakdown:
     total: Totals
     coverage: Coverage | None
     data_as_of: datetime | None
+    basis: CostBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +356,7 @@ class Timeseries:
     total: Totals
     coverage: Coverage | None
     data_as_of: datetime | None
+    basis: CostBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,8 @@ def attempt_of(event: Payload, source: str | None) -> Attempt:
         input_tokens=event.prompt_tokens if known else None,
         output_tokens=event.completion_tokens if known else None,
         cost_reported_usd=_reported(event, known),
+        # no provider was asked, so no list price is what such an answer should have cost
+        processing="gateway_cache" if _from_cache(event) else None,
         service_tier=usage.service_tier or (event.cost_breakdown.service_tier if event.cost_breakdown else None),
         region=_region(event.cost_breakdown, usage),
         **_token_parts(usage),
@@ -208,11 +210,15 @@ def _metered(event: Payload, meta: _Metadata) -> bool:
     )
 
 
+def _from_cache(event: Payload) -> bool:
+    return event.status == "success" and (event.cache_hit is True or str(event.cache_hit).lower() == "true")
+
+
 def _reported(event: Payload, known: bool) -> Decimal | None:
     if event.response_cost is None or event.response_cost:
         return event.response_cost
     # 0.0: free only where LiteLLM answered from its own cache, or where there was provably nothing to pay for
-    if event.status == "success" and (event.cache_hit is True or str(event.cache_hit).lower() == "true"):
+    if _from_cache(event):
         return event.response_cost
     nothing_used = known and not event.prompt_tokens and not event.completion_tokens
     return event.response_cost if nothing_used and event.status == "success" else None

@@ -61,11 +61,12 @@ def differences(store):
 
 MEASURED = (
     "SELECT source, event_id, started_at_us, call_id, counts_call, call_duration_ms, status, input_tokens, "
-    "output_tokens, cost_usd, pricing FROM attempts ORDER BY ALL"
+    "output_tokens, cost_usd, pricing, cost_source FROM attempts ORDER BY ALL"
 )
 TOTALS = (
-    "SELECT slot, provider, model, power_level, status, source, sum(attempts), sum(calls), sum(priced_calls), "
-    "sum(unpriced_calls), sum(unmetered_calls), sum(cost_usd), sum(input_tokens), sum(output_tokens) "
+    "SELECT slot, provider, model, power_level, status, source, cost_source, sum(attempts), sum(calls), "
+    "sum(priced_calls), sum(unpriced_calls), sum(unmetered_calls), sum(cost_usd), sum(input_tokens), "
+    "sum(output_tokens) "
     "FROM rollup GROUP BY ALL HAVING sum(attempts) <> 0 ORDER BY ALL"
 )
 

@@ -115,3 +115,27 @@ CREATE TABLE batches (
         "meta": """CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL)""",
     },
 }
+TABLES[2] = TABLES[1] | {
+    "batches": """
+CREATE TABLE batches (
+    batch_id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    source VARCHAR,
+    name VARCHAR,
+    received_at_us BIGINT NOT NULL,
+    accepted BIGINT NOT NULL,
+    duplicates BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
+    undone_at_us BIGINT,
+    expired BIGINT NOT NULL
+)
+""",
+    "audit": """
+CREATE TABLE audit (
+    at_us BIGINT NOT NULL,
+    actor VARCHAR NOT NULL,
+    action VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL
+)
+""",
+}

@@ -1,9 +1,12 @@
 """Stores of every version that was ever released open, keep their figures and go on."""
 
+from decimal import Decimal
+
 import duckdb
 import pytest
 
 from data_sources.usage import integrity, migrate, schema
+from data_sources.usage.pricing import cost_source
 from data_sources.usage.store import StoreError
 from tests.data_sources.usage import old_stores
 from tests.data_sources.usage.ingest_rows import (
@@ -56,6 +59,24 @@ def test_an_older_store_is_migrated_whole(tmp_path, version):
         assert (receipt.accepted, receipt.duplicates) == (1, 10)
         assert writer.undo("kept").removed == 10
         assert differences(store) == []
+
+
+def test_a_migrated_cost_is_disputed_as_a_new_one_is():
+    amounts = [None, *map(Decimal, ("0", "0.000001", "0.000002", "1", "1.005", "1.005000000001", "200"))]
+    rows = [(told, made, None if made is None else "v1") for told in amounts for made in amounts]
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE attempts (n INTEGER, cost_usd DECIMAL(18,12), cost_reported_usd DECIMAL(18,12), "
+            "cost_computed_usd DECIMAL(18,12), price_version VARCHAR)"
+        )
+        for number, (told, made, version) in enumerate(rows):
+            cost = made if told is None else told
+            connection.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?)", [number, cost, told, made, version])
+        for statement in migrate.STEPS[3][:2]:
+            connection.execute(statement)
+        found = connection.execute("SELECT cost_source FROM attempts ORDER BY n").fetchall()
+    assert found == [(cost_source(*row),) for row in rows]
+    assert {source for (source,) in found} == {None, "v1", "reported", "disputed"}
 
 
 def test_every_version_before_this_one_has_a_step_and_a_store_to_try_it_on():

@@ -129,3 +129,10 @@ def test_a_payload_without_its_start_is_refused():
 def test_own_events_and_litellm_events_may_come_in_one_body():
     made = read([litellm_events()[0], {"event_id": "a", "started_at_us": NOON_US}], source="gate")
     assert [a.source for a in made] == ["gate", "gate"]
+
+
+def test_an_answer_from_litellms_own_cache_is_free_and_not_disputed():
+    priced = {"model": "gpt-5-mini", "custom_llm_provider": "openai", "response_cost": 0.0}
+    cached = one(0, **priced, cache_hit=True)
+    assert (cached.cost_usd, cached.cost_computed_usd, cached.cost_source) == (0, None, "reported")
+    assert one(0, **priced).cost_usd > 0

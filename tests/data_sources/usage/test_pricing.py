@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_sources.usage.attempt import Attempt, money
-from data_sources.usage.pricing import BUNDLED
+from data_sources.usage.price_table import TABLE_VERSION
+from data_sources.usage.pricing import BUNDLED, cost_source
 from tests.data_sources.usage.ingest_rows import NOON_US
 
 NOON = datetime.fromtimestamp(NOON_US // 10**6, UTC)
@@ -153,3 +154,39 @@ def test_prices_never_come_from_the_network(monkeypatch):
     )
     assert price.auto_update_timestamp is None
     assert cost("gpt-4.1-nano", "openai", input_tokens=1, output_tokens=1) is not None
+
+
+@pytest.mark.parametrize(
+    ("reported", "computed", "source"),
+    [
+        (None, None, None),
+        (None, "1", "v1"),
+        ("1", None, "reported"),
+        ("1", "1.005", "reported"),
+        ("1", "1.0051", "disputed"),
+        ("1", "0.9949", "disputed"),
+        ("0.000001", "0.000002", "reported"),
+        ("0.000001", "0.000002000001", "disputed"),
+        ("0", "0.5", "disputed"),
+    ],
+)
+def test_a_reported_cost_is_disputed_where_prices_differ_by_half_a_percent(reported, computed, source):
+    reported, computed = (None if text is None else Decimal(text) for text in (reported, computed))
+    assert cost_source(reported, computed, "v1" if computed is not None else None) == source
+
+
+def test_reported_and_computed_cost_are_both_kept():
+    def known(**fields):
+        named = {"event_id": "a", "call_id": "a", "source": "s", "started_at_us": NOON_US}
+        usage = {"provider": "openai", "model": "gpt-5-mini", "input_tokens": 10**6, "output_tokens": 0}
+        return BUNDLED.priced(Attempt(**named, **usage, **fields))
+
+    told = known(cost_reported_usd=Decimal("0.3"))
+    assert (told.cost_usd, told.cost_reported_usd, told.cost_computed_usd) == (
+        Decimal("0.3"),
+        Decimal("0.3"),
+        Decimal("0.25"),
+    )
+    assert (told.cost_source, told.price_version) == ("disputed", TABLE_VERSION)
+    assert known().cost_source == TABLE_VERSION
+    assert known(cost_reported_usd=Decimal("0.25")).cost_source == "reported"

@@ -133,8 +133,8 @@ def test_the_command_counts_a_running_console_and_names_the_first_difference(com
     wrong = command("verify")
     assert wrong.exit_code == 1
     assert re.search(
-        r"3 figures differ\. The first: rollup, 2026-11-22 12:00 UTC, model not set, power_level not set, "
-        r"provider a, source api, status failure: input_tokens is 6, counted anew it is 5\.",
+        r"3 figures differ\. The first: rollup, 2026-11-22 12:00 UTC, cost_source not set, model not set, "
+        r"power_level not set, provider a, source api, status failure: input_tokens is 6, counted anew it is 5\.",
         wrong.stderr,
     ), wrong.stderr
 

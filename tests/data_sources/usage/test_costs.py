@@ -1,0 +1,125 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_sources.result import Ready
+from data_sources.usage.costs import CostPart, basis_of, words
+from data_sources.usage.embedded import EmbeddedUsage
+from data_sources.usage.price_table import TABLE_VERSION
+from data_sources.usage.types import UsageQuery
+from tests.data_sources.usage.ingest_rows import NOON_US, attempts, differences, event, writing
+
+NOW = datetime.fromtimestamp(NOON_US / 1e6, UTC) + timedelta(days=1)
+WEEK = UsageQuery(range="7d")
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "call": st.integers(0, 6),
+            "status": st.sampled_from(["success", "failure"]),
+            "provider": st.sampled_from(["openai", "ollama"]),
+            "model": st.sampled_from(["gpt-5-mini", "our-7b"]),
+            "input_tokens": st.sampled_from([None, 10**6]),
+            "output_tokens": st.just(0),
+            "cost_reported_usd": st.sampled_from([None, "0.25", "0.3"]),
+            "user_id": st.sampled_from(["ann", None]),
+        }
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def value(result):
+    assert isinstance(result, Ready)
+    return result.value
+
+
+@settings(max_examples=30, deadline=None)
+@given(CALLS, st.sampled_from([WEEK, replace(WEEK, user=("ann",)), replace(WEEK, provider=("openai",))]), st.randoms())
+def test_the_origins_of_a_cost_add_up_to_it_and_disputes_are_counted(calls, query, order):
+    events = [
+        event(
+            number, call_id=f"c{call.pop('call')}", **{name: given for name, given in call.items() if given is not None}
+        )
+        for number, call in enumerate(map(dict, calls))
+    ]
+    order.shuffle(events)
+    with TemporaryDirectory() as folder, writing(Path(folder)) as (store, writer):
+        for part in (events[:7], events[7:], events[:3]):
+            if part:
+                writer.submit(attempts(*part), batch_id=str(len(part)))
+        assert differences(store) == []
+        usage = EmbeddedUsage(store, now=lambda: NOW)
+        found = value(usage.summary(query))
+        basis = found.basis
+        assert basis.cost == (found.figures.total_cost or 0)
+        assert sum(part.calls for part in basis.parts) == found.figures.priced_calls
+        inside = [
+            one
+            for one in events
+            if (not query.user or one.get("user_id") == "ann") and (not query.provider or one["provider"] == "openai")
+        ]
+        disputed = [
+            one
+            for one in inside
+            if one.get("cost_reported_usd") == "0.3"
+            and (one["provider"], one["model"]) == ("openai", "gpt-5-mini")
+            and "input_tokens" in one
+        ]
+        assert basis.disputed_attempts == len(disputed)
+        assert basis.disputed_calls == value(usage.recent(replace(query, pricing=("disputed",)), limit=500)).total_calls
+        assert value(usage.by_model(query)).basis == value(usage.timeseries(query)).basis == basis
+
+
+def test_each_origin_is_told_with_the_version_of_its_prices():
+    rows = [
+        ("reported", 2, 1, Decimal("6")),
+        (None, 9, 9, Decimal(0)),
+        ("disputed", 1, 1, Decimal("2")),
+        ("genai-prices 0.2.3", 1, 0, Decimal("1")),
+        ("prices.toml 0123456789ab", 1, 1, Decimal("1")),
+    ]
+    basis = basis_of(rows)
+    assert basis.parts == (
+        CostPart("reported", None, 3, 2, Decimal(8)),
+        CostPart("computed", "genai-prices 0.2.3", 1, 0, Decimal(1)),
+        CostPart("operator", "prices.toml 0123456789ab", 1, 1, Decimal(1)),
+    )
+    assert (basis.disputed_calls, basis.disputed_attempts) == (1, 1)
+    assert basis.price_versions == ("genai-prices 0.2.3", "prices.toml 0123456789ab")
+    assert list(words(basis)) == [
+        "Cost: 80 % as reported by the senders, 10 % by genai-prices 0.2.3, 10 % by your prices.toml 0123456789ab",
+        "1 call disputed: the reported cost and the price differ by more than 0.5 %",
+    ]
+
+
+def test_a_free_cost_is_told_by_attempts_and_none_by_nothing():
+    assert list(words(basis_of([("reported", 3, 3, Decimal(0)), ("v1", 1, 1, Decimal(0))]))) == [
+        "Cost: 75 % as reported by the senders, 25 % by v1"
+    ]
+    assert list(words(basis_of([(None, 3, 3, Decimal(0))]))) == []
+
+
+def test_a_cost_says_in_its_notes_whose_it_is(tmp_path):
+    with writing(tmp_path) as (store, writer):
+        priced = {"provider": "openai", "model": "gpt-5-mini", "input_tokens": 10**6, "output_tokens": 0}
+        writer.submit(attempts(event(1, **priced), event(2, **priced, cost_reported_usd="0.3")), batch_id="b")
+        told = EmbeddedUsage(store, now=lambda: NOW).summary(WEEK).provenance
+    assert f"Cost: 54.5 % as reported by the senders, 45.5 % by {TABLE_VERSION}" in told.notes
+    assert any(note.startswith("1 call disputed") for note in told.notes)
+
+
+@pytest.mark.parametrize("pricing", [("priced",), ("priced", "disputed"), ("disputed",)])
+def test_a_disputed_call_is_a_priced_one(tmp_path, pricing):
+    with writing(tmp_path) as (store, writer):
+        usage = {"provider": "openai", "model": "gpt-5-mini", "input_tokens": 10**6, "output_tokens": 0}
+        writer.submit(attempts(event(1, **usage, cost_reported_usd="0.3"), event(2, model="our-7b")), batch_id="b")
+        found = value(EmbeddedUsage(store, now=lambda: NOW).summary(replace(WEEK, pricing=pricing)))
+    assert found.figures.total_calls == 1
+    assert found.figures.priced_calls == 1
