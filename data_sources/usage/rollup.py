@@ -94,5 +94,5 @@ def recount(
         f"WITH kept AS ({kept}), counted({_KEY}, {', '.join(ROLLUP_MEASURES)}) AS ({counted}) "  # noqa: S608
         "SELECT 'rollup' AS side, * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted) "
         "UNION ALL SELECT 'attempts', * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept) "
-        f"ORDER BY {_KEY}, side"
+        f"ORDER BY {_KEY}, side DESC"
     ).fetchall()
