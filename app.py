@@ -112,7 +112,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(ingest.blueprint(lambda: sources.writer, **taking))
     server.register_blueprint(otlp.blueprint(lambda: sources.writer, **taking))
     server.register_blueprint(usage_api.blueprint(lambda: sources.usage, default_tz=settings.reporting_tz or "UTC"))
-    server.register_blueprint(usage_upkeep.blueprint(lambda: sources.usage_store))
+    server.register_blueprint(usage_upkeep.blueprint(lambda: sources.usage_store, lambda: sources.writer))
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))

@@ -23,6 +23,7 @@ from data_sources.result import Problem
 from data_sources.state.folder_lock import FolderInUseError, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder, ensure_key
 from data_sources.state.links import make_cli_key, make_link_token
+from data_sources.usage.forget_client import ask_to_forget
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
 from data_sources.usage.verify_client import run_verify
 from routes.sources import read_prices
@@ -188,6 +189,22 @@ def verify(url: str | None) -> None:
         click.echo(f"{report.differences:,} figures differ. The first: {report.first}.", err=True)
         sys.exit(1)
     click.echo("Every figure adds up.")
+
+
+@main.command()
+@click.option("--user", required=True, help="The person's id, as senders name it.")
+@click.option("--apply", is_flag=True, help="Do it; without it, only what would be done is told.")
+@click.option("--keep-figures", is_flag=True, help="Keep their calls and cost, attributed to nobody.")
+@click.option("--url", help="Address of the running console; default from the settings.")
+def forget(user: str, apply: bool, keep_figures: bool, url: str | None) -> None:
+    """Take what is known of one person out of the usage store, and their calls out of every figure."""
+    settings = _load()
+    told = ask_to_forget(_address(settings, url), _cli_key(settings), user=user, apply=apply, keep_figures=keep_figures)
+    if isinstance(told, Problem):
+        fail(f"{told.title}. {told.detail}")
+    what = "calls are attributed to nobody" if keep_figures else "calls leave every figure"
+    done = f"Done: their {what}." if apply else f"Nothing was changed. With --apply their {what}."
+    click.echo(f"{told} {done}")
 
 
 @main.command("import")

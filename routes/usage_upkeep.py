@@ -1,32 +1,42 @@
-"""What administrators and the command line do with the usage store as a whole: check it, and more beside."""
+"""What administrators do with the usage store as a whole: check it, forget a person, read the audit rows."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import duckdb
-from flask import Blueprint, Response, jsonify
+import msgspec
+from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
-from data_sources.usage import verify
+from data_sources.usage import audit, forget, verify
 from data_sources.usage.store import StoreError, UsageStore
+from data_sources.usage.writer import Writer, now_us
 from routes.errors import from_problem
-from routes.gate import needs
+from routes.gate import needs, principal
 from routes.usage_api import ROOT
-from routes.usage_json import amount
+from routes.usage_json import amount, time
 from routes.wire import query_params
 
 T = TypeVar("T")
 
 
-def blueprint(store: Callable[[], UsageStore]) -> Blueprint:
+class _Forget(msgspec.Struct, forbid_unknown_fields=True):
+    user: str
+    apply: bool = False
+    keep_figures: bool = False
+
+
+def blueprint(store: Callable[[], UsageStore], writer: Callable[[], Writer]) -> Blueprint:
     """The routes of the store's upkeep.
 
     Args:
         store: Gives the usage store.
+        writer: Gives its started writer.
     """
     made = Blueprint("usage_upkeep", __name__)
 
@@ -53,6 +63,46 @@ def blueprint(store: Callable[[], UsageStore]) -> Blueprint:
         if len(given) != 1 or not (given[0].isascii() and given[0].isdigit() and len(given[0]) < 10):
             raise BadRequest("from: name the quarter-hour to begin with, as first_slot or next_slot named it.")
         return snapshot(lambda cursor: verify.part(cursor, int(given[0])), _plain)
+
+    @made.get(f"{ROOT}/audit")
+    @needs("admin")
+    def audit_rows() -> Response:
+        """The newest changes by hand, newest first."""
+        query_params(())
+        return snapshot(
+            audit.rows,
+            lambda rows: {
+                "changes": [
+                    {"at": time(row.at), "actor": row.actor, "action": row.action, "detail": json.loads(row.detail)}
+                    for row in rows
+                ]
+            },
+        )
+
+    @made.post(f"{ROOT}/forget")
+    @needs("admin")
+    def forget_user() -> Response:
+        """Tell what is held of a person, and with `apply` take it out."""
+        query_params(())
+        try:
+            asked = msgspec.json.decode(request.get_data(), type=_Forget)
+        except msgspec.DecodeError as error:
+            raise BadRequest(f"The body is not right: {error}.") from None
+        actor = principal().id
+        try:
+            if asked.apply:
+                found = writer().change(
+                    lambda cursor: forget.forget(
+                        cursor, asked.user, keep_figures=asked.keep_figures, actor=actor, now_us=now_us()
+                    )
+                )
+            else:
+                with store().cursor() as cursor:
+                    found = forget.held(cursor, asked.user)
+        except StoreError as error:
+            return from_problem(error.problem)
+        cost = None if found.cost_usd is None else amount(found.cost_usd)
+        return jsonify(attempts=found.attempts, calls=found.calls, cost_usd=cost, applied=asked.apply)
 
     return made
 

@@ -28,7 +28,7 @@ def test_the_readme_tells_every_setting_as_the_code_has_it():
 
 def test_every_command_has_help_and_is_in_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert set(cli.main.commands) == {"serve", "import", "link", "doctor"}
+    assert set(cli.main.commands) > {"serve", "import", "link", "doctor"}
     for name in cli.main.commands:
         shown = CliRunner().invoke(cli.main, [name, "--help"])
         assert shown.exit_code == 0

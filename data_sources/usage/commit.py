@@ -223,22 +223,34 @@ def undo(cursor: duckdb.DuckDBPyConnection, batch_id: str, now_us: int) -> tuple
     Returns:
         The commit to note, and how many attempts were removed.
     """
-    before = integrity.read_meta(cursor)
-    gone = integrity.counted(cursor, "batch_id = ?", [batch_id])
-    if gone.attempts:
-        cursor.execute(
-            f"INSERT INTO rollup {rollup.aggregate('attempts', where='batch_id = ?', sign='-')}",
-            [batch_id],
-        )
-        cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT source, call_id FROM attempts WHERE batch_id = ?",
-            [batch_id],
-        )
-        cursor.execute("DELETE FROM attempts WHERE batch_id = ?", [batch_id])
-        settling.decide_anew(cursor, "touched")
-        cursor.execute("DROP TABLE touched")
+    after, removed = take_out(cursor, "batch_id = $batch", {"batch": batch_id})
     cursor.execute("DELETE FROM collection WHERE batch_id = ?", [batch_id])
     cursor.execute("UPDATE batches SET undone_at_us = ? WHERE batch_id = ?", [now_us, batch_id])
+    return after, removed
+
+
+def take_out(cursor: duckdb.DuckDBPyConnection, where: str, values: dict[str, object]) -> tuple[integrity.Commit, int]:
+    """Take attempts out of the store and of every figure; what is left of their calls is decided anew.
+
+    Args:
+        cursor: In a transaction.
+        where: Which ones, a condition of our own making.
+        values: What it binds, by name.
+
+    Returns:
+        The commit to note, and how many attempts were removed.
+    """
+    before = integrity.read_meta(cursor)
+    gone = integrity.counted(cursor, where, values)
+    if gone.attempts:
+        cursor.execute(f"INSERT INTO rollup {rollup.aggregate('attempts', where=where, sign='-')}", values)
+        cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT source, call_id FROM attempts WHERE {where}",  # noqa: S608
+            values,
+        )
+        cursor.execute(f"DELETE FROM attempts WHERE {where}", values)  # noqa: S608
+        settling.decide_anew(cursor, "touched")
+        cursor.execute("DROP TABLE touched")
     after = before.after(attempts=-gone.attempts, checksum=-gone.checksum)
     integrity.write_meta(cursor, after)
     return after, gone.attempts

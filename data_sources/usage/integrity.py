@@ -109,17 +109,19 @@ def row_sum(event_id: str, started_at_us: int) -> int:
     return started_at_us * 31 + len(event_id)
 
 
-def counted(connection: duckdb.DuckDBPyConnection, where: str = "true", values: list[object] | None = None) -> Commit:
+def counted(
+    connection: duckdb.DuckDBPyConnection, where: str = "true", values: dict[str, object] | None = None
+) -> Commit:
     """Count and sum the rows that are there (number 0).
 
     Args:
         connection: Where to look.
         where: An SQL condition on `attempts`, of our own making.
-        values: Its values.
+        values: Its values, by name.
     """
     [(rows, checksum)] = connection.execute(
         f"SELECT count(*), coalesce(sum({ROW_SUM}) % {_MODULUS}, 0)::BIGINT FROM attempts WHERE {where}",  # noqa: S608
-        values or [],
+        values or {},
     ).fetchall()
     return Commit(0, int(rows), int(checksum))
 

@@ -15,16 +15,18 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import duckdb
 
 from data_sources.usage import rollup
 from data_sources.usage.attempt import Attempt
 from data_sources.usage.commit import Batch, Outcome, store, undo
+from data_sources.usage.integrity import NOTHING, Commit
 from data_sources.usage.store import StoreError, UsageStore
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 GROUP_ROWS = 8192
 QUEUE_ROWS = 400_000
@@ -55,8 +57,25 @@ class BatchRefusedError(Exception):
     """Nothing of the batch was taken. The text says why."""
 
 
-class UnknownBatchError(Exception):
+class ChangeRefusedError(Exception):
+    """A change by hand cannot be made; nothing was changed. The text says why."""
+
+
+class UnknownBatchError(ChangeRefusedError):
     """There is no such batch, or it was undone before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What a change by hand did.
+
+    Attributes:
+        value: For the one who asked.
+        commit: What the store holds now; None when its attempts are as they were.
+    """
+
+    value: T
+    commit: Commit | None = None
 
 
 def now_us() -> int:
@@ -69,7 +88,7 @@ class _Job:
     rows: int
     done: Future[Any]
     batch: Batch | None = None
-    undo: str | None = None
+    change: Callable[[duckdb.DuckDBPyConnection], Change[Any]] | None = None
 
 
 class Writer:
@@ -168,9 +187,20 @@ class Writer:
             StoreError: The store cannot do it now.
             UnknownBatchError: There is no such batch, or it was undone before.
         """
-        removed = self._wait(_Job(0, Future(), undo=batch_id))
-        assert isinstance(removed, int)  # noqa: S101  (what _undo sets)
-        return Undone(batch_id, removed)
+        return Undone(batch_id, self.change(lambda cursor: self._undo(cursor, batch_id)))
+
+    def change(self, make: Callable[[duckdb.DuckDBPyConnection], Change[T]]) -> T:
+        """Change what is stored by hand, in the writer's thread: nothing is committed meanwhile.
+
+        Args:
+            make: Makes the change in the transaction that its cursor is in; that is rolled back when it raises.
+
+        Raises:
+            StoreError: The store cannot do it now.
+            ChangeRefusedError: `make` raised it.
+        """
+        value: T = self._wait(_Job(0, Future(), change=make))
+        return value
 
     def batches(self, limit: int = 200) -> list[dict[str, Any]]:
         """The newest batches, newest first, with times as aware datetimes.
@@ -223,20 +253,20 @@ class Writer:
         group: list[_Job] = []
         rows = 0
         while self._jobs and (not group or rows + self._jobs[0].rows <= GROUP_ROWS):
-            if self._jobs[0].undo is not None and group:
+            if self._jobs[0].change is not None and group:
                 break
             job = self._jobs.popleft()
             group.append(job)
             rows += job.rows
-            if job.undo is not None:
+            if job.change is not None:
                 break
         self._waiting -= rows
         return group
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            outcome = self._transaction(group)
-        except UnknownBatchError as error:
+            outcome, value = self._transaction(group)
+        except ChangeRefusedError as error:
             _fail(group, error)
         except StoreError as error:
             self._hues = None  # the commit may have been kept after all
@@ -252,9 +282,10 @@ class Writer:
         else:
             self._remember(outcome)
             for job in group:
-                job.done.set_result(None if job.undo is None else outcome.rollup_rows)
+                job.done.set_result(value)
 
-    def _transaction(self, group: list[_Job]) -> Outcome:
+    def _transaction(self, group: list[_Job]) -> tuple[Outcome, Any]:
+        value = None
         for job in group:
             if job.batch is not None:
                 job.batch.duplicates, job.batch.refused = 0, None  # a second try counts afresh
@@ -264,30 +295,33 @@ class Writer:
                 known = cursor.execute("SELECT dimension, name, hue FROM dimension_values").fetchall()
                 self._hues = {(row[0], row[1]): row[2] for row in known}
             cursor.begin()
-            if group[0].undo is not None:
-                outcome = self._undo(cursor, group[0].undo)
+            if group[0].change is not None:
+                changed = group[0].change(cursor)
+                value, commit = changed.value, changed.commit
+                outcome = Outcome(commit or NOTHING, commit is not None, rollup_rows=_MERGE_IDLE_ROWS)
+                self._hues = None  # values may be gone
             else:
                 outcome = store(cursor, [job.batch for job in group if job.batch is not None], self._hues)
             self._note_listening(cursor)
             cursor.commit()
             self._span_stored = True
-        return outcome
+        return outcome, value
 
-    def _undo(self, cursor: duckdb.DuckDBPyConnection, batch_id: str) -> Outcome:
+    def _undo(self, cursor: duckdb.DuckDBPyConnection, batch_id: str) -> Change[int]:
         rows = cursor.execute("SELECT undone_at_us FROM batches WHERE batch_id = ?", [batch_id]).fetchall()
         if not rows:
             raise UnknownBatchError("There is no such batch.")
         if rows[0][0] is not None:
             raise UnknownBatchError("This batch was undone before.")
         commit, removed = undo(cursor, batch_id, self._clock_us())
-        return Outcome(commit, True, rollup_rows=removed)
+        return Change(removed, commit)
 
     def _remember(self, outcome: Outcome) -> None:
         if not outcome.changed:
             return
         self._store.ledger.write(outcome.commit)
-        assert self._hues is not None  # noqa: S101  (read before the first commit)
-        self._hues |= outcome.hues
+        if self._hues is not None:
+            self._hues |= outcome.hues
         self._unmerged += outcome.rollup_rows
         self._store.changed(outcome.commit.number, outcome.received_us)
 
