@@ -133,11 +133,18 @@ def left_out(page: RequestPage, *, people: bool = False) -> list[str]:
     ]
 
 
-def requests_table(page: RequestPage, *, label: str = "Table of recent requests", people: bool = False) -> html.Div:
+def requests_table(
+    page: RequestPage,
+    *,
+    link: Callable[[RequestRow], str],
+    label: str = "Table of recent requests",
+    people: bool = False,
+) -> html.Div:
     """The table, in a region that scrolls sideways and takes the focus.
 
     Args:
         page: The calls, one at least.
+        link: The address of all facts of a call; the browser opens them in a drawer.
         label: Names the region.
         people: With users and teams in place of the source.
     """
@@ -147,7 +154,9 @@ def requests_table(page: RequestPage, *, label: str = "Table of recent requests"
     shown = [column for column in listed if column.title.lower() not in drop]
     body: list[Node] = []
     for row in page.requests:
-        body.append(tags.Tr([tags.Td(c.cell(row), className="oc-num" if c.figure else None) for c in shown]))
+        time, *others = [tags.Td(c.cell(row), className="oc-num" if c.figure else None) for c in shown]
+        opener = tags.A(time.children, href=link(row), className="oc-call", title="All facts of this call")
+        body.append(tags.Tr([tags.Td(opener), *others], **{"data-call-row": ""}))
         if len(row.attempts) > 1:
             body += _attempts(row, page.window.tz, newest, len(shown))
     head = tags.Tr([tags.Th(c.title, scope="col", className="oc-num" if c.figure else None) for c in shown])

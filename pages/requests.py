@@ -20,6 +20,8 @@ from data_sources.result import Ready, Result
 from data_sources.usage.provenance import window_words
 from data_sources.usage.types import RequestPage, UsageQuery
 from pages import usage_panels as draw
+from pages.call_drawer import drawer, link_of
+from pages.call_drawer import listen as listen_calls
 from pages.callbacks import sources
 from pages.usage_controls import asking, controls, exports, given, usage_panel
 
@@ -48,6 +50,7 @@ def layout(**_: Any) -> Component:
             controls("calls"),
             panel("requests-list", "Calls", kind="table", skeleton="table", width="oc-c12"),
             *asking(),
+            *drawer(),
         ],
     )
 
@@ -90,7 +93,7 @@ def place_words(found: RequestPage) -> str:
 
 
 def _table(found: RequestPage) -> Component:
-    table = requests_table(found, label=LABEL, people=True)
+    table = requests_table(found, link=link_of, label=LABEL, people=True)
     if found.next_cursor is None and found.newer_calls == 0:
         return table
     return html.Div([table, _pager(found)])
@@ -114,3 +117,6 @@ def _pager(found: RequestPage) -> Component:
         for word, cursor in ways
     ]
     return static(tags.Nav(buttons, className="oc-pager", **{"aria-label": "Pages of the list"}))
+
+
+listen_calls()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dash
@@ -19,6 +20,7 @@ from data_sources.result import Failed, Ready, Result, utc_now
 from data_sources.usage.provenance import window_words
 from data_sources.usage.types import Breakdown, RequestPage, Summary, Timeseries, UsageQuery, Version
 from pages import usage_panels as draw
+from pages.call_drawer import drawer, link_of
 from pages.callbacks import needs, principal, sources
 from pages.usage_controls import asking, controls, exports, listen, usage_panel
 from pages.usage_figures import quota_figure, strip_figures
@@ -68,6 +70,7 @@ def layout(**_: Any) -> Component:
             panels,
             dcc.Store(id="usage-first-ask"),
             *asking(),
+            *drawer(),
         ],
     )
 
@@ -81,7 +84,7 @@ def figures(query: UsageQuery, _: dict[str, Any]) -> Look:
     result: Result[Summary] = sources().usage.summary(query)
     if isinstance(result, Ready):
         set_props("usage-sub", {"children": _sub(result.value, first=_never_collected())})
-        made = strip_figures(result.value, result.provenance, _quota(query))
+        made = strip_figures(result.value, result.provenance, query, _quota(query))
         return show(result, lambda _: strip(made))
     set_props("usage-sub", {"children": "What this page shows could not be read."})
     return show(result, lambda _: None)
@@ -108,13 +111,23 @@ def _quota(query: UsageQuery) -> Figure | None:
     quota = sources().settings.quota_calls_per_month
     if quota is None:
         return None
-    month: Result[Summary] = sources().usage.summary(
-        UsageQuery(range="month", tz=query.tz, organization_id=query.organization_id)
-    )
+    asked = UsageQuery(range="month", tz=query.tz, organization_id=query.organization_id)
+    month: Result[Summary] = sources().usage.summary(asked)
     if isinstance(month, Ready):
-        return quota_figure(month.value, month.provenance, quota, "")
+        return quota_figure(month.value, month.provenance, asked, quota, "")
     reason = month.problem.detail if isinstance(month, Failed) else "The month's calls are not known."
-    return quota_figure(None, None, quota, reason)
+    return quota_figure(None, None, asked, quota, reason)
+
+
+def _told(name: str, query: UsageQuery, result: Result[Any], view: Callable[[Any], Any], **words: Any) -> Look:
+    """A panel whose information says how it is computed and opens the calls behind it."""
+    return show(
+        result,
+        view,
+        extra=lambda found: draw.computed(name, found.total),
+        more=draw.behind(query),
+        **words,
+    )
 
 
 def _series(query: UsageQuery) -> Result[Timeseries]:
@@ -126,13 +139,13 @@ def _series(query: UsageQuery) -> Result[Timeseries]:
 @usage_panel("usage-calls")
 def calls(query: UsageQuery, _: dict[str, Any]) -> Look:
     """Calls over time, by provider."""
-    return show(_series(query), draw.calls_chart, sub=draw.grain_words, foot=draw.series_foot)
+    return _told("calls", query, _series(query), draw.calls_chart, sub=draw.grain_words, foot=draw.series_foot)
 
 
 @usage_panel("usage-cost")
 def cost(query: UsageQuery, _: dict[str, Any]) -> Look:
     """Cost over time, by provider."""
-    return show(_series(query), draw.cost_chart, sub=draw.cost_grain_words, foot=draw.cost_foot)
+    return _told("cost", query, _series(query), draw.cost_chart, sub=draw.cost_grain_words, foot=draw.cost_foot)
 
 
 def _groups(result: Result[Breakdown], query: UsageQuery) -> Result[Breakdown]:
@@ -143,21 +156,21 @@ def _groups(result: Result[Breakdown], query: UsageQuery) -> Result[Breakdown]:
 def providers(query: UsageQuery, _: dict[str, Any]) -> Look:
     """Calls by provider."""
     result = _groups(sources().usage.by_provider(query, limit=FEW), query)
-    return show(result, draw.calls_list, foot=draw.list_foot)
+    return _told("providers", query, result, draw.calls_list, foot=draw.list_foot)
 
 
 @usage_panel("usage-levels")
 def levels(query: UsageQuery, _: dict[str, Any]) -> Look:
     """Cost by power level."""
     result = _groups(sources().usage.by_power_level(query, limit=FEW), query)
-    return show(result, draw.cost_list, foot=draw.cost_list_foot)
+    return _told("levels", query, result, draw.cost_list, foot=draw.cost_list_foot)
 
 
 @usage_panel("usage-models")
 def models(query: UsageQuery, _: dict[str, Any]) -> Look:
     """The models with most calls."""
     result = _groups(sources().usage.by_model(query, limit=TOP_MODELS), query)
-    return show(result, draw.calls_list, sub=draw.models_sub, foot=draw.list_foot)
+    return _told("models", query, result, draw.calls_list, sub=draw.models_sub, foot=draw.list_foot)
 
 
 @usage_panel("usage-recent")
@@ -166,20 +179,27 @@ def recent(query: UsageQuery, data: dict[str, Any]) -> Look:
     limit = min(PAGE * max(1, int(data.get("more") or 1)), MOST)
     result: Result[RequestPage] = sources().usage.recent(query, limit=limit)
     if isinstance(result, Ready) and not result.value.requests:
-        return show(draw.no_requests(result, query), requests_table)
+        return show(draw.no_requests(result, query), lambda _: None)
     return show(
         result,
-        lambda found: html.Div([requests_table(found), _more(found, limit)]),
-        sub=lambda found: f"newest {formats.number(len(found.requests))}",
+        lambda found: html.Div([requests_table(found, link=link_of), _more(found, limit, query)]),
+        sub=lambda found: [f"newest {formats.number(len(found.requests))} · ", draw.behind(query, _all_words(found))],
+        extra=lambda _: {"Is": draw.IS["recent"]},
+        more=draw.behind(query),
         foot=lambda found: draw.requests_foot(found, left_out(found), filtered=bool(query.filters())),
     )
 
 
-def _more(found: RequestPage, limit: int) -> Component | None:
+def _all_words(found: RequestPage) -> str:
+    return "all requests" if found.total_calls is None else f"all {formats.number(found.total_calls)} requests"
+
+
+def _more(found: RequestPage, limit: int, query: UsageQuery) -> Component | None:
     if found.next_cursor is None:
         return None
     if limit >= MOST:
-        return html.P(f"These are the newest {MOST}. Export the window for all of them.", className="oc-more oc-muted")
+        whole = [f"These are the newest {MOST}. See ", draw.behind(query, _all_words(found)), "."]
+        return html.P(whole, className="oc-more oc-muted")
     button = html.Button("Load more", type="button", className="btn btn-secondary", **{"data-usage-more": ""})
     return html.Div(button, className="oc-more")
 

@@ -12,7 +12,8 @@ from components.figures import Figure
 from components.parts import provenance
 from data_sources.result import Provenance
 from data_sources.usage.provenance import window_words
-from data_sources.usage.types import Summary
+from data_sources.usage.types import Summary, UsageQuery
+from pages.usage_panels import behind, narrow, priced_words
 
 USD = "USD"
 
@@ -22,24 +23,44 @@ def money(value: Decimal | None) -> str:
     return formats.money(value, USD)
 
 
-def strip_figures(summary: Summary, told: Provenance, quota: Figure | None = None) -> list[Figure]:
+def strip_figures(summary: Summary, told: Provenance, query: UsageQuery, quota: Figure | None = None) -> list[Figure]:
     """The figures of a summary in their order.
 
     Args:
         summary: One answer: all figures come from it.
         told: Its provenance.
+        query: Its question, for the links to the calls behind each figure.
         quota: The quota's figure, when a quota is set.
     """
     figures = [_calls, _cost, _average, _errors, _input, _output, _latency]
-    made = [make(summary, told) for make in figures]
+    made = [make(summary, told, query) for make in figures]
     made[-1] = replace(made[-1], wide=True)  # three percentiles do not fit into one column
     return made if quota is None else [*made, quota]
 
 
-def info(definition: str, summary: Summary, told: Provenance, *, query: bool = False, **extra: str) -> Any:
-    """The popover of a figure: what it is, and where it comes from."""
-    rows = {"Is": definition, **extra, "Before": window_words(summary.previous_window)}
-    return provenance(told if query else replace(told, query=""), extra=rows)
+def info(
+    definition: str,
+    summary: Summary,
+    told: Provenance,
+    query: UsageQuery,
+    *,
+    statements: bool = False,
+    **extra: str,
+) -> Any:
+    """The popover of a figure: what it is, where it comes from, and a link to the calls behind it.
+
+    Args:
+        definition: How it is computed.
+        summary: The answer that it is of.
+        told: Its provenance.
+        query: Asks for the calls behind it.
+        statements: Whether to show what was asked of the source.
+        **extra: More rows.
+    """
+    priced = priced_words(summary.figures.priced_calls, summary.figures.total_calls)
+    rows = {"Is": definition, **extra, "Priced": priced, "Before": window_words(summary.previous_window)}
+    shown = told if statements else replace(told, query="")
+    return provenance(shown, extra=rows, more=behind(query))
 
 
 def _change(
@@ -62,7 +83,7 @@ def _count(value: int | None) -> list[tuple[str, str, str]]:
     return [] if value is None else [(*formats.figure(value), "")]
 
 
-def _calls(summary: Summary, told: Provenance) -> Figure:
+def _calls(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     attempts = now.total_attempts
     notes = "" if attempts is None else f"{formats.number(attempts)} attempt{'' if attempts == 1 else 's'}"
@@ -77,13 +98,14 @@ def _calls(summary: Summary, told: Provenance) -> Figure:
             "What clients asked for. A call that was tried again counts once; its tries are attempts.",
             summary,
             told,
-            query=True,
+            query,
+            statements=True,
             Exactly=formats.number(now.total_calls),
         ),
     )
 
 
-def _cost(summary: Summary, told: Provenance) -> Figure:
+def _cost(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     share = formats.share(now.priced_calls, now.total_calls)
     partly = bool(now.unpriced_attempts) and now.total_cost is not None
@@ -104,12 +126,13 @@ def _cost(summary: Summary, told: Provenance) -> Figure:
             "Sum of the known costs, as reported by the sender, else computed from the model's price on that day.",
             summary,
             told,
+            query,
             Exactly="not known" if now.total_cost is None else f"{format(now.total_cost, 'f')} USD",
         ),
     )
 
 
-def _average(summary: Summary, told: Provenance) -> Figure:
+def _average(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     return _figure(
         "fig-average",
@@ -118,11 +141,16 @@ def _average(summary: Summary, told: Provenance) -> Figure:
         now.reasons.get("avg_cost_per_call"),
         _change(summary, "avg_cost", now.avg_cost_per_call, before.avg_cost_per_call, money),
         notes="" if now.avg_cost_per_call is None else "per priced call",
-        info=info("Known cost, failed tries included, divided by the calls that are priced.", summary, told),
+        info=info(
+            "Known cost, failed tries included, divided by the calls that are priced.",
+            summary,
+            told,
+            narrow(query, pricing=("priced",)),
+        ),
     )
 
 
-def _errors(summary: Summary, told: Provenance) -> Figure:
+def _errors(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     rate = None if now.error_rate is None else Decimal(repr(now.error_rate))
     notes = "" if now.failed_calls is None else f"{formats.number(now.failed_calls)} failed"
@@ -133,7 +161,12 @@ def _errors(summary: Summary, told: Provenance) -> Figure:
         now.reasons.get("error_rate"),
         _points(summary, now.error_rate, before.error_rate),
         notes=notes,
-        info=info("Calls that failed, of the calls whose end is known.", summary, told),
+        info=info(
+            "Calls that failed, of the calls whose end is known. The link opens those that failed.",
+            summary,
+            told,
+            narrow(query, status=("failure",)),
+        ),
     )
 
 
@@ -150,7 +183,7 @@ def _points(summary: Summary, now: float | None, before: float | None) -> tuple[
     return words, f"from {formats.share(Decimal(repr(before)), 1)}"
 
 
-def _input(summary: Summary, told: Provenance) -> Figure:
+def _input(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     cached = now.tokens.cache_read
     notes = "Reads from cache not reported" if cached is None else f"{formats.compact(cached)} of them from cache"
@@ -165,13 +198,14 @@ def _input(summary: Summary, told: Provenance) -> Figure:
             "Tokens sent to models, those read from or written to a cache included.",
             summary,
             told,
+            query,
             Exactly=formats.number(now.tokens.input),
             Cached=formats.number(cached),
         ),
     )
 
 
-def _output(summary: Summary, told: Provenance) -> Figure:
+def _output(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     thought = now.tokens.reasoning
     notes = "Reasoning not reported" if thought is None else f"{formats.compact(thought)} of them reasoning"
@@ -186,12 +220,13 @@ def _output(summary: Summary, told: Provenance) -> Figure:
             "Tokens that models answered with, reasoning included.",
             summary,
             told,
+            query,
             Exactly=formats.number(now.tokens.output),
         ),
     )
 
 
-def _latency(summary: Summary, told: Provenance) -> Figure:
+def _latency(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures.latency, summary.previous.latency
     known = ((now.p50, "p50"), (now.p95, "p95"), (now.p99, "p99"))
     values = [_duration(value, small) for value, small in known if value is not None]
@@ -208,6 +243,7 @@ def _latency(summary: Summary, told: Provenance) -> Figure:
             "What clients waited, from a call's first start to its end. Exact percentiles by nearest rank.",
             summary,
             told,
+            query,
         ),
     )
 
@@ -217,12 +253,13 @@ def _duration(value_ms: int, small: str) -> tuple[str, str, str]:
     return number, unit, small
 
 
-def quota_figure(month: Summary | None, told: Provenance | None, quota: int, reason: str) -> Figure:
+def quota_figure(month: Summary | None, told: Provenance | None, query: UsageQuery, quota: int, reason: str) -> Figure:
     """How much of the monthly quota of calls is used.
 
     Args:
         month: The calendar month so far, without filters; None where it could not be read.
         told: Its provenance.
+        query: Its question.
         quota: Calls a month.
         reason: Why it is not known.
     """
@@ -241,5 +278,6 @@ def quota_figure(month: Summary | None, told: Provenance | None, quota: int, rea
             extra={
                 "Is": "Calls of the calendar month, whatever the range and the filters, of OPS_QUOTA_CALLS_PER_MONTH."
             },
+            more=behind(query),
         ),
     )

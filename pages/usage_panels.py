@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from dash import html
@@ -17,6 +19,7 @@ from components.chart import unknown_plot
 from components.timeline import Style, timeline
 from data_sources.result import Empty, Ready, Result
 from data_sources.usage.figures import minutes, why_no_cost
+from data_sources.usage.query import to_parameters
 from data_sources.usage.types import (
     Breakdown,
     Coverage,
@@ -29,6 +32,15 @@ from data_sources.usage.types import (
 )
 
 T = TypeVar("T")
+REQUESTS = "/admin/llm/requests"
+IS = {
+    "calls": "Calls by when they began. A call stands where the attempt that decided it began.",
+    "cost": "Known costs of all attempts, failed ones included, by when each began.",
+    "providers": "Calls by the provider that decided them.",
+    "levels": "Known costs of all attempts by the power level that was asked for.",
+    "models": "Calls by the model that decided them, most first.",
+    "recent": "The newest calls with all their attempts. A call stands where the attempt that decided it began.",
+}
 LEVELS = ("eco", "balanced", "precision")
 _GRAIN = {"minute": "per minute", "hour": "per hour", "day": "per day", "week": "per week", "month": "per month"}
 
@@ -61,6 +73,33 @@ def name_of(dimension: Dimension | None, name: str | None) -> str:
     if name is not None:
         return name
     return "not set" if dimension in ("power_level", "status") else "not attributed"
+
+
+# ---- where it comes from
+
+
+def behind(query: UsageQuery, words: str = "See the calls") -> html.A:
+    """A link to the calls that a figure is made of: the same window and filters."""
+    return html.A(words, href=f"{REQUESTS}?{urlencode(to_parameters(query))}", **{"data-nav": ""})
+
+
+def narrow(query: UsageQuery, **narrowed: tuple[str | None, ...]) -> UsageQuery:
+    """The question with further filters, where it has none of that name."""
+    more: dict[str, Any] = {name: values for name, values in narrowed.items() if not getattr(query, name)}
+    return replace(query, **more)
+
+
+def priced_words(priced: int | None, calls: int | None) -> str:
+    """How much of the calls is priced: "94.9% of calls"."""
+    if calls == 0:
+        return "no calls"
+    share = formats.share(priced, calls)
+    return "not known" if share == formats.UNKNOWN else f"{share} of calls"
+
+
+def computed(name: str, sums: Totals) -> dict[str, str]:
+    """The rows of a panel's information that say how it is computed and how much of it is priced."""
+    return {"Is": IS[name], "Priced": priced_words(sums.priced_calls, sums.calls)}
 
 
 # ---- nothing there

@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from data_sources.result import Ready, Result, utc_now
-from data_sources.usage.query import PARAMETERS, BadQueryError, parse
+from data_sources.usage.query import CALL_PARAMETERS, PARAMETERS, BadQueryError, parse, parse_call
 from data_sources.usage.types import (
     DIMENSIONS,
     GRANULARITIES,
@@ -102,6 +102,20 @@ def blueprint(
         limit = _whole(given, "limit", 500) or 50
         result = usage().recent(query, limit=limit, cursor=_one(given, "cursor"))
         return answer(result, _with_filters(query, usage_json.requests))
+
+    @made.get(f"{ROOT}/call")
+    @needs("usage:read")
+    def call() -> Response:
+        """Everything that is kept of one call."""
+        given = query_params({*CALL_PARAMETERS, "organization"})
+        organization = scope(_one(given, "organization"))
+        try:
+            key = parse_call(given)
+        except BadQueryError as error:
+            raise BadRequest(str(error)) from None
+        limits = usage_json.filters(UsageQuery(organization_id=organization))
+        found = usage().call(key, organization_id=organization)
+        return answer(found, lambda value: {**usage_json.call(value), "filters": limits})
 
     @made.get(f"{ROOT}/coverage")
     @needs("usage:read")

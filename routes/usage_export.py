@@ -9,14 +9,12 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from flask import Response
 
 from data_sources.usage.types import Export
-from routes.usage_json import amount, time, window
+from routes.usage_json import plain, window
 
 FORMATS = ("csv", "json")
 _ROWS_A_PART = 500
@@ -54,13 +52,7 @@ def cell(value: object) -> object:
         return cell(";".join(str(part) for part in value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _plain(value)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return time(value)
-    return amount(value) if isinstance(value, Decimal) else value
+    return plain(value)
 
 
 def _csv(export: Export) -> Iterator[str]:
@@ -90,7 +82,7 @@ def _json(export: Export, filters: Mapping[str, Any] | None) -> Iterator[str]:
     yield json.dumps(head)[:-1] + ', "rows": ['
     parts: list[str] = []
     for number, row in enumerate(export.rows):
-        values = {name: _plain(value) for name, value in zip(export.columns, row, strict=True)}
+        values = {name: plain(value) for name, value in zip(export.columns, row, strict=True)}
         parts.append((",\n" if number else "\n") + json.dumps(values))
         if len(parts) == _ROWS_A_PART:
             yield "".join(parts)

@@ -14,6 +14,7 @@ from data_sources.usage.types import (
     AttemptRow,
     Breakdown,
     Bucket,
+    CallFacts,
     Coverage,
     Figures,
     Group,
@@ -334,6 +335,23 @@ def requests(value: RequestPage) -> dict[str, Any]:
         "hues": dict(value.hues),
         "currency": "USD",
     }
+
+
+def call(value: CallFacts) -> dict[str, Any]:
+    """Everything that is kept of one call."""
+    return {
+        "call": _request(value.request),
+        "facts": [{name: plain(fact) for name, fact in facts.items()} for facts in value.facts],
+        "other_calls": [{"call": one.call_id, "source": one.source, "at": time(one.at)} for one in value.others],
+        "currency": "USD",
+    }
+
+
+def plain(value: object) -> Any:
+    """A stored value: times as UTC text, amounts as plain digits, the rest as it is."""
+    if isinstance(value, datetime):
+        return time(value)
+    return amount(value) if isinstance(value, Decimal) else value
 
 
 def version(value: Version) -> dict[str, Any]:

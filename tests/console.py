@@ -113,6 +113,13 @@ class Page:
     def wait_gone(self, selector, timeout_s=60):
         self.wait_for(lambda: not self.find_all(selector), f"{selector} never went away", timeout_s)
 
+    def press(self, key):
+        """Press a key where the focus is: "Tab", "Escape"."""
+        from selenium.webdriver import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        ActionChains(self.driver).send_keys(getattr(Keys, key.upper())).perform()
+
     def theme(self, name):
         self.driver.execute_cdp_cmd(
             "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": name}]}

@@ -22,6 +22,16 @@
 
   function fill(host) { host.replaceChildren(make(JSON.parse(host.dataset.static))); }
 
+  // Dash knows its own links only: one made here changes the page like those, without loading everything anew.
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest("a[data-nav]");
+    if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button) return;
+    event.preventDefault();
+    history.pushState({}, "", link.href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    window.scrollTo(0, 0);
+  });
+
   new MutationObserver(function (changes) {
     changes.forEach(function (change) {
       if (change.type === "attributes") { fill(change.target); return; }

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sized
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import duckdb
 import numpy as np
 
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
+from data_sources.usage import one_call, sql
 from data_sources.usage import recent as recent_rows
-from data_sources.usage import sql
 from data_sources.usage.costs import CostBasis, basis_of
 from data_sources.usage.coverage import Collected
 from data_sources.usage.figures import (
@@ -36,8 +36,13 @@ from data_sources.usage.query import BadQueryError
 from data_sources.usage.store import StoreError, UsageStore
 from data_sources.usage.types import (
     FAILED,
+    NO_CALL,
+    NO_CALL_CODE,
+    NO_CALL_WHY,
     Breakdown,
     Bucket,
+    CallFacts,
+    CallKey,
     Coverage,
     Dimension,
     Export,
@@ -233,6 +238,20 @@ class EmbeddedUsage:
             return page, provenance(ask, ask.newest(), coverage, None)
 
         return self._answer(query, ask_for)
+
+    def call(self, key: CallKey, *, organization_id: str | None = None) -> Result[CallFacts]:
+        """Everything that is kept of one call, whatever the window."""
+
+        def ask_for(ask: Ask) -> tuple[CallFacts | None, Provenance]:
+            found = one_call.read(ask.cursor, key, organization_id)
+            newest = None if found is None else found.request.decided_by.started_at
+            rows = None if found is None else len(found.facts)
+            return found, Provenance("Usage store", f"call {key.call_id}", newest, self._now(), rows=rows)
+
+        result = self._answer(UsageQuery(range="today"), ask_for)
+        if isinstance(result, Ready) and result.value is None:
+            return Failed(Problem(Kind.NOT_FOUND, NO_CALL, NO_CALL_WHY, code=NO_CALL_CODE))
+        return cast(Result[CallFacts], result)
 
     def export(self, query: UsageQuery, *, grain: Grain = "calls") -> Result[Export]:
         """Every row of the window, read in one snapshot while it is sent."""

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from data_sources.usage.schema import SLOT_S
-from data_sources.usage.types import FILTERS, PRICINGS, RangeName, UsageQuery
+from data_sources.usage.types import FILTERS, PRICINGS, CallKey, RangeName, UsageQuery
 
 RANGES: tuple[RangeName, ...] = ("today", "7d", "30d", "month", "quarter", "year", "custom")
 ALIASES: Mapping[str, RangeName] = {"day": "today", "week": "7d"}
+CALL_PARAMETERS = ("call", "call_source", "call_at")
 PARAMETERS: frozenset[str] = frozenset({"range", "start", "end", "tz", *FILTERS})
 
 MAX_WINDOW_DAYS = 3_700
@@ -69,6 +70,27 @@ def to_parameters(query: UsageQuery) -> list[tuple[str, str]]:
     return pairs
 
 
+def parse_call(parameters: Mapping[str, Sequence[str]]) -> CallKey:
+    """Read which call is asked for from the parameters of an address.
+
+    Raises:
+        BadQueryError: None is named, or a value makes no sense.
+    """
+    call_id, source, at_text = (_one(parameters, name) or None for name in CALL_PARAMETERS)
+    if call_id is None:
+        raise BadQueryError("call: name the call by its id.")
+    if max(len(call_id), len(source or "")) > MAX_LENGTH:
+        raise BadQueryError(f"call: an id has at most {MAX_LENGTH} characters.")
+    return CallKey(call_id, source, None if at_text is None else _moment("call_at", at_text, "UTC"))
+
+
+def call_parameters(key: CallKey) -> list[tuple[str, str]]:
+    """The parameters that `parse_call` reads back to the same key."""
+    at_text = None if key.at is None else key.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    told = zip(CALL_PARAMETERS, (key.call_id, key.source, at_text), strict=True)
+    return [(name, value) for name, value in told if value is not None]
+
+
 _ZONES: frozenset[str] = frozenset()
 
 
@@ -101,7 +123,7 @@ def _range(text: str | None, *, custom: bool) -> RangeName:
     return name
 
 
-def _instant(name: str, text: str, tz: str) -> datetime:
+def _moment(name: str, text: str, tz: str) -> datetime:
     try:
         # a plus sign that was not escaped arrives as a space
         value = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
@@ -114,6 +136,11 @@ def _instant(name: str, text: str, tz: str) -> datetime:
         raise BadQueryError(f"{name}: {_short(text)} is out of range.") from None
     if not _EARLIEST <= instant <= _LATEST:
         raise BadQueryError(f"{name}: use a time between 1980 and 2200.")
+    return instant
+
+
+def _instant(name: str, text: str, tz: str) -> datetime:
+    instant = _moment(name, text, tz)
     if instant.microsecond or int(instant.timestamp()) % SLOT_S:
         raise BadQueryError(f"{name}: use a full quarter-hour, such as 14:00 or 14:15.")
     return instant

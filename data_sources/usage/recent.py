@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias
 
 import duckdb
@@ -20,7 +20,7 @@ from data_sources.usage.windows import Span, from_us
 MAX_LIMIT = 500
 _CHUNK = 5_000
 
-_COLUMNS = (
+CALL_COLUMNS = (
     "call_id",
     "call_duration_ms",
     "event_id",
@@ -47,11 +47,11 @@ _COLUMNS = (
     "pricing",
     "source",
 )
-_SOURCE = _COLUMNS.index("source")
+_SOURCE = CALL_COLUMNS.index("source")
 _Key: TypeAlias = tuple[int, str, str]  # what an attempt is known by: start, source, event
 EXPORT_COLUMNS = (
     "started_at",
-    *(name for name in _COLUMNS if name != "started_at_us"),
+    *(name for name in CALL_COLUMNS if name != "started_at_us"),
     "counts_call",
     "trace_id",
     "session_id",
@@ -128,7 +128,8 @@ def _known_sum(values: list[Any]) -> Any:
     return sum(known[1:], known[0]) if known else None
 
 
-def _request(decided: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> RequestRow:
+def request_of(decided: tuple[Any, ...], rows: Sequence[tuple[Any, ...]]) -> RequestRow:
+    """A call from its deciding attempt and all of its attempts, rows that begin with `CALL_COLUMNS`."""
     ordered = sorted(rows, key=lambda row: (row[3], row[2]))
     return RequestRow(
         call_id=decided[0],
@@ -167,7 +168,7 @@ def page(
     if after is not None:
         named, back = _cursor_values(after)
         values |= named
-    text = sql.rows(_COLUMNS, filters, calls_only=True, newest_first=not back, after=after is not None)
+    text = sql.rows(CALL_COLUMNS, filters, calls_only=True, newest_first=not back, after=after is not None)
     decided = cursor.execute(text, values).fetchall()
     listed, more = decided[:limit], len(decided) > limit
     if back:
@@ -176,7 +177,7 @@ def page(
     newer, older = (more, True) if back else (after is not None, more)
     return RequestPage(
         window,
-        tuple(_request(row, tries[_key(row)]) for row in listed),
+        tuple(request_of(row, tries[_key(row)]) for row in listed),
         _cursor_text(listed[-1], newer=False) if listed and older else None,
         previous_cursor=_cursor_text(listed[0], newer=True) if listed and newer else None,
         newer_calls=0 if not newer else _newer(cursor, query, read, listed[0]) if listed else None,
@@ -205,7 +206,7 @@ def _attempts(
     if query.organization_id is not None:
         values["organization"] = query.organization_id
     found = cursor.execute(
-        f"SELECT {', '.join(_COLUMNS)} FROM attempts "  # noqa: S608 - our own column names
+        f"SELECT {', '.join(CALL_COLUMNS)} FROM attempts "  # noqa: S608 - our own column names
         "WHERE counts_call = 0 AND started_at_us BETWEEN $low AND $high "
         f"AND call_id IN (SELECT unnest($calls)){scope}",
         values,

@@ -20,13 +20,18 @@ from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result
 from data_sources.usage import remote_decode, remote_export, remote_lists
 from data_sources.usage.costs import CostBasis
 from data_sources.usage.provenance import notes, window_words
-from data_sources.usage.query import BadQueryError, to_parameters
-from data_sources.usage.remote_confirm import NotConfirmedError, confirmed
+from data_sources.usage.query import BadQueryError, call_parameters, to_parameters
+from data_sources.usage.remote_confirm import NotConfirmedError, confirmed, confirmed_organization
 from data_sources.usage.remote_read import Node, WrongFieldError
 from data_sources.usage.remote_refuse import NOT_OFFERED, SOURCE, bad_query, problem_of, refusal, unreadable
 from data_sources.usage.types import (
     FAILED,
+    NO_CALL,
+    NO_CALL_CODE,
+    NO_CALL_WHY,
     Breakdown,
+    CallFacts,
+    CallKey,
     Coverage,
     Dimension,
     Export,
@@ -191,6 +196,26 @@ class RemoteUsage:
             lambda root, window, _: remote_lists.requests(root, window, self._hue_of),
             offers="single calls",
         )
+
+    def call(self, key: CallKey, *, organization_id: str | None = None) -> Result[CallFacts]:
+        """Everything that is kept of one call, whatever the window."""
+        pairs = call_parameters(key) + ([] if organization_id is None else [("organization", organization_id)])
+        answer = self._get("call", pairs)
+        if isinstance(answer, Problem):
+            return self._noted(Failed(answer))
+        if answer.status >= 300:
+            if isinstance(answer.body, dict) and answer.body.get("code") == NO_CALL_CODE:
+                return Failed(Problem(Kind.NOT_FOUND, NO_CALL, NO_CALL_WHY, code=NO_CALL_CODE))
+            return self._noted(refusal(answer.status, answer.body, problem_of(answer), "single calls by their id"))
+        try:
+            root = Node.root(answer.body)
+            confirmed_organization(root, organization_id)
+            found = remote_lists.call(root)
+        except (WrongFieldError, NotConfirmedError) as error:
+            return self._noted(unreadable(error))
+        asked = f"GET {self._url}/call?{urlencode(pairs)}"
+        newest = found.request.decided_by.started_at
+        return self._noted(Ready(found, Provenance(SOURCE, asked, newest, self._now(), rows=len(found.facts))))
 
     def coverage(self, query: UsageQuery) -> Result[Coverage]:
         """For how much of the window the other side was listening."""

@@ -52,11 +52,25 @@ def _window(root: Node, found: Window, asked: Window) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _filters(root: Node, query: UsageQuery) -> tuple[str, ...]:
+def confirmed_organization(root: Node, organization_id: str | None) -> str | None:
+    """The organization that an answer is limited to, None for none.
+
+    Args:
+        root: The answer.
+        organization_id: The one that it must be limited to, None for any.
+
+    Raises:
+        NotConfirmedError: It does not say that it is limited to this one.
+    """
     said = root.node("filters")
     organization = None if said is None else said.text("organization")
-    if query.organization_id is not None and organization != query.organization_id:
+    if organization_id is not None and organization != organization_id:
         raise NotConfirmedError
+    return organization
+
+
+def _filters(root: Node, query: UsageQuery) -> tuple[str, ...]:
+    said, organization = root.node("filters"), confirmed_organization(root, query.organization_id)
     if said is None:
         names = ", ".join(name.replace("_", " ") for name, _ in query.filters())
         return (f"Filters not confirmed ({names}): this usage API did not say that it used them.",) if names else ()

@@ -24,7 +24,10 @@ from data_sources.usage.types import (
     AttemptRow,
     Bucket,
     BucketState,
+    CallFacts,
+    CallKey,
     Dimension,
+    Fact,
     Granularity,
     Group,
     RequestPage,
@@ -136,6 +139,31 @@ def requests(root: Node, window: Window, hue_of: HueOf) -> RequestPage:
         total_calls=root.whole("total_calls"),
         newer_calls=root.whole("newer_calls"),
     )
+
+
+def call(root: Node) -> CallFacts:
+    """Everything that is kept of one call."""
+    check_currency(root)
+    sent = root.node("call")
+    if sent is None:
+        raise root.wrong("call", "an object")
+    request = _request(sent)
+    facts = tuple({name: _fact(node, name) for name in node} for node in root.nodes("facts"))
+    if len(facts) != len(request.attempts):
+        raise root.wrong("facts", "one object for each attempt")
+    others = tuple(
+        CallKey(one.must_text("call"), one.text("source"), one.time("at")) for one in root.nodes("other_calls")
+    )
+    return CallFacts(request, facts, others)
+
+
+def _fact(node: Node, name: str) -> Fact:
+    if name.endswith("_at"):
+        return node.time(name)
+    if name == "tags":
+        tags = node.maybe_texts(name)
+        return None if tags is None else tuple(tag for tag in tags if tag is not None)
+    return node.money(name) if name.endswith("_usd") else node.plain(name)
 
 
 def _request(node: Node) -> RequestRow:

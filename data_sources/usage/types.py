@@ -37,6 +37,9 @@ LISTS: Mapping[Dimension, tuple[str, str]] = {
     "source": ("sources", "name"),
 }
 FAILED = "Failed to Load Usage Data"
+NO_CALL = "There is no such call"
+NO_CALL_CODE = "no-such-call"
+NO_CALL_WHY = "No call of this id is kept here for you. It may have been taken out, or be of another organization."
 NOT_SENT = "The usage API did not send it."
 
 
@@ -430,6 +433,39 @@ class RequestPage:
     newer_calls: int | None = None
 
 
+Fact: TypeAlias = str | int | bool | Decimal | datetime | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """What a call is asked for by.
+
+    Attributes:
+        call_id: What the client's request is known by; senders may use one again.
+        source: Whose id it is, None for anybody's.
+        at: When one of its attempts began, None for the newest call of that id.
+    """
+
+    call_id: str
+    source: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """Everything that is kept of one call. Prompts and answers are not among it: they are never kept.
+
+    Attributes:
+        request: The call as it stands in the list.
+        facts: Every stored field of each attempt by its name, None where it was not reported; in the attempts' order.
+        others: Other calls that share the id, newest first.
+    """
+
+    request: RequestRow
+    facts: tuple[Mapping[str, Fact], ...]
+    others: tuple[CallKey, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """Rows of a whole window, read in one snapshot.
@@ -502,6 +538,9 @@ class UsageSource(Protocol):
 
     def recent(self, query: UsageQuery, *, limit: int = 50, cursor: str | None = None) -> Result[RequestPage]:
         """The newest calls of the window, each with its attempts."""
+
+    def call(self, key: CallKey, *, organization_id: str | None = None) -> Result[CallFacts]:
+        """Everything that is kept of one call, whatever the window; `organization_id` as in `UsageQuery`."""
 
     def export(self, query: UsageQuery, *, grain: Grain = "calls") -> Result[Export]:
         """Every row of the window."""

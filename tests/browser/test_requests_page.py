@@ -49,3 +49,32 @@ def test_the_list_is_paged_by_the_address_and_filtered_as_the_figures_are(browse
     browser.wait_for_text("#requests-list-body", "unheard-of")
     click(browser, "[data-unfilter='pricing']")
     browser.wait_for_text("#requests-list-sub", "1 to 50 of 121")
+
+
+def focused(browser, selector):
+    """Whether the focus is in it, or out of the page where the browser's own controls are."""
+    script = "const at = document.activeElement; return at === document.body || at.closest(arguments[0]) !== null"
+    return browser.driver.execute_script(script, selector)
+
+
+def test_a_row_opens_all_facts_of_its_call_and_takes_the_focus_back(browser, console):
+    browser.sign_in(console, path=quote(PATH + "?range=7d"))
+    browser.wait_for_text("#requests-list-sub", "1 to 50 of 121")
+    click(browser, "[data-call-row]:nth-child(3) td:nth-child(4)")
+    browser.wait_for_text("#call-body", "Attempt 1 of 1")
+    assert "c000002" in browser.text("#call-body")
+    assert "call=c000002" in browser.driver.current_url
+    assert browser.axe() == []
+    for _ in range(5):
+        browser.press("Tab")
+        assert focused(browser, "#call-drawer")
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.find("#call-drawer").is_displayed(), "the drawer stayed open")
+    assert "call=" not in browser.driver.current_url
+    assert "c000002" in browser.driver.execute_script("return document.activeElement.getAttribute('href')")
+    browser.go(console, "/admin/llm/usage?range=7d&call=c000500")
+    browser.wait_for_text("#call-body", "unheard-of")
+    browser.theme("dark")
+    assert browser.axe() == []
+    click(browser, "[data-close-drawer]")
+    browser.wait_for(lambda: not browser.find("#call-drawer").is_displayed(), "the drawer stayed open")

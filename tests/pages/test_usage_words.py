@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from tests.fakes.usage_rows import at, attempt, fill, make_store
 
 NOW = at("2026-11-22T14:02:10")
 TODAY, BEFORE = at("2026-11-22T09:00:00"), at("2026-11-21T09:00:00")
+TODAYS = UsageQuery(range="today")
 ALWAYS = [(at("2026-10-01T00:00:00"), NOW)]
 
 
@@ -31,7 +33,7 @@ def source(tmp_path):
 def figures(source, query=None):
     result = source.summary(query or UsageQuery(range="today"))
     assert isinstance(result, Ready)
-    return {figure.label: figure for figure in strip_figures(result.value, result.provenance)}
+    return {figure.label: figure for figure in strip_figures(result.value, result.provenance, TODAYS)}
 
 
 def test_a_change_always_names_its_base(source):
@@ -76,7 +78,7 @@ def test_latency_shows_three_percentiles_with_their_unit(source):
 
 def test_the_average_says_that_failed_tries_are_in_it(source):
     result = source([attempt(1, TODAY, cost_usd="1")]).summary(UsageQuery(range="today"))
-    average = next(f for f in strip_figures(result.value, result.provenance) if f.label == "Average cost")
+    average = next(f for f in strip_figures(result.value, result.provenance, TODAYS) if f.label == "Average cost")
     assert "Known cost, failed tries included, divided by the calls that are priced." in str(average.info)
 
 
@@ -112,16 +114,16 @@ def test_a_table_with_calls_of_several_attempts_says_so_without_a_filter(source)
 
 def test_latency_keeps_two_columns_beside_a_quota(source):
     result = source([attempt(1, TODAY)]).summary(UsageQuery(range="month"))
-    quota = quota_figure(result.value, result.provenance, 8, "")
-    *_, latency, last = strip_figures(result.value, result.provenance, quota)
+    quota = quota_figure(result.value, result.provenance, UsageQuery(range="month"), 8, "")
+    *_, latency, last = strip_figures(result.value, result.provenance, TODAYS, quota)
     assert (latency.label, latency.wide, last.label) == ("Latency", True, "Quota used")
 
 
 def test_the_quota_is_of_the_calendar_month(source):
     result = source([attempt(1, at("2026-11-02T00:00:00")), attempt(2, TODAY)]).summary(UsageQuery(range="month"))
-    figure = quota_figure(result.value, result.provenance, 8, "")
+    figure = quota_figure(result.value, result.provenance, UsageQuery(range="month"), 8, "")
     assert (figure.values, figure.notes) == ([("25.0%", "", "")], "2 of 8 calls")
-    unknown = quota_figure(None, None, 8, "The usage store cannot be used.")
+    unknown = quota_figure(None, None, UsageQuery(range="month"), 8, "The usage store cannot be used.")
     assert (unknown.values, unknown.reason) == ((), "The usage store cannot be used.")
 
 
@@ -166,3 +168,32 @@ def test_models_are_counted_without_the_one_that_has_no_name(source):
 def test_choices_of_a_filter_hold_what_is_not_set(source):
     found = source([attempt(1, TODAY, model="m"), attempt(2, TODAY)]).by_model(UsageQuery(range="today")).value
     assert [option["value"] for option in draw.options(found)] == ["v:m", "n:"]
+
+
+def links(figure):
+    return re.findall(r"href='([^']+)'", str(figure.info))
+
+
+def test_every_figure_says_how_it_is_computed_how_much_is_priced_and_opens_its_calls(source):
+    rows = [attempt(1, TODAY, cost_usd="1"), attempt(2, TODAY, input_tokens=7), attempt(3, TODAY, status="failure")]
+    query = UsageQuery(range="today", tz="Europe/Berlin", model=(None,), user=("a&b",))
+    rows = [row | {"user_id": "a&b"} for row in rows]
+    result = source(rows).summary(query)
+    same = "range=today&tz=Europe%2FBerlin&model=&user=a%26b"
+    beside = {"Error rate": "&status=failure", "Average cost": "&pricing=priced"}
+    for figure in strip_figures(result.value, result.provenance, query):
+        told = str(figure.info)
+        assert all(
+            f"'{label}'" in told for label in ("Source", "Window", "Data as of", "Rows", "Is", "Priced", "Asked")
+        )
+        [link] = links(figure)
+        parts = [same, beside.get(figure.label, "")]
+        assert sorted(link.removeprefix("/admin/llm/requests?").split("&")) == sorted("".join(parts).split("&"))
+        assert "33.3% of calls" in told
+
+
+def test_a_filter_of_the_reader_s_own_is_not_replaced(source):
+    query = UsageQuery(range="today", status=("success",))
+    result = source([attempt(1, TODAY, cost_usd="1")]).summary(query)
+    errors = next(f for f in strip_figures(result.value, result.provenance, query) if f.label == "Error rate")
+    assert links(errors) == ["/admin/llm/requests?range=today&tz=UTC&status=success"]

@@ -339,3 +339,14 @@ def test_a_key_may_ask_for_one_organization_and_a_member_for_no_other(get, serve
     sign_in(client, "member", "acme")
     assert client.get(f"{ROOT}/summary?range=today&organization=acme").json["total_calls"] == 1
     assert client.get(f"{ROOT}/summary?range=today&organization=other").status_code == 403
+
+
+def test_a_call_is_read_by_its_id_and_an_unknown_one_is_not_found(get):
+    body = get("/call?call=c000001").json
+    assert body["call"]["cost"] == "0.0006695"
+    assert body["facts"][0]["cost_usd"] == "0.0006695"
+    assert body["facts"][0]["started_at"] == "2026-11-22T09:00:00Z"
+    assert get("/call?call=nothing").status_code == 404
+    assert get("/call?call=c000001&organization=acme").status_code == 404
+    assert get("/call").status_code == 400
+    assert get("/call?call=c000001&range=7d").status_code == 400
