@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,10 +24,13 @@ from data_sources.result import Problem
 from data_sources.state.folder_lock import FolderInUseError, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder, ensure_key
 from data_sources.state.links import make_cli_key, make_link_token
+from data_sources.usage.backup import BadCopyError
+from data_sources.usage.backup import restore as restore_backup
+from data_sources.usage.backup_client import fetch_backup
 from data_sources.usage.forget_client import ask_to_forget
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
 from data_sources.usage.verify_client import run_verify
-from routes.sources import read_prices
+from routes.sources import USAGE_FILE, read_prices
 from settings import Settings, SettingsError, load
 
 THREADS = 16
@@ -205,6 +209,52 @@ def forget(user: str, apply: bool, keep_figures: bool, url: str | None) -> None:
     what = "calls are attributed to nobody" if keep_figures else "calls leave every figure"
     done = f"Done: their {what}." if apply else f"Nothing was changed. With --apply their {what}."
     click.echo(f"{told} {done}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--url", help="Address of the running console; default from the settings.")
+def backup(file: Path, url: str | None) -> None:
+    """Copy the running console's usage store into a file; nothing stops meanwhile."""
+    settings = _load()
+    with Progress(*COLUMNS, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(file.name, total=None)
+        copied = fetch_backup(
+            _address(settings, url),
+            _cli_key(settings),
+            file,
+            lambda done, total: progress.update(task, total=total, completed=done),
+        )
+    if isinstance(copied, Problem):
+        fail(f"{copied.title}. {copied.detail}")
+    click.echo(f"{copied:,} attempts are in {file}.")
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Put a backup in the place of the usage store, after counting it anew. The console must not run."""
+    settings = _load()
+    try:
+        ensure_folder(settings.data_dir)
+        with ExitStack() as stack:
+            stack.callback(os.close, lock_folder(settings.data_dir, wait_s=0))
+            progress = stack.enter_context(Progress(*COLUMNS, console=Console(stderr=True), transient=True))
+            task = progress.add_task("Counting", total=None)
+            attempts, kept = restore_backup(
+                file,
+                settings.data_dir / USAGE_FILE,
+                now=datetime.now(UTC),
+                on_progress=lambda done, total: progress.update(task, total=max(total, done), completed=done),
+            )
+    except (KeyFolderError, FolderInUseError) as error:
+        fail(str(error))
+    except BadCopyError as error:
+        fail(f"{file} was not restored. {error}")
+    except OSError as error:
+        fail(f"{file} was not restored: {error.strerror}")
+    before = "" if kept is None else f" The store before is kept as {kept}."
+    click.echo(f"{attempts:,} attempts restored, every figure adds up.{before}")
 
 
 @main.command("import")

@@ -22,6 +22,8 @@ from data_sources.usage.store import UsageStore
 from data_sources.usage.writer import Writer
 from settings import Settings, SettingsError
 
+USAGE_FILE = "usage.duckdb"
+
 
 def read_prices(settings: Settings) -> PriceBook:
     """The bundled price table, and the operator's prices above it.
@@ -84,7 +86,7 @@ class Sources:
     def usage_store(self) -> UsageStore:
         """The embedded usage store; the file is opened at the first question."""
         made = UsageStore(
-            self.settings.data_dir / "usage.duckdb",
+            self.settings.data_dir / USAGE_FILE,
             memory_bytes=self.settings.usage_memory_bytes,
             min_free_bytes=self.settings.min_free_bytes,
         )

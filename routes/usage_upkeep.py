@@ -1,4 +1,4 @@
-"""What administrators do with the usage store as a whole: check it, forget a person, read the audit rows."""
+"""What administrators do with the usage store as a whole: check it, copy it, forget a person."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import duckdb
 import msgspec
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
+from werkzeug.wsgi import FileWrapper
 
-from data_sources.usage import audit, forget, verify
+from data_sources.usage import audit, backup, forget, verify
 from data_sources.usage.store import StoreError, UsageStore
 from data_sources.usage.writer import Writer, now_us
-from routes.errors import from_problem
+from routes.errors import from_problem, problem_response
 from routes.gate import needs, principal
 from routes.usage_api import ROOT
 from routes.usage_json import amount, time
@@ -63,6 +64,23 @@ def blueprint(store: Callable[[], UsageStore], writer: Callable[[], Writer]) -> 
         if len(given) != 1 or not (given[0].isascii() and given[0].isdigit() and len(given[0]) < 10):
             raise BadRequest("from: name the quarter-hour to begin with, as first_slot or next_slot named it.")
         return snapshot(lambda cursor: verify.part(cursor, int(given[0])), _plain)
+
+    @made.get(f"{ROOT}/backup")
+    @needs("admin")
+    def back_up() -> Response:
+        """A copy of the store as it is now, checked before it is sent."""
+        query_params(())
+        try:
+            copy = backup.make(store(), writer())
+        except StoreError as error:
+            return from_problem(error.problem)
+        except backup.BadCopyError as error:
+            return problem_response("store", "The store was not backed up", 503, str(error))
+        answer = Response(FileWrapper(copy.file), mimetype="application/octet-stream", direct_passthrough=True)
+        answer.content_length = copy.size_bytes
+        answer.headers["X-Total-Attempts"] = str(copy.attempts)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     @made.get(f"{ROOT}/audit")
     @needs("admin")

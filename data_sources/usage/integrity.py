@@ -65,6 +65,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @classmethod
+    def of(cls, store: Path) -> Ledger:
+        """The ledger of a store's file."""
+        return cls(store.with_name(store.name + ".commits"))
+
     def read(self) -> Commit | None:
         """The last commit that this machine reported as done; None when there is no readable ledger."""
         try:

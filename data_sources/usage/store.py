@@ -34,6 +34,11 @@ _DRAIN_S = 5.0
 _FATAL = (duckdb.FatalException, duckdb.InternalException, duckdb.IOException, duckdb.TransactionException)
 
 
+def wal_of(path: Path) -> Path:
+    """Where DuckDB keeps the write-ahead log of a file."""
+    return path.with_name(path.name + ".wal")
+
+
 class StoreError(Exception):
     """The store cannot answer now. `problem` says why, in words fit to show."""
 
@@ -65,7 +70,7 @@ class UsageStore:
         """
         self.path = path
         self.min_free_bytes = min_free_bytes
-        self.ledger = integrity.Ledger(path.with_name(path.name + ".commits"))
+        self.ledger = integrity.Ledger.of(path)
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_bytes}B",
             "threads": threads,

@@ -58,7 +58,7 @@ class Overview:
     """
 
     first_slot: int | None
-    end_slot: int | None
+    end_slot: int
     attempts: int
     damage: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -97,7 +97,7 @@ def overview(cursor: duckdb.DuckDBPyConnection) -> Overview:
     noted, there = integrity.read_meta(cursor), integrity.counted(cursor)
     pairs = (("count", noted.attempts, there.attempts), ("checksum", noted.checksum, there.checksum))
     wrong = tuple(Difference("commits", None, {}, name, a, b) for name, a, b in pairs if a != b)
-    end = None if last is None else int(last) + 1
+    end = 0 if last is None else int(last) + 1
     return Overview(first, end, there.attempts, integrity.damage(cursor), wrong)
 
 
