@@ -12,6 +12,7 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, clientside_callback, dcc, html
 from dash.development.base_component import Component
+from flask import g
 
 from components.panel import Look, panel, show
 from components.parts import setting
@@ -20,6 +21,7 @@ from components.shell import page
 from data_sources.billing.plans import pairs, why_not
 from data_sources.billing.source import CHANGE_UNAVAILABLE, COLLECTOR_UNAVAILABLE, NO_CUSTOMER, NO_STRIPE, BillingSource
 from data_sources.billing.types import Current, Plan, PlanList
+from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Ready, Result
 from pages.callbacks import panel_callback, principal, sources
 
@@ -44,6 +46,7 @@ def layout(**_: Any) -> Component:
     return page(
         "Subscription",
         sub="Plans and prices from Lago",
+        tools=_for_admins(),
         children=[
             html.Div(id="subscription-purchase", role="status", className="oc-purchase"),
             html.Div([held, cards], className="oc-grid"),
@@ -51,6 +54,13 @@ def layout(**_: Any) -> Component:
             dcc.Store(id="subscription-done"),
         ],
     )
+
+
+def _for_admins() -> Component | None:
+    who: Principal | None = g.get("principal")
+    if who is None or who.role != "admin":
+        return None
+    return dcc.Link("Purchases", href="/admin/subscription/attempts", className="btn btn-secondary")
 
 
 @panel_callback("subscription-current", needs="billing:read")

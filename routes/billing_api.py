@@ -39,6 +39,13 @@ class ProgressBody(msgspec.Struct, forbid_unknown_fields=True):
     attempt_id: str | None = None
 
 
+class RetryBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What an admin tries again: a purchase or a webhook."""
+
+    attempt_id: str | None = None
+    event_id: int | None = None
+
+
 def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
     """The routes under `/api/v1/billing`, and `/billing/return`.
 
@@ -75,6 +82,19 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         body = _body(ProgressBody)
         result = source.progress(source.buyer(principal()), body.attempt_id)
         return answer(result, encode_progress, empty={"state": None, "done": True})
+
+    @made.post("/api/v1/billing/retry")
+    @needs("admin")
+    def retry() -> Response:
+        """Look at a purchase now, or have a webhook worked off again."""
+        query_params(())
+        body = _body(RetryBody)
+        desk = billing().desk
+        if body.attempt_id is not None and body.event_id is None:
+            return answer(desk.retry(principal().id, body.attempt_id), encode_progress)
+        if body.event_id is not None and body.attempt_id is None:
+            return answer(desk.retry_event(body.event_id), lambda _: {"title": "The webhook is worked off again"})
+        raise BadRequest("Name one: attempt_id or event_id.")
 
     @made.get("/billing/return")
     @needs("billing:write")

@@ -44,7 +44,26 @@
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-select-plan]");
     if (button) select(button);
+    var again = event.target.closest("[data-retry-purchase], [data-retry-event]");
+    if (again) lookAgain(again);
   });
+
+  // ---- the admin's "Look again", at a purchase or a webhook
+  function lookAgain(button) {
+    if (button.disabled) return;
+    button.disabled = true;
+    var purchase = button.dataset.retryPurchase;
+    var body = purchase ? { attempt_id: purchase } : { event_id: Number(button.dataset.retryEvent) };
+    window.opsPost("/api/v1/billing/retry", body).then(function (answer) {
+      return answer.json().then(function (said) {
+        if (answer.ok) window.opsToast({ title: said.title, text: said.message || "" });
+        else failed(said.title || "That did not work", said.detail || "", said.code || "HTTP " + answer.status);
+      });
+    }).catch(function () { failed("That did not work", "The console did not answer."); }).then(function () {
+      button.disabled = false;
+      ["attempts-open", "attempts-inbox", "attempts-log"].forEach(function (panel) { window.opsRetry(panel); });
+    });
+  }
   // Back from Stripe by the browser's own button: the page comes from its memory, with the buttons still locked.
   window.addEventListener("pageshow", function (event) { if (event.persisted && document.querySelector("[data-locked]")) location.reload(); });
 

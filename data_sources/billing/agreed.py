@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from data_sources.billing.attempts import WAITING, Attempt
+from data_sources.billing.attempts import OTHERWISE, WAITING, Attempt
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.money import major_units
 from data_sources.billing.plans import read_plan
@@ -16,9 +16,6 @@ from data_sources.billing.types import Plan
 from data_sources.result import Problem
 
 log = logging.getLogger(__name__)
-
-# How the note of a purchase begins that Lago started differently.
-OTHERWISE = "Lago took it "
 
 
 def note_of(lago: LagoClient, attempt: Attempt, row: Json) -> dict[str, str]:

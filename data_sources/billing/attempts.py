@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, String, func, select, update
+from sqlalchemy import BigInteger, String, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from data_sources.billing.audit import CONSOLE, AuditEntry
 from data_sources.billing.types import Buyer, Plan
 from data_sources.result import utc_now
 from data_sources.state.models import Base, UtcDateTime
@@ -30,6 +31,8 @@ OPEN_STATES = frozenset({OPENED, REDIRECTED, CARD_SAVED, STARTING, WAITING})
 
 # Note on a redirected purchase whose page is finished while Stripe still checks the card.
 CONFIRMING = "card is being confirmed"
+# How the note of a purchase begins that Lago started otherwise than it was chosen.
+OTHERWISE = "Lago took it "
 # A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
 CARD_PATIENCE = timedelta(minutes=60)
 # Until then it is started by itself once Lago has the card; later nobody expects it any more.
@@ -74,8 +77,13 @@ class Attempt(Base):
 class Attempts:
     """The table as a store. Each method raises `StateUnavailableError` when the state database cannot be used."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, who: str = CONSOLE) -> None:
         self._state = state
+        self._who = who
+
+    def by(self, who: str) -> Attempts:
+        """The same table, with this person in the audit log."""
+        return Attempts(self._state, who)
 
     def open(self, buyer: Buyer, plan: Plan, *, collector: str, subscription_id: str, state: str) -> Attempt | None:
         """Begin a purchase.
@@ -105,6 +113,7 @@ class Attempts:
         try:
             with self._state.session() as session:
                 session.add(made)
+                session.add(self._entry(made, state))
         except IntegrityError:
             return None
         return made
@@ -166,7 +175,48 @@ class Attempts:
             moved = session.execute(update(Attempt).where(same).values(**values))
             if moved.rowcount != 1:  # type: ignore[attr-defined]
                 return None
-            return session.get(Attempt, attempt.id)
+            now = session.get_one(Attempt, attempt.id)
+            session.add(self._entry(now, to))
+            return now
+
+    def one(self, attempt_id: str) -> Attempt | None:
+        """The purchase with this id, whoever made it."""
+        with self._state.session() as session:
+            return session.get(Attempt, attempt_id)
+
+    def unsettled(self, limit: int) -> list[Attempt]:
+        """What is open, failed, or started otherwise than chosen; what needs a person comes first."""
+        person = (Attempt.state == STUCK) | Attempt.note.startswith(OTHERWISE)
+        order = case((person, 0), (Attempt.open_customer.is_not(None), 1), else_=2)
+        with self._state.session() as session:
+            wanted = select(Attempt).where((Attempt.state != STARTED) | person)
+            return list(session.scalars(wanted.order_by(order, Attempt.updated_at.desc()).limit(limit)))
+
+    def log(self, limit: int) -> list[AuditEntry]:
+        """The newest lines of the audit log."""
+        with self._state.session() as session:
+            return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))
+
+    def note_step(self, attempt: Attempt, action: str) -> None:
+        """Write down that somebody did something that changes no state."""
+        with self._state.session() as session:
+            session.add(self._entry(attempt, action))
+
+    def _entry(self, attempt: Attempt, action: str) -> AuditEntry:
+        return AuditEntry(
+            at=utc_now(),
+            who=self._who,
+            action=action,
+            attempt_id=attempt.id,
+            customer_id=attempt.customer_id,
+            plan_code=attempt.plan_code,
+            amount_cents=attempt.amount_cents,
+            currency=attempt.currency,
+            session_id=attempt.session_id,
+            subscription_id=attempt.subscription_id,
+            lago_subscription_id=attempt.lago_subscription_id,
+            note=attempt.note,
+        )
 
     def _one(self, wanted: object, buyer: Buyer) -> Attempt | None:
         with self._state.session() as session:

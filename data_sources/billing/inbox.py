@@ -102,11 +102,20 @@ class Inbox:
         note = f"{problem.title}. {problem.detail}"[:500]
         self._set(event, tries=tries, next_try_at=None if tries >= MOST_TRIES else now + pause, note=note)
 
+    def retry(self, event_id: int) -> bool:
+        """Have an event worked off again from its first try on; False when there is none."""
+        with self._state.session() as session:
+            event = session.get(Event, event_id)
+            if event is None:
+                return False
+            event.tries, event.next_try_at, event.done_at = 0, utc_now(), None
+        return True
+
     def newest(self) -> dict[str, datetime]:
         """When the last event of each source came in."""
         with self._state.session() as session:
             rows = session.execute(select(Event.source, func.max(Event.received_at)).group_by(Event.source))
-            return dict(rows.tuples().all())
+            return {row[0]: row[1] for row in rows}
 
     def latest(self, limit: int) -> list[Event]:
         """The newest events."""

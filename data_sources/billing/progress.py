@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from data_sources.billing import attempts as book
-from data_sources.billing.agreed import OTHERWISE
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.types import Progress
 
@@ -61,7 +60,7 @@ def progress_of(attempt: Attempt) -> Progress:
 def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
     """Where the same state means something else to the reader."""
     name, state = attempt.plan_name, attempt.state
-    if attempt.note is not None and attempt.note.startswith(OTHERWISE):
+    if attempt.note is not None and attempt.note.startswith(book.OTHERWISE):
         if state == book.WAITING:
             detail = f"{attempt.note} You have not been moved to {name} yet. Tell your admin."
             return "Lago charges something else than you chose", detail, False, None

@@ -11,6 +11,7 @@ from typing import TypeVar
 from data_sources.billing import fulfil, purchase
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import buyer_of, read_current
+from data_sources.billing.desk import Desk
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.free_plan import start_free
 from data_sources.billing.inbox import Inbox
@@ -105,7 +106,7 @@ class BillingSource:
         self._kept: _Kept | None = None
         self._good: Ready[PlanList] | None = None
         self.inbox = Inbox(state)
-        self.sweeper = Sweeper(self._attempts, self.inbox, self._finish)
+        self.sweeper = Sweeper(self._attempts, self.inbox, lambda attempt: self._finish(self._attempts, attempt))
         self.webhooks = Webhooks(
             self.inbox,
             stripe_secret=stripe_webhook_secret,
@@ -113,6 +114,13 @@ class BillingSource:
             lago=lago,
             lago_hmac_key=lago_hmac_key,
             wake=self.sweeper.wake,
+        )
+        self.desk = Desk(
+            self._attempts,
+            self.inbox,
+            self._finish,
+            self.sweeper.wake,
+            {"stripe": stripe_webhook_secret is not None, "lago": lago is not None},
         )
 
     def start(self) -> None:
@@ -226,20 +234,23 @@ class BillingSource:
         reason = why_not(plan)
         if reason is not None:
             return purchase.refusal(reason, "not_sold_here")
-        if (unsettled := fulfil.settle(lago, self._attempts, buyer.customer_id)) is not None:
+        attempts = self._attempts.by(buyer.principal_id)
+        if (unsettled := fulfil.settle(lago, attempts, buyer.customer_id)) is not None:
             return unsettled
         if plan.is_free:
-            return start_free(lago, self.stripe, self._attempts, self._terms, buyer, plan)
+            return start_free(lago, self.stripe, attempts, self._terms, buyer, plan)
         if self._terms.collector == "stripe":
             return purchase.refusal(f"{COLLECTOR_UNAVAILABLE} Nothing was charged.", "collector_unavailable")
         if self.stripe is None:
             return NO_STRIPE
-        return purchase.begin(lago, self.stripe, self._attempts, self._terms, buyer, plan)
+        return purchase.begin(lago, self.stripe, attempts, self._terms, buyer, plan)
 
-    def _finish(self, attempt: Attempt) -> Problem | None:
-        assert self.lago is not None  # noqa: S101  without Lago the sweeper is not started
-        with self._doorway.place("The purchase could not be looked up") as busy:
-            return busy or fulfil.finish(self.lago, self.stripe, self._attempts, self._terms, attempt)
+    def _finish(self, attempts: Attempts, attempt: Attempt) -> Problem | None:
+        title = "The purchase could not be looked up"
+        if self.lago is None:
+            return Problem(Kind.CONFLICT, title, f"{NO_LAGO.title}.", code="not_configured")
+        with self._doorway.place(title) as busy:
+            return busy or fulfil.finish(self.lago, self.stripe, attempts, self._terms, attempt)
 
     def returned(self, buyer: Buyer | None, session_id: str) -> Result[Progress]:
         """The reader is back from Stripe: note the saved card. Starts nothing; `progress` does."""
@@ -251,7 +262,7 @@ class BillingSource:
             return Failed(NO_CUSTOMER)
         try:
             with self._doorway.place("Your purchase could not be looked up") as busy:
-                got = busy or fulfil.returned(self.stripe, self._attempts, buyer, session_id)
+                got = busy or fulfil.returned(self.stripe, self._attempts.by(buyer.principal_id), buyer, session_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
         return _result(got if isinstance(got, Problem) else progress_of(got), "GET checkout session")
@@ -278,7 +289,8 @@ class BillingSource:
             if attempt is None:
                 return nothing
             with self._doorway.place("Your purchase could not be looked up") as busy:
-                got = busy or fulfil.advance(self.lago, self.stripe, self._attempts, self._terms, buyer, attempt)
+                mine = self._attempts.by(buyer.principal_id)
+                got = busy or fulfil.advance(self.lago, self.stripe, mine, self._terms, buyer, attempt)
         except StateUnavailableError as error:
             return Failed(error.problem)
         return _result(got, "GET purchase")

@@ -272,3 +272,77 @@ class Progress:
     message: str
     done: bool
     good: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRow:
+    """A purchase as an admin sees it.
+
+    Attributes:
+        attempt_id: Our id.
+        customer_id: Lago's external id of the customer.
+        principal_id: Who bought.
+        plan_name: The plan.
+        amount: Its price in the currency's main unit; None when the currency's smallest unit is not known.
+        currency: ISO 4217 code.
+        state: Its state in our own books.
+        title: How it stands, as its buyer reads it.
+        note: Why, where there is a reason.
+        is_open: Whether it holds the customer's only place.
+        needs_person: Whether nothing here can put it right.
+        created_at: When it was begun, UTC.
+        updated_at: When it last moved, UTC.
+    """
+
+    attempt_id: str
+    customer_id: str
+    principal_id: str
+    plan_name: str
+    amount: Decimal | None
+    currency: str
+    state: str
+    title: str
+    note: str | None
+    is_open: bool
+    needs_person: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A webhook as an admin sees it; without `next_try_at` and `done_at` it was given up."""
+
+    id: int
+    source: str
+    event_id: str
+    kind: str
+    subject: str | None
+    received_at: datetime
+    tries: int
+    next_try_at: datetime | None
+    done_at: datetime | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxView:
+    """The newest webhooks, and for each sender that can be proved when its last one came; None means never."""
+
+    last: dict[str, datetime | None]
+    events: tuple[EventRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One line of the audit log: who brought a purchase where, with the ids of that moment."""
+
+    at: datetime
+    who: str
+    action: str
+    customer_id: str
+    plan_code: str
+    amount: Decimal | None
+    currency: str
+    ids: tuple[str, ...]
+    note: str | None

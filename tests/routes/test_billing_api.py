@@ -205,3 +205,22 @@ def test_the_keys_are_in_no_answer(anna, billing, console):
     text = layout + page + refused + json.dumps(console.config, default=str)
     assert lago.KEY not in text
     assert stripe.KEY not in text
+
+
+RETRY = "/api/v1/billing/retry"
+
+
+def test_only_admins_look_again_and_name_one_thing(anna, console, billing, sign_in):
+    anna.post(CREATE, json={"plan_code": "business"})
+    billing.stripe.complete("cs_test_00000000")
+    admin = sign_in(console, "admin")
+    purchase = console.server.extensions["ops"].billing.desk.purchases().value[0].attempt_id
+    assert anna.post(RETRY, json={"attempt_id": purchase}).status_code == 403
+    assert admin.client.post(RETRY, json={"attempt_id": purchase}).status_code == 403
+    assert billing.lago.held_by("org-acme", "incomplete") == []
+    for body in ({}, {"attempt_id": purchase, "event_id": 1}, {"attempt_id": 7}, {"plan": "x"}):
+        assert admin.post(RETRY, json=body).status_code == 400
+    assert admin.post(RETRY, json={"attempt_id": "made-up"}).status_code == 404
+    assert admin.post(RETRY, json={"event_id": 9}).status_code == 404
+    assert admin.post(RETRY, json={"attempt_id": purchase}).json["state"] == "waiting"
+    assert billing.lago.held_by("org-acme", "incomplete") == ["business"]

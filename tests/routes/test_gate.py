@@ -70,6 +70,8 @@ def test_nothing_of_the_layout_is_told_to_strangers(app):
         ("member", "/admin/system/monitoring", 403),
         ("member", "/admin/subscription/plan", 200),
         ("analyst", "/api/v1/sources", 403),
+        ("admin", "/admin/subscription/attempts", 200),
+        ("member", "/admin/subscription/attempts", 403),
     ],
 )
 def test_each_role_sees_its_own_pages(app, sign_in, role, path, status):

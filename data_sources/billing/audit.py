@@ -1,0 +1,34 @@
+"""The audit log: one line for each step of a purchase, written in the same transaction as the step. Never changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from data_sources.state.models import Base, UtcDateTime
+
+# Who acts when nobody does: the thread that finishes purchases.
+CONSOLE = "console"
+RETRIED = "retried"
+
+
+class AuditEntry(Base):
+    """One step: who brought which purchase into which state, and the ids of Stripe and Lago at that moment."""
+
+    __tablename__ = "billing_audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    who: Mapped[str] = mapped_column(String(300))
+    action: Mapped[str] = mapped_column(String(32))
+    attempt_id: Mapped[str] = mapped_column(String(32), index=True)
+    customer_id: Mapped[str] = mapped_column(String(300))
+    plan_code: Mapped[str] = mapped_column(String(300))
+    amount_cents: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    session_id: Mapped[str | None] = mapped_column(String(300))
+    subscription_id: Mapped[str | None] = mapped_column(String(300))
+    lago_subscription_id: Mapped[str | None] = mapped_column(String(64))
+    note: Mapped[str | None] = mapped_column(String(500))
