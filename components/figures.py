@@ -8,7 +8,7 @@ from typing import Any
 
 from dash import html
 
-from components.parts import info_button, info_popover, unknown
+from components.parts import info_button, info_popover, unknown, waiting
 from components.static import Node, static, tags
 
 
@@ -44,6 +44,26 @@ class Figure:
 def strip(figures: Sequence[Figure]) -> html.Div:
     """The figures in their cells, four in a row."""
     return static(tags.Div([_cell(figure) for figure in figures], className="oc-figures oc-figures-4"))
+
+
+def waiting_strip(wide: Sequence[bool]) -> html.Div:
+    """The strip before its figures come, as high as with them.
+
+    Args:
+        wide: For each figure whether it takes two columns.
+    """
+    cells = [
+        html.Div(
+            [
+                html.Div(waiting("50%", 12), className="oc-figure-label"),
+                html.Div(waiting("70%", 24), className="oc-figure-value"),
+                html.Div(className="oc-figure-lines"),
+            ],
+            className="oc-figure oc-figure-wide" if each else "oc-figure",
+        )
+        for each in wide
+    ]
+    return html.Div(cells, className="oc-figures oc-figures-4")
 
 
 def _cell(figure: Figure) -> Node:

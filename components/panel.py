@@ -21,7 +21,7 @@ from data_sources.result import Empty, Failed, NotConfigured, Problem, Ready, Re
 
 T = TypeVar("T")
 LookName = Literal["loading", "ready", "empty", "failed", "unset", "stale"]
-Skeleton = Literal["bars", "rows", "figures", "table"]
+Skeleton = Literal["bars", "rows", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def panel(
     title: str,
     *,
     sub: str | None = None,
-    skeleton: Skeleton = "bars",
+    skeleton: Skeleton | Sequence[Component] = "bars",
     width: str = "oc-c6",
     tools: Sequence[Component] = (),
     kind: Literal["", "figures", "table"] = "",
@@ -62,7 +62,7 @@ def panel(
         panel_id: Unique on all pages; prefix it with the page's name.
         title: What question the panel answers.
         sub: Unit, grain or grouping, muted beside the title.
-        skeleton: Shape of what comes.
+        skeleton: Shape of what comes, or the parts of it as they will stand, empty.
         width: Column class in the 12-column grid.
         tools: Controls at the right of the head.
         kind: "figures" for a strip of figures, "table" for a full-width table.
@@ -98,27 +98,17 @@ def _info(panel_id: str, title: str, *, heading: bool) -> list[Component]:
     return [info_button(f"{panel_id}-info", title), told] if heading else [told]
 
 
-def _skeleton(shape: Skeleton) -> Component:
+def _skeleton(shape: Skeleton | Sequence[Component]) -> Component:
     loading = html.Span("Loading", className="visually-hidden")
     if shape == "bars":
         heights = (38, 62, 51, 74, 45, 83, 58, 69, 40, 77, 55, 66)
         bars = [html.I(className="oc-sk", style={"height": f"{height}%"}) for height in heights]
         return html.Div([loading, html.Div(bars, className="oc-sk-bars")], className="oc-loading")
-    if shape == "figures":
-        cells = [
-            html.Div(
-                [html.I(className="oc-sk", style={"height": 12, "width": "50%"}), _block("70%"), _block("40%", 12)]
-            )
-            for _ in range(5)
-        ]
-        return html.Div([loading, html.Div(cells, className="oc-sk-figures")], className="oc-loading")
+    if not isinstance(shape, str):
+        return html.Div([loading, *shape], className="oc-loading")
     count = 7 if shape == "table" else 5
     rows = [html.I(className="oc-sk", style={"width": f"{width}%"}) for width in (96, 88, 92, 70, 84, 78, 90)[:count]]
     return html.Div([loading, html.Div(rows, className="oc-sk-rows")], className="oc-loading")
-
-
-def _block(width: str, height: int = 26) -> html.I:
-    return html.I(className="oc-sk", style={"height": height, "width": width})
 
 
 def say(

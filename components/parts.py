@@ -82,11 +82,12 @@ def setting(name: str) -> html.Code:
     return html.Code(name)
 
 
-def copyable(code_id: str, text: str, label: str) -> html.Pre:
-    """Code with a copy button."""
-    return html.Pre(
+def copyable(code_id: str, text: str, label: str) -> html.Div:
+    """Code with a copy button beside it, so that it never stands on the words however far they are scrolled."""
+    code = html.Pre(html.Code(text, id=code_id), tabIndex=0, role="region", **{"aria-label": label})
+    return html.Div(
         [
-            html.Code(text, id=code_id),
+            code,
             html.Button(
                 icon("copy"),
                 className="oc-icon-btn",
@@ -94,10 +95,7 @@ def copyable(code_id: str, text: str, label: str) -> html.Pre:
                 **{"data-copy": code_id, "aria-label": f"Copy {label}"},
             ),
         ],
-        className="oc-pre",
-        tabIndex=0,
-        role="region",
-        **{"aria-label": label},
+        className="oc-copy",
     )
 
 
@@ -107,6 +105,11 @@ def problem_meta(problem: Problem) -> str:
     if problem.code:
         parts.append(problem.code)
     return " · ".join(parts)
+
+
+def waiting(width: str, height_px: int) -> html.I:
+    """A shape that stands where words or figures will."""
+    return html.I(className="oc-sk", style={"height": height_px, "width": width})
 
 
 def unknown(reason: str) -> html.Span:

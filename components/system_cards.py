@@ -8,7 +8,7 @@ from __future__ import annotations
 from dash import html
 from dash.development.base_component import Component
 
-from components.parts import icon, info_button, info_popover
+from components.parts import icon, info_button, info_popover, waiting
 from data_sources.result import Provenance
 from data_sources.system.types import HostFacts
 
@@ -72,6 +72,17 @@ def _figure(figure_id: str, name: str, what: str) -> html.Div:
         className="oc-figure",
         id=figure_id,
     )
+
+
+def waiting_figures() -> html.Div:
+    """The strip before its figures come, as high as with them."""
+    cell = [
+        html.Div(waiting("50%", 12), className="oc-figure-label"),
+        html.Div(waiting("70%", 24), className="oc-figure-value"),
+        html.Div(className="oc-figure-note"),
+        html.Div(className="oc-spark"),
+    ]
+    return html.Div([html.Div(cell, className="oc-figure") for _ in FIGURES], className="oc-figures")
 
 
 def live_badge() -> html.Span:

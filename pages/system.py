@@ -73,7 +73,14 @@ def layout(window: str | None = None, interface: str | None = None, unit: str | 
         tools=[system_cards.live_badge(), system_cards.pause_button()],
         children=[
             _filters(chosen_window, chosen, "bits" if unit == "bits" else "bytes"),
-            panel("system-now", "Right now", kind="figures", skeleton="figures", width="oc-c12", heading=False),
+            panel(
+                "system-now",
+                "Right now",
+                kind="figures",
+                skeleton=[system_cards.waiting_figures()],
+                width="oc-c12",
+                heading=False,
+            ),
             grid,
             dcc.Interval(id="system-tick", interval=TICK_MS),
             dcc.Store(id="system-done"),

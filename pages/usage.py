@@ -23,7 +23,7 @@ from pages import usage_panels as draw
 from pages.call_drawer import drawer, link_of
 from pages.callbacks import needs, principal, sources
 from pages.usage_controls import asking, controls, exports, listen, usage_panel
-from pages.usage_figures import quota_figure, strip_figures
+from pages.usage_figures import quota_figure, strip_figures, waiting
 from routes import source_states
 
 dash.register_page(
@@ -42,9 +42,10 @@ PAGE, MOST = 50, 500
 
 def layout(**_: Any) -> Component:
     """The page; what it shows comes from the address, read in the browser."""
+    strip_to_come = [waiting(quota=sources().settings.quota_calls_per_month is not None)]
     panels = html.Div(
         [
-            panel("usage-figures", "Figures", kind="figures", skeleton="figures", width="oc-c12", heading=False),
+            panel("usage-figures", "Figures", kind="figures", skeleton=strip_to_come, width="oc-c12", heading=False),
             html.Div(
                 [
                     panel("usage-calls", "Calls", sub="by provider", width="oc-c8"),

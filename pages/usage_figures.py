@@ -7,8 +7,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from dash.development.base_component import Component
+
 from components import formats
-from components.figures import Figure
+from components.figures import Figure, waiting_strip
 from components.parts import provenance
 from data_sources.result import Provenance
 from data_sources.usage.provenance import window_words
@@ -32,8 +34,7 @@ def strip_figures(summary: Summary, told: Provenance, query: UsageQuery, quota: 
         query: Its question, for the links to the calls behind each figure.
         quota: The quota's figure, when a quota is set.
     """
-    figures = [_calls, _cost, _average, _errors, _input, _output, _latency]
-    made = [make(summary, told, query) for make in figures]
+    made = [make(summary, told, query) for make in FIGURES]
     made[-1] = replace(made[-1], wide=True)  # three percentiles do not fit into one column
     return made if quota is None else [*made, quota]
 
@@ -281,3 +282,11 @@ def quota_figure(month: Summary | None, told: Provenance | None, query: UsageQue
             more=behind(query),
         ),
     )
+
+
+FIGURES = (_calls, _cost, _average, _errors, _input, _output, _latency)
+
+
+def waiting(*, quota: bool) -> Component:
+    """The strip before its figures come, with the quota's place where one is set."""
+    return waiting_strip([*(make is _latency for make in FIGURES), *([False] if quota else [])])

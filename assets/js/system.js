@@ -2,7 +2,7 @@
 // no longer new are marked by the third missed tick, whoever went silent: the network, the server or its sampler.
 (function () {
   "use strict";
-  var URL_LIVE = "/api/v1/system/live", PERIODS = 3, WATCH_MS = 500, HOLD_MS = 10000, KEEP_MS = 3600000;
+  var URL_LIVE = "/api/v1/system/live", PERIODS = 3, WATCH_MS = 500, KEEP_MS = 3600000;
   var TOTAL = "/total";  // no interface may have a slash in its name
   var SERIES = ["t", "recv", "sent", "cpu", "cores", "memory", "read", "written"], WHY = ["network", "cpu", "memory", "disk"];
   var S = fresh();
@@ -136,6 +136,7 @@
   function draw() {
     if (!el("system-page") || !window.opsSystemDraw) return;
     var view = windowOf(), now = state();
+    view.network = axis("network", view); view.disk = axis("disk", view);
     view.offset = D().offsetMs(zone(), view.to); view.zone = zone() === "UTC" ? "UTC" : ""; view.old = isOld(now);
     cards(view);
     if (S.heardAt !== null) { subtitle(view); network(view); rows(view); cpu(view); memory(view); disk(view); asOf(view); }
@@ -162,14 +163,15 @@
     document.querySelectorAll(".sys-step").forEach(function (node) { node.textContent = step; });
   }
 
-  // A live unit holds ten seconds before it becomes a smaller one, unless it could not tell the figure from zero. A
-  // figure that outgrows its unit takes the larger one at once: "2,314,751 B/s" is no figure to read.
-  function steady(key, value) {
-    if (!D().known(value)) return null;
-    var wanted = D().stepOf(value), held = S.held[key], at = performance.now();
-    if (!held || wanted[0] >= held.step[0] || (value > 0 && value / held.step[0] < 0.01)) { S.held[key] = { step: wanted, at: at }; return wanted; }
-    if (at - held.at > HOLD_MS) { S.held[key] = { step: wanted, at: at }; return wanted; }
-    return held.step;
+  // One unit for the network and one for the disks: that of their chart's axis, which every figure beside it takes. It
+  // grows with the window's peak at once and shrinks only when the peak is a tenth of it, so that it does not flicker.
+  function factor(kind) { return kind === "network" && asked.bits ? 8 : 1; }
+  function axis(kind, view) {
+    var columns = kind === "network" ? [S.recv, S.sent] : [S.read, S.written];
+    var most = Math.max.apply(null, columns.map(function (each) { return peak(each, view); }).filter(D().known).concat([0])) * factor(kind);
+    var wanted = D().stepOf(most), held = S.held[kind];
+    if (!held || wanted[0] > held[0] || most < held[0] / 10) S.held[kind] = held = wanted;
+    return held;
   }
 
   function card(id, pair, note, view, drawing) {
@@ -191,8 +193,7 @@
     var waiting = S.heardAt === null ? "no answer yet" : "measuring";
     var whyNot = function (kind) { return S.why[kind][i] || waiting; };
     function net(id, values, color) {
-      var value = i < 0 ? null : values[i], shown = draw.known(value) && asked.bits ? value * 8 : value;
-      var step = steady(id, shown), pair = draw.known(value) ? draw.rate(value, asked.bits, step) : null;
+      var value = i < 0 ? null : values[i], pair = draw.known(value) ? draw.rate(value, asked.bits, view.network) : null;
       var note = pair ? title() + ", over the last " + now.interval_s.toFixed(1) + " s" + (now.imprecise ? ", imprecise" : "") : whyNot("network");
       card(id, pair, note, view, draw.spark(S.t, values, view.from, view.to, color));
     }
@@ -227,7 +228,7 @@
 
   function legend(id, entries) {
     fill(id + "-legend", entries.map(function (entry) {
-      var item = make("li"), mark = make("span", "oc-sw " + (entry[0] ? "line" : "hatch"));
+      var item = make("li"), mark = make("span", entry[0] === "" ? "" : "oc-sw " + (entry[0] ? "line" : "hatch") + (entry[3] ? " dashed" : ""));
       if (entry[0]) mark.style.setProperty("--c", entry[0]);
       mark.setAttribute("aria-hidden", "true");
       item.append(mark, make("span", "", entry[1]));
@@ -261,27 +262,29 @@
   }
   function twoRates(id, kind, names, values, view, height, colors) {
     if (!el(id + "-graph")) return null;
-    var draw = D(), factor = asked.bits && kind === "network" ? 8 : 1, unit = factor === 8 ? "bit/s" : "B/s";
+    var draw = D(), times = factor(kind), bits = times === 8, step = view[kind];
+    function rate(value) { return draw.words(draw.rate(value, bits, step)); }
     var peaks = values.map(function (each) { return peak(each, view); });
-    var most = Math.max.apply(null, peaks.filter(draw.known).concat([0])) * factor, step = steady(id + "-axis", most), full = step[1] + unit;
     var x = S.t.map(function (at) { return draw.local(at, view.offset); });
     var found = gapsOf(kind, values[0], view);
     var traces = values.map(function (each, n) {
-      var scaled = each.map(function (value) { return draw.known(value) ? (value * factor) / step[0] : null; });
-      return draw.line(x, scaled, "oc:s" + colors[n], names[n], "%{y:.3~r} " + full);
+      var scaled = each.map(function (value) { return draw.known(value) ? (value * times) / step[0] : null; });
+      var line = { color: "oc:s" + colors[n], width: 1.75 };
+      if (n && view.old) line.dash = "6px 4px";  // what is old is nearly grey: dashes keep the two apart
+      return draw.line(x, scaled, "oc:s" + colors[n], names[n], "%{text}", { line: line, text: each.map(rate) });
     });
     set(id + "-graph", { figure: draw.figure(traces, found, Object.assign({ height: height, yaxis: {} }, view)) });
-    var text = peaks.map(function (value) { return draw.known(value) ? "peak " + draw.words(draw.rate(value, factor === 8)) : "not known"; });
-    legend(id, names.map(function (name, n) { return ["var(--oc-s" + colors[n] + ")", name, text[n]]; }).concat(found.length ? [[null, "no sample", ""]] : []));
+    var text = peaks.map(function (value) { return draw.known(value) ? "peak " + rate(value) : "not known"; });
+    legend(id, names.map(function (name, n) { return ["var(--oc-s" + colors[n] + ")", name, text[n], n && view.old]; }).concat(found.length ? [[null, "no sample", ""]] : []));
     el(id + "-caption").textContent = names.map(function (name, n) { return name + ": " + text[n]; }).join("; ") + ". " + found.length + (found.length === 1 ? " gap." : " gaps.");
     numbers(id, ["Time, " + zone()].concat(names), function () {
       return newestFirst(function (i) {
         return [draw.clock(S.t[i], view.offset)].concat(values.map(function (each) {
-          return draw.known(each[i]) ? draw.words(draw.rate(each[i], factor === 8)) : draw.UNKNOWN + " (" + (S.why[kind][i] || "not known") + ")";
+          return draw.known(each[i]) ? rate(each[i]) : draw.UNKNOWN + " (" + (S.why[kind][i] || "not known") + ")";
         }));
       });
     });
-    return { unit: full, gaps: found };
+    return { unit: step[1] + (bits ? "bit/s" : "B/s"), gaps: found };
   }
 
   function network(view) {
@@ -312,7 +315,7 @@
       [0, 1].forEach(function (n) {
         var td = make("td", "oc-num"), value = rate ? rate[n] : null;
         if (D().known(value)) {
-          var pair = D().rate(value, asked.bits);
+          var pair = D().rate(value, asked.bits, view.network);
           td.append(pair[0], make("span", "oc-unit", pair[1]));
         } else {
           var reason = (rate && rate[2]) || "measuring";
@@ -351,7 +354,7 @@
     var yaxis = now ? { range: [0, (now.total / 1e9) * 1.02] } : {};
     set("system-memory-graph", { figure: draw.figure([draw.line(whole.x, whole.y, "oc:text2", "in use", "%{y:.3~r} GB")], found, Object.assign({ height: 220, yaxis: yaxis }, view)) });
     var swap = !now ? "" : now.swap_total > 0 ? draw.words(draw.size(now.swap_used)) + " of " + draw.words(draw.size(now.swap_total)) : "none";
-    legend("system-memory", [["var(--oc-text-2)", "in use", now ? draw.words(draw.size(now.used)) : ""], ["transparent", "swap", swap]].concat(found.length ? [[null, "no sample", ""]] : []));
+    legend("system-memory", [["var(--oc-text-2)", "in use", now ? draw.words(draw.size(now.used)) : ""], ["", "swap", swap]].concat(found.length ? [[null, "no sample", ""]] : []));
     set("system-memory-sub", { children: "GB in use" + (now ? ", of " + draw.words(draw.size(now.total)) : "") });
     el("system-memory-caption").textContent = now ? draw.words(draw.size(now.used)) + " in use of " + draw.words(draw.size(now.total)) + ". Swap: " + swap + "." : "Not known yet.";
     numbers("system-memory", ["Time, " + zone(), "in use"], function () {

@@ -7,10 +7,11 @@ window.opsSystemDraw = (function () {
 
   function known(value) { return value !== null && value !== undefined; }
 
-  function digits(value) {
+  function digits(value, small) {
     if (value === 0) return "0";
     var size = Math.abs(value);
-    return value.toLocaleString("en-US", digitsOf(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2));
+    var after = size >= 99.95 ? 0 : size >= 9.995 ? 1 : size >= 0.9995 || !small ? 2 : size >= 0.09995 ? 3 : 4;
+    return size < 999.5 ? value.toFixed(after) : value.toLocaleString("en-US", digitsOf(after));
   }
   function digitsOf(n) { return { minimumFractionDigits: n, maximumFractionDigits: n }; }
 
@@ -21,8 +22,9 @@ window.opsSystemDraw = (function () {
   }
   function written(value, unit, step) {
     if (!known(value)) return [UNKNOWN, ""];
-    var used = step || stepOf(value);
-    return [digits(value / used[0]), used[1] + unit];
+    // One unit for a chart and all that stands beside it; a figure too small for it to tell from zero has its own.
+    var used = step && (value === 0 || Math.abs(value) >= step[0] / 100) ? step : stepOf(value);
+    return [digits(value / used[0], used[0] > 1), used[1] + unit];
   }
   function rate(bytes, bits, step) { return written(known(bytes) && bits ? bytes * 8 : bytes, bits ? "bit/s" : "B/s", step); }
   function size(bytes) { return written(bytes, "B"); }

@@ -206,6 +206,20 @@ def test_a_held_up_sampler_is_a_hatched_gap_told_in_words(browser, console):
     assert band == "/"
 
 
+def test_one_unit_serves_the_chart_and_every_figure_beside_it(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    console.tick(received=1556, sent=4)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-received-value", "0.778")
+    assert browser.text("#system-received-value").split() == ["0.778", "kB/s"]
+    assert "0.778 kB/s" in " ".join(browser.text("#system-interfaces-rows").replace("kB/s", " kB/s").split())
+    assert "peak 2.50 kB/s" in browser.text("#system-network-legend")
+    assert "eth0, kB/s" in browser.text("#system-network-sub")
+    # too small for that unit: its own, or it would look like nothing
+    assert browser.text("#system-sent-value").split() == ["2.00", "B/s"]
+
+
 def test_a_sampler_that_stops_behind_a_live_server_is_stale(browser, console, machine):
     console.tick()
     console.tick(received=5000)
@@ -215,6 +229,8 @@ def test_a_sampler_that_stops_behind_a_live_server_is_stale(browser, console, ma
     browser.wait_for_text(BADGE, "Stale: 26")
     browser.wait_for_text("#system-received-note", "old")
     browser.wait_for(lambda: browser.find_all('#system-network[data-look="stale"]'), "the chart never looked stale")
+    dash = "return document.querySelector('#system-network-graph .js-plotly-plot').data.map(trace => trace.line?.dash)"
+    assert browser.driver.execute_script(dash)[:2] == [None, "6px 4px"], "two greys that nobody can tell apart"
     console.tick(received=5000, seconds=0)
     console.tick(received=5000)
     browser.wait_for_text(BADGE, "Live")
