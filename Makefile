@@ -15,7 +15,7 @@ run: install  ## install, then serve the console and print the sign-in link
 
 test: $(TEST)/.installed browser  ## lint, types, import rules and every test
 	@$(MAKE) --no-print-directory lint
-	$(TEST)/bin/python -m pytest
+	$(TEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 test-peers: $(TEST)/.peers  ## the checks against real engines and servers
 	$(TEST)/bin/python -m pytest tests/peers

@@ -67,6 +67,7 @@ def test_a_gzip_body_is_read(client, key):
         ("identity", b"[{"),
         ("identity", b""),
     ],
+    ids=["not gzip", "cut short", "two members", "unknown encoding", "broken JSON", "nothing"],
 )
 def test_a_body_that_is_not_events_is_refused_as_a_whole(client, key, ops, encoding, body):
     answer = client.post(EVENTS, headers=key | {"Content-Encoding": encoding}, data=body)
