@@ -109,11 +109,28 @@ class Payload(msgspec.Struct, kw_only=True):
 
 
 _DECODER = msgspec.json.Decoder(Payload, float_hook=Decimal)
+_ALL = msgspec.json.Decoder(list[Payload], float_hook=Decimal)
 
 
 def recognises(peek: Any) -> bool:
     """Whether an event is LiteLLM's: nothing else has `startTime` and `call_type`."""
     return peek.startTime is not msgspec.UNSET and peek.call_type is not msgspec.UNSET
+
+
+def decode_all(body: bytes) -> list[Payload] | None:
+    """An array of nothing but LiteLLM's payloads, decoded at once.
+
+    Args:
+        body: The bytes as sent.
+
+    Returns:
+        The payloads; None where one is of another format or wrong, so that each must be read alone.
+    """
+    try:
+        events = _ALL.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return events if all(event.startTime is not None and event.call_type is not None for event in events) else None
 
 
 def event_id(call_id: str, response_id: str | None, status: str) -> str:

@@ -38,13 +38,30 @@ class OwnEvent(Facts, frozen=True, kw_only=True, gc=False, forbid_unknown_fields
 DEFAULT_SOURCE = "api"
 _NO_FACT = ("usage", "messages", "prompt", "response", "completion")
 FIELDS = tuple(name for name in OwnEvent.__struct_fields__ if name not in _NO_FACT)
-_DECODER = msgspec.json.Decoder(OwnEvent)
+_DECODER, _ALL = msgspec.json.Decoder(OwnEvent), msgspec.json.Decoder(list[OwnEvent])
 _facts = attrgetter(*Facts.__struct_fields__)
 
 
 def recognises(peek: Any) -> bool:
     """Whether an event is of this format: it is the one that is left when no other recognises it."""
     return True
+
+
+def decode_all(body: bytes) -> list[OwnEvent] | None:
+    """An array of nothing but plain events of this format, decoded at once: what most bodies are.
+
+    Args:
+        body: The bytes as sent.
+
+    Returns:
+        The events; None where one is of another format or wrong, so that each must be read alone.
+    """
+    try:
+        events = _ALL.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    carries = any(event.usage is not None or event.response is not NOTHING for event in events)
+    return None if carries else events
 
 
 def read(raw: msgspec.Raw, source: str | None) -> Attempt:
