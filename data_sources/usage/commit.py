@@ -15,6 +15,7 @@ import pyarrow as pa
 from data_sources.usage import columns, integrity, rollup, settling
 from data_sources.usage.attempt import Attempt
 from data_sources.usage.calls import Identity, Try
+from data_sources.usage.seen import Key, Seen
 
 HUES = 16
 _DIMENSIONS = {
@@ -51,6 +52,39 @@ class Batch:
     refused: str | None = None
 
 
+Hues = dict[str, dict[str, int]]
+
+
+@dataclass(slots=True)
+class Known:
+    """What the writer remembers of the store from commit to commit; read anew after one that failed.
+
+    Attributes:
+        commit: The last one.
+        hues: The colour slots, by dimension and name.
+        seen: Which events and calls may be there.
+    """
+
+    commit: integrity.Commit
+    hues: Hues
+    seen: Seen
+
+    @classmethod
+    def read(cls, cursor: duckdb.DuckDBPyConnection, now_us: int) -> Known:
+        """Read it from the store; `now_us` is now, microseconds since 1970 UTC."""
+        hues: Hues = {dimension: {} for dimension in _DIMENSIONS}
+        for dimension, name, hue in cursor.execute("SELECT dimension, name, hue FROM dimension_values").fetchall():
+            hues.setdefault(dimension, {})[name] = hue
+        return cls(integrity.read_meta(cursor), hues, Seen.of_store(cursor, now_us))
+
+    def after(self, outcome: Outcome) -> None:
+        """Remember a commit that is durable."""
+        self.commit = outcome.commit
+        for dimension, new in outcome.hues.items():
+            self.hues[dimension] |= new
+        self.seen.add(outcome.keys)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a commit did, to be remembered once it is durable."""
@@ -58,8 +92,9 @@ class Outcome:
     commit: integrity.Commit
     changed: bool
     received_us: int | None = None
-    hues: dict[tuple[str, str], int] = field(default_factory=dict)
+    hues: Hues = field(default_factory=dict)
     rollup_rows: int = 0
+    keys: list[Key] = field(default_factory=list)
 
 
 def identity(attempt: Attempt) -> Identity:
@@ -67,19 +102,23 @@ def identity(attempt: Attempt) -> Identity:
     return attempt.source, attempt.event_id, attempt.started_at_us
 
 
-def store(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch], hues: dict[tuple[str, str], int]) -> Outcome:
+def store(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch], known: Known) -> Outcome:
     """Write the batches; the caller begins and ends the transaction.
 
     Args:
         cursor: In a transaction.
         batches: In order of arrival; `duplicates` and `refused` are set.
-        hues: The colour slots known so far, by dimension and name; not changed.
+        known: The store before; not changed.
     """
     _refuse_undone(cursor, batches)
-    fresh, owners = _fresh(cursor, [batch for batch in batches if batch.refused is None])
-    before = integrity.read_meta(cursor)
-    outcome = _insert(cursor, fresh, owners, before, hues) if fresh else Outcome(before, False)
-    _write_batches(cursor, batches)
+    fresh = _fresh([batch for batch in batches if batch.refused is None])
+    keys = _keys(fresh)
+    asked = bool(fresh) and known.seen.may_hold(keys, min(key[2] for key in fresh))
+    if asked:
+        _drop_stored(cursor, fresh)
+    outcome = _insert(cursor, fresh, known, settled=not asked) if fresh else Outcome(known.commit, False)
+    outcome.keys = keys
+    _write_batches(cursor, [batch for batch in batches if batch.refused is None])
     return outcome
 
 
@@ -98,107 +137,153 @@ def _refuse_undone(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch]) 
             batch.refused = "This batch was undone. Send with another batch_id."
 
 
-def _fresh(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch]) -> tuple[list[Attempt], list[Batch]]:
-    """The attempts that are not there yet, each once, with the batch each came in."""
-    first: dict[Identity, tuple[Attempt, Batch]] = {}
+Fresh = dict[Identity, tuple[Attempt, Batch]]
+Settled = tuple[Sequence[int], Sequence[int | None], list[tuple[Try, int]]]
+
+
+def _fresh(batches: Sequence[Batch]) -> Fresh:
+    """Each attempt once, with the batch it came in first."""
+    first: Fresh = {}
     for batch in batches:
         for attempt in batch.attempts:
             if first.setdefault(identity(attempt), (attempt, batch))[0] is not attempt:
                 batch.duplicates += 1
-    if not first:
-        return [], []
+    return first
+
+
+def _keys(fresh: Fresh) -> list[Key]:
+    """The ids by which an event or its call may be in the store, each with its source."""
+    keys = [(source, event_id) for source, event_id, _ in fresh]
+    return keys + [(a.source, a.call_id) for a, _ in fresh.values() if a.call_id != a.event_id]
+
+
+def _drop_stored(cursor: duckdb.DuckDBPyConnection, fresh: Fresh) -> None:
+    """Take out what the store has already, and count it."""
+    times = [key[2] for key in fresh]
     incoming = pa.table(
         {
-            "source": [key[0] for key in first],
-            "event_id": [key[1] for key in first],
-            "started_at_us": pa.array([key[2] for key in first], pa.int64()),
+            "source": [key[0] for key in fresh],
+            "event_id": [key[1] for key in fresh],
+            "started_at_us": pa.array(times, pa.int64()),
         }
     )
-    times = [key[2] for key in first]
-    cursor.register("incoming", incoming)
-    stored = cursor.execute(
+    stored = _execute(
+        cursor,
         "SELECT a.source, a.event_id, a.started_at_us FROM attempts a "
-        "SEMI JOIN incoming i USING (source, event_id, started_at_us) WHERE a.started_at_us BETWEEN ? AND ?",
+        "SEMI JOIN given USING (source, event_id, started_at_us) WHERE a.started_at_us BETWEEN ? AND ?",
+        incoming,
         [min(times), max(times)],
     ).fetchall()
-    cursor.unregister("incoming")
     for key in stored:
-        first.pop(key)[1].duplicates += 1
-    ordered = sorted(first.values(), key=lambda pair: pair[0].started_at_us)
-    return [pair[0] for pair in ordered], [pair[1] for pair in ordered]
+        fresh.pop(key)[1].duplicates += 1
 
 
-def _insert(
-    cursor: duckdb.DuckDBPyConnection,
-    fresh: list[Attempt],
-    owners: list[Batch],
-    before: integrity.Commit,
-    hues: dict[tuple[str, str], int],
-) -> Outcome:
-    tries = [
-        Try(a.source, a.call_id, a.event_id, a.started_at_us, a.status, a.duration_ms, row)
-        for row, a in enumerate(fresh)
-    ]
-    changed = settling.settle(cursor, tries)
-    received = [owner.received_at_us for owner in owners]
-    values = columns.transpose(fresh)
+def _execute(
+    cursor: duckdb.DuckDBPyConnection, statement: str, given: pa.Table, values: Sequence[Any] = ()
+) -> duckdb.DuckDBPyConnection:
+    """Run a statement that reads the table `given`: DuckDB finds it by that name here, sparing a view of its own."""
+    return cursor.execute(statement, list(values))
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, fresh: Fresh, known: Known, *, settled: bool) -> Outcome:
+    """Write new attempts and what is counted from them.
+
+    Args:
+        cursor: In a transaction.
+        fresh: The attempts that are not there yet; at least one.
+        known: The store before.
+        settled: No attempt of their calls is stored.
+    """
+    pairs = sorted(fresh.values(), key=lambda pair: pair[0].started_at_us)
+    attempts = [pair[0] for pair in pairs]
+    received = [pair[1].received_at_us for pair in pairs]
+    values = columns.transpose(attempts)
+    alone = settled and len(set(zip(values["source"], values["call_id"], strict=True))) == len(attempts)
+    # nearly all are new calls of one attempt each
+    decided: Settled = ((1,) * len(attempts), values["duration_ms"], [])
+    counts, waited, changed = decided if alone else _settle(cursor, attempts, ask=not settled)
     rows = columns.table(
         values,
         {
-            "counts_call": pa.array([t.counts_call for t in tries], pa.int8()),
-            "call_duration_ms": pa.array([t.call_duration_ms for t in tries], pa.int64()),
-            "batch_id": pa.array([owner.batch_id for owner in owners], pa.string()),
+            "counts_call": pa.array(counts, pa.int8()),
+            "call_duration_ms": pa.array(waited, pa.int64()),
+            "batch_id": pa.array([pair[1].batch_id for pair in pairs], pa.string()),
             "received_at_us": pa.array(received, pa.int64()),
         },
     )
-    cursor.register("stage", rows)
-    cursor.execute("INSERT INTO attempts BY NAME SELECT * FROM stage")
-    cursor.execute(f"INSERT INTO rollup {rollup.aggregate('stage')}")
-    cursor.unregister("stage")
+    _execute(cursor, "INSERT INTO attempts BY NAME SELECT * FROM given", rows)
+    _execute(cursor, f"INSERT INTO rollup {rollup.aggregate('given')}", rows)
     settling.move_calls(cursor, changed)
-    after = before.after(
-        attempts=len(fresh), checksum=sum(integrity.row_sum(a.event_id, a.started_at_us) for a in fresh)
-    )
+    checksum = integrity.sum_of(values["event_id"], values["started_at_us"])
+    after = known.commit.after(attempts=len(attempts), checksum=checksum)
     integrity.write_meta(cursor, after)
-    new_hues = _write_hues(cursor, values, max(received), hues)
-    return Outcome(after, True, max(received), new_hues, len(fresh))
+    new_hues = _write_hues(cursor, values, max(received), known.hues)
+    return Outcome(after, True, max(received), new_hues, len(attempts))
+
+
+def _settle(cursor: duckdb.DuckDBPyConnection, attempts: Sequence[Attempt], *, ask: bool) -> Settled:
+    """Decide the calls of new attempts.
+
+    Args:
+        cursor: In a transaction.
+        attempts: In order of their start.
+        ask: Whether stored attempts of the same calls must be looked for.
+
+    Returns:
+        `counts_call` and `call_duration_ms` of each, and the stored attempts that changed, each with its `counts_call`
+        before.
+    """
+    tries = [
+        Try(a.source, a.call_id, a.event_id, a.started_at_us, a.status, a.duration_ms, row)
+        for row, a in enumerate(attempts)
+    ]
+    changed = settling.settle(cursor, tries, ask=ask)
+    return [t.counts_call for t in tries], [t.call_duration_ms for t in tries], changed
 
 
 def _write_hues(
-    cursor: duckdb.DuckDBPyConnection,
-    values: dict[str, tuple[Any, ...]],
-    received_us: int,
-    known: dict[tuple[str, str], int],
-) -> dict[tuple[str, str], int]:
-    new: dict[tuple[str, str], int] = {}
+    cursor: duckdb.DuckDBPyConnection, values: dict[str, tuple[Any, ...]], received_us: int, known: Hues
+) -> Hues:
+    new: Hues = {}
     for dimension, column in _DIMENSIONS.items():
-        names = [name for name in dict.fromkeys(values[column]) if name is not None and (dimension, name) not in known]
+        there = known[dimension]
+        names = [name for name in dict.fromkeys(values[column]) if name not in there and name is not None]
         if names:
-            count = sum(1 for key in known if key[0] == dimension)
-            new |= {(dimension, name): (count + place) % HUES for place, name in enumerate(names)}
+            new[dimension] = {name: (len(there) + place) % HUES for place, name in enumerate(names)}
     if new:
-        cursor.register(
-            "hues",
-            pa.table(
-                {
-                    "dimension": [key[0] for key in new],
-                    "name": [key[1] for key in new],
-                    "hue": pa.array(list(new.values()), pa.int16()),
-                    "first_received_at_us": pa.array([received_us] * len(new), pa.int64()),
-                }
-            ),
+        listed = [(dimension, name, hue) for dimension, slots in new.items() for name, hue in slots.items()]
+        hues = pa.table(
+            {
+                "dimension": [row[0] for row in listed],
+                "name": [row[1] for row in listed],
+                "hue": pa.array([row[2] for row in listed], pa.int16()),
+                "first_received_at_us": pa.array([received_us] * len(listed), pa.int64()),
+            }
         )
-        cursor.execute("INSERT INTO dimension_values BY NAME SELECT * FROM hues")
-        cursor.unregister("hues")
+        _execute(cursor, "INSERT INTO dimension_values BY NAME SELECT * FROM given", hues)
     return new
 
 
+_BATCH = {
+    "batch_id": pa.string(),
+    "kind": pa.string(),
+    "source": pa.string(),
+    "name": pa.string(),
+    "received_at_us": pa.int64(),
+    "accepted": pa.int64(),
+    "duplicates": pa.int64(),
+    "rejected": pa.int64(),
+    "undone_at_us": pa.int64(),
+    "expired": pa.int64(),
+}
+
+
 def _write_batches(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch]) -> None:
+    """Note what came of each batch; one that a sender named may be there from earlier requests, or be named twice."""
+    rows: dict[str, list[Any]] = {}
     for batch in batches:
-        if batch.refused is not None:
-            continue
-        counts = [len(batch.attempts) - batch.duplicates, batch.duplicates, batch.rejected]
-        if batch.named:
+        counts = (len(batch.attempts) - batch.duplicates, batch.duplicates, batch.rejected)
+        if batch.named and batch.batch_id not in rows:
             [(updated,)] = cursor.execute(
                 "UPDATE batches SET accepted = accepted + ?, duplicates = duplicates + ?, rejected = rejected + ? "
                 "WHERE batch_id = ?",
@@ -206,12 +291,18 @@ def _write_batches(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch]) 
             ).fetchall()
             if updated:
                 continue
-        cursor.execute(
-            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0)",
-            [batch.batch_id, batch.kind, batch.source, batch.name, batch.received_at_us, *counts],
+        row = rows.setdefault(
+            batch.batch_id,
+            [batch.batch_id, batch.kind, batch.source, batch.name, batch.received_at_us, 0, 0, 0, None, 0],
         )
+        for place, count in enumerate(counts, 5):
+            row[place] += count
+    if rows:
+        made = zip(_BATCH.items(), zip(*rows.values(), strict=True), strict=True)
+        table = pa.table({name: pa.array(column, kind) for (name, kind), column in made})
+        _execute(cursor, "INSERT INTO batches BY NAME SELECT * FROM given", table)
     for batch in batches:
-        if batch.span_us is not None and batch.refused is None:
+        if batch.span_us is not None:
             cursor.execute(
                 "INSERT INTO collection VALUES ('import', ?, ?, ?, ?)", [*batch.span_us, batch.source, batch.batch_id]
             )

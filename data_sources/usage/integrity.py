@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Commit:
     Attributes:
         number: Grows by one with each commit that changed data.
         attempts: Rows in `attempts`.
-        checksum: Sum of `row_sum` over the rows, modulo 2**63: the order of arrival does not matter.
+        checksum: Sum of `ROW_SUM` over the rows, modulo 2**63: the order of arrival does not matter.
     """
 
     number: int
@@ -101,17 +102,18 @@ def read_meta(connection: duckdb.DuckDBPyConnection) -> Commit:
 
 def write_meta(cursor: duckdb.DuckDBPyConnection, commit: Commit) -> None:
     """Store the commit's number, count and checksum inside its transaction."""
-    cursor.execute("DELETE FROM meta WHERE key = ?", [_KEY])
-    cursor.execute("INSERT INTO meta VALUES (?, ?)", [_KEY, commit.text()])
+    [(rows,)] = cursor.execute("UPDATE meta SET value = ? WHERE key = ?", [commit.text(), _KEY]).fetchall()
+    if not rows:
+        cursor.execute("INSERT INTO meta VALUES (?, ?)", [_KEY, commit.text()])
 
 
 # Plain arithmetic, so that it is the same in every version of the engine; the two call columns change later.
 ROW_SUM = "started_at_us::HUGEINT * 31 + length(event_id)"
 
 
-def row_sum(event_id: str, started_at_us: int) -> int:
-    """One row's part of the checksum, as `ROW_SUM` computes it in the store."""
-    return started_at_us * 31 + len(event_id)
+def sum_of(event_ids: Sequence[str], started_us: Sequence[int]) -> int:
+    """What some rows add to the checksum, as `ROW_SUM` computes it in the store."""
+    return sum(started_us) * 31 + sum(map(len, event_ids))
 
 
 def counted(

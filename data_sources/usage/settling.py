@@ -21,14 +21,19 @@ _TRY = (
 )
 
 
-def settle(cursor: duckdb.DuckDBPyConnection, tries: Sequence[Try]) -> list[tuple[Try, int]]:
+def settle(cursor: duckdb.DuckDBPyConnection, tries: Sequence[Try], *, ask: bool) -> list[tuple[Try, int]]:
     """Decide the calls of these attempts together with the stored attempts of the same calls.
+
+    Args:
+        cursor: In a transaction.
+        tries: The new attempts; decided in place.
+        ask: Whether there may be stored attempts of their calls.
 
     Returns:
         The stored attempts that changed, each with its `counts_call` before.
     """
     calls = _by_call(tries)
-    for attempt in _siblings(cursor, calls):
+    for attempt in _siblings(cursor, calls) if ask else ():
         calls[attempt.source, attempt.call_id].append(attempt)
     return _decided(calls)
 

@@ -21,7 +21,7 @@ import duckdb
 
 from data_sources.usage import rollup
 from data_sources.usage.attempt import Attempt
-from data_sources.usage.commit import Batch, Outcome, store, undo
+from data_sources.usage.commit import Batch, Known, Outcome, store, undo
 from data_sources.usage.integrity import NOTHING, Commit
 from data_sources.usage.store import StoreError, UsageStore
 
@@ -34,6 +34,7 @@ HEARTBEAT_S = 15.0
 _CHECKPOINT_EVERY = 240  # heartbeats: an idle server's log stays small, and is folded in once an hour
 _MERGE_IDLE_ROWS, _MERGE_ROWS = 4096, 200_000
 _SUBMIT_S = 60.0
+_NOTE_US = 1_000_000  # the log of collection is good to a minute; each commit of a busy second need not be in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class Writer:
         self._state = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._hues: dict[tuple[str, str], int] | None = None
+        self._known: Known | None = None
+        self._noted_us = 0
         self._span_us: tuple[int, int] | None = None
         self._span_stored = False
         self._beats = 0
@@ -269,9 +271,10 @@ class Writer:
         except ChangeRefusedError as error:
             _fail(group, error)
         except StoreError as error:
-            self._hues = None  # the commit may have been kept after all
+            self._known = None  # the commit may have been kept after all
             _fail(group, error)
         except Exception as error:  # the thread lives on: the error goes to the sender, its trace to the log
+            self._known = None
             if len(group) > 1:  # so that one request's trouble stays its own
                 for job in group:
                     self._commit([job])
@@ -291,18 +294,18 @@ class Writer:
                 job.batch.duplicates, job.batch.refused = 0, None  # a second try counts afresh
         self._store.check_space()
         with self._store.cursor() as cursor:
-            if self._hues is None:
-                known = cursor.execute("SELECT dimension, name, hue FROM dimension_values").fetchall()
-                self._hues = {(row[0], row[1]): row[2] for row in known}
+            if self._known is None or self._known.seen.is_full:
+                self._known = Known.read(cursor, self._clock_us())
             cursor.begin()
             if group[0].change is not None:
                 changed = group[0].change(cursor)
                 value, commit = changed.value, changed.commit
                 outcome = Outcome(commit or NOTHING, commit is not None, rollup_rows=_MERGE_IDLE_ROWS)
-                self._hues = None  # values may be gone
+                self._known = None  # values may be gone
             else:
-                outcome = store(cursor, [job.batch for job in group if job.batch is not None], self._hues)
-            self._note_listening(cursor)
+                outcome = store(cursor, [job.batch for job in group if job.batch is not None], self._known)
+            if not self._span_stored or self._clock_us() - self._noted_us >= _NOTE_US:
+                self._note_listening(cursor)
             cursor.commit()
             self._span_stored = True
         return outcome, value
@@ -320,13 +323,13 @@ class Writer:
         if not outcome.changed:
             return
         self._store.ledger.write(outcome.commit)
-        if self._hues is not None:
-            self._hues |= outcome.hues
+        if self._known is not None:
+            self._known.after(outcome)
         self._unmerged += outcome.rollup_rows
         self._store.changed(outcome.commit.number, outcome.received_us)
 
     def _note_listening(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        now = self._clock_us()
+        now = self._noted_us = self._clock_us()
         if self._span_us is None:
             self._span_us = (now, now)
         self._span_us = (self._span_us[0], now)
@@ -346,6 +349,8 @@ class Writer:
                 cursor.commit()
                 self._span_stored = True
                 self._beats += 1
+                if self._known is None:  # so that the first sender need not wait for it
+                    self._known = Known.read(cursor, self._clock_us())
                 if self._unmerged >= _MERGE_IDLE_ROWS or (last and self._unmerged):
                     rollup.merge(cursor)
                     self._unmerged = 0

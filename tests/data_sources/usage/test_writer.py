@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_sources.usage import rollup
+from data_sources.usage import columns, rollup
 from data_sources.usage.calls import JOIN_US
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import BatchRefusedError, UnknownBatchError, Writer
@@ -262,16 +262,14 @@ def test_more_than_can_wait_is_sent_away_with_a_time_to_come_back(tmp_path):
 
 
 def test_one_requests_trouble_stays_its_own(tmp_path, monkeypatch):
-    from data_sources.usage import commit
+    real = columns.transpose
 
-    real = commit._insert
-
-    def fails_for_bad(cursor, fresh, *rest):
+    def fails_for_bad(fresh):
         if any(made.event_id == "e13" for made in fresh):
             raise ValueError("poison")
-        return real(cursor, fresh, *rest)
+        return real(fresh)
 
-    monkeypatch.setattr(commit, "_insert", fails_for_bad)
+    monkeypatch.setattr(columns, "transpose", fails_for_bad)
     with writing(tmp_path) as (store, writer):
         failures = []
 
