@@ -31,6 +31,7 @@ from routes import (
     static_files,
     system_api,
     usage_api,
+    usage_prices,
     usage_upkeep,
     visitor_pages,
     webhooks,
@@ -113,6 +114,9 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(otlp.blueprint(lambda: sources.writer, **taking))
     server.register_blueprint(usage_api.blueprint(lambda: sources.usage, default_tz=settings.reporting_tz or "UTC"))
     server.register_blueprint(usage_upkeep.blueprint(lambda: sources.usage_store, lambda: sources.writer))
+    server.register_blueprint(
+        usage_prices.blueprint(lambda: sources.usage_store, lambda: sources.writer, sources.prices)
+    )
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))

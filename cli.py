@@ -29,6 +29,7 @@ from data_sources.usage.backup import restore as restore_backup
 from data_sources.usage.backup_client import fetch_backup
 from data_sources.usage.forget_client import ask_to_forget
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
+from data_sources.usage.reprice_client import RepriceReport, run_reprice
 from data_sources.usage.verify_client import run_verify
 from routes.sources import USAGE_FILE, read_prices
 from settings import Settings, SettingsError, load
@@ -257,6 +258,67 @@ def restore(file: Path) -> None:
     click.echo(f"{attempts:,} attempts restored, every figure adds up.{before}")
 
 
+@main.command()
+@click.option("--from", "start", required=True, metavar="ISO", help="First day or time; UTC unless it has an offset.")
+@click.option("--to", "end", metavar="ISO", help="First day or time after; default now.")
+@click.option("--provider", help="Only this provider's calls, as senders name it.")
+@click.option("--model", help="Only this model's calls.")
+@click.option("--apply", is_flag=True, help="Do it; without it, only what would change is told.")
+@click.option("--override", is_flag=True, help="Let prices replace what senders reported.")
+@click.option("--url", help="Address of the running console; default from the settings.")
+def reprice(
+    start: str,
+    end: str | None,
+    provider: str | None,
+    model: str | None,
+    apply: bool,
+    override: bool,
+    url: str | None,
+) -> None:
+    """Price stored calls anew, with the prices that the running console has now. Safe to stop and to run again."""
+    settings = _load()
+    first, last = _moment(start, "--from"), _moment(end, "--to") or datetime.now(UTC)
+    if first is None or first >= last:
+        fail("--from lies before --to")
+    with Progress(TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Looking at the calls")
+        report = run_reprice(
+            _address(settings, url),
+            _cli_key(settings),
+            start=first,
+            end=last,
+            provider=provider,
+            model=model,
+            override=override,
+            apply=apply,
+            told=lambda so_far: progress.update(task, description=f"{so_far.attempts:,} attempts looked at"),
+        )
+    _tell_reprice(report, apply=apply)
+
+
+def _tell_reprice(report: RepriceReport, *, apply: bool) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Provider", "Model", "Attempts", "Change", "Priced before", "after", "USD before", "after"):
+        table.add_column(heading, justify="left" if heading in ("Provider", "Model") else "right")
+    for line in sorted(report.lines.values(), key=lambda line: (-line.changed, line.provider or "", line.model or "")):
+        counts = (line.attempts, line.changed, line.priced_before, line.priced_after)
+        costs = ((line.priced_before, line.cost_before), (line.priced_after, line.cost_after))
+        table.add_row(
+            line.provider or "not set",
+            line.model or "not set",
+            *(f"{count:,}" for count in counts),
+            *(f"{cost.normalize():f}" if priced else "not known" for priced, cost in costs),
+        )
+    if report.lines:
+        out.print(table)
+    if report.problem is not None:
+        so_far = f"{report.changed:,} attempts were priced anew before. Run it again to go on." if apply else ""
+        fail(f"{report.problem.title}. {report.problem.detail} {so_far}".strip())
+    done = "were priced anew" if apply else "would change; with --apply they do"
+    versions = ", ".join(report.price_versions)
+    click.echo(f"{report.changed:,} of {report.attempts:,} attempts {done}. Prices: {versions}.")
+
+
 @main.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("--url", help="Address of the running console; default from the settings.")
@@ -301,7 +363,7 @@ def import_(
         fixed=_pairs(sets, "--set"),
         tz=tz,
         time_unit=time_unit,
-        time_origin=_origin(time_origin),
+        time_origin=_moment(time_origin, "--time-origin"),
     )
     with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
         task = progress.add_task(file.name, total=1)
@@ -323,13 +385,13 @@ def _pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
     return pairs
 
 
-def _origin(text: str | None) -> datetime | None:
+def _moment(text: str | None, option: str) -> datetime | None:
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        fail(f"--time-origin takes a time such as 2026-01-31T00:00:00Z, not {text!r}")
+        fail(f"{option} takes a time such as 2026-01-31T00:00:00Z, not {text!r}")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -33,6 +33,11 @@ class PriceBook:
         """
         self.file = file
 
+    @property
+    def versions(self) -> list[str]:
+        """The prices that are known, those that stand above others first."""
+        return [*([self.file.version] if self.file is not None else ()), TABLE_VERSION]
+
     def computed(self, attempt: Attempt) -> tuple[Decimal | None, str | None]:
         """The cost by price, USD, rounded once to 12 decimals, and which prices gave it; None where none is known."""
         model = attempt.model
@@ -66,19 +71,13 @@ class PriceBook:
         reported = money(attempt.cost_reported_usd)
         computed, version = self.computed(attempt)
         cost = computed if reported is None else reported
-        if cost is not None:
-            pricing = "priced"
-        elif attempt.input_tokens is not None or attempt.output_tokens is not None:
-            pricing = "unpriced"
-        else:
-            pricing = "unmetered"
         return msgspec.structs.replace(
             attempt,
             cost_usd=cost,
             cost_reported_usd=reported,
             cost_computed_usd=computed,
             price_version=version,
-            pricing=pricing,
+            pricing=pricing_of(attempt, cost),
             cost_source=cost_source(reported, computed, version),
         )
 
@@ -96,6 +95,13 @@ class PriceBook:
 
 
 BUNDLED = PriceBook()
+
+
+def pricing_of(attempt: Attempt, cost: Decimal | None) -> str:
+    """How well the cost of an attempt is known: priced, unpriced (usage without a price) or unmetered (no usage)."""
+    if cost is not None:
+        return "priced"
+    return "unmetered" if attempt.input_tokens is None and attempt.output_tokens is None else "unpriced"
 
 
 def cost_source(reported: Decimal | None, computed: Decimal | None, version: str | None) -> str | None:
