@@ -19,6 +19,7 @@ from data_sources.state.store import StateUnavailableError
 log = logging.getLogger(__name__)
 
 PAUSE_S = 15.0
+CLOSE_S = 5.0
 # A purchase whose page is open moves by itself; the sweep leaves it alone for so long.
 QUIET = timedelta(seconds=60)
 LONGEST_QUIET = timedelta(hours=1)
@@ -58,11 +59,11 @@ class Sweeper:
         self._woken.set()
 
     def close(self) -> None:
-        """End after the question that is under way."""
+        """End after the step that is under way; one that hangs is left behind, as a crash would leave it."""
         self._stopped.set()
         self._woken.set()
         if self._thread is not None:
-            self._thread.join(timeout=30)
+            self._thread.join(timeout=CLOSE_S)
 
     def _run(self) -> None:
         while True:

@@ -70,9 +70,9 @@ def test_page_webhook_and_sweep_at_the_same_moment_start_one_subscription(house:
 
 
 def test_a_page_that_stripe_made_behind_a_time_out_never_starts_anything(house: House) -> None:
-    source = house.source(stripe=house.gateway(timeout_s=0.3))
     house.stripe.fail("slow", "/v1/checkout", times=1, after=True)
-    assert refused(buy(source)).code == "timeout"
+    assert refused(buy(house.source(stripe=house.gateway(timeout_s=0.3)))).code == "timeout"
+    source = house.source(stripe=house.gateway(timeout_s=10.0))
     answered(buy(source))
     assert len(house.stripe.sessions) == 2
     house.stripe.complete("cs_test_00000000")  # nobody was sent there, but its address may have been seen

@@ -201,13 +201,12 @@ def test_a_page_opened_on_other_terms_is_closed_and_not_used_again(house: House,
 
 @pytest.mark.parametrize("fault", ["500", "401", "html", "half", "closed", "empty", "slow"])
 def test_a_broken_stripe_is_a_refusal_and_the_next_click_is_free_again(house: House, fault: Any) -> None:
-    source = house.source(stripe=house.gateway(timeout_s=0.3))
     house.stripe.fail(fault, "/v1/checkout")
-    got = refused(buy(source))
+    got = refused(buy(house.source(stripe=house.gateway(timeout_s=0.3))))
     assert got.kind in (Kind.UPSTREAM, Kind.TIMEOUT)
     assert stripe.KEY not in got.detail
     house.stripe.heal()
-    assert answered(buy(source)).status == "redirect"
+    assert answered(buy(house.source())).status == "redirect"
 
 
 def test_a_lost_answer_of_stripe_leads_to_the_same_page_when_tried_again(house: House) -> None:
