@@ -48,6 +48,12 @@ for (const it of document.querySelectorAll('a[href], button, select, input, summ
 return found
 """
 
+# A panel that is not shown, such as that of a drawer, may wait for its question.
+SETTLED = """
+const shown = [...document.querySelectorAll('.oc-panel')].filter(panel => panel.checkVisibility());
+return shown.length > 0 && shown.every(panel => panel.dataset.look !== 'loading')
+"""
+
 SHIFTS = """
 const done = arguments[0];
 new PerformanceObserver(list => done(list.getEntries().filter(e => !e.hadRecentInput).map(e =>
@@ -94,7 +100,7 @@ def calls(served):
 def wait_drawn(browser, path):
     """Until nothing more is to come on this page."""
     browser.wait_for(
-        lambda: not browser.find_all(".oc-panel[data-look='loading']") and browser.find_all(".oc-panel"),
+        lambda: browser.driver.execute_script(SETTLED),
         f"{path} went on loading",
     )
     marks = {USAGE: "#usage-calls .main-svg", SYSTEM: "#system-disk-graph .js-line", PLAN: ".oc-plan"}
