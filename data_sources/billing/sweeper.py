@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.inbox import Event, Inbox
-from data_sources.result import Problem, utc_now
+from data_sources.result import Kind, Problem, utc_now
 from data_sources.state.store import StateUnavailableError
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,6 @@ class Sweeper:
             except StateUnavailableError:
                 log.warning("sweep: the state database cannot be used; trying again in %.0f s", self._pause_s)
             except Exception:
-                # A bug with one purchase must not keep every other one from being finished.
                 log.exception("sweep failed")
 
     def look(self, now: datetime) -> None:
@@ -120,7 +119,14 @@ class Sweeper:
         return self._attempts.open_for(event.subject)
 
     def _step(self, attempt: Attempt) -> Problem | None:
-        problem = self._advance(attempt)
+        try:
+            problem = self._advance(attempt)
+        except StateUnavailableError:
+            raise
+        except Exception:
+            # A bug with one purchase must not keep every other one from being finished.
+            log.exception("purchase %s", attempt.id)
+            problem = Problem(Kind.INTERNAL, "The console made a mistake", "It is in the log.", code="internal")
         if problem is not None:
             log.info("purchase %s: %s (%s)", attempt.id, problem.title, problem.code)
         return problem

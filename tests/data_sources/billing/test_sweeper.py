@@ -15,7 +15,7 @@ from data_sources.billing.attempts import Attempt
 from data_sources.billing.inbox import MOST_TRIES, Delivery, Event
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer, Wanted
-from data_sources.result import Ready, utc_now
+from data_sources.result import Problem, Ready, utc_now
 from data_sources.state.store import State
 from tests.data_sources.billing.conftest import ANNA, BEN, House
 from tests.data_sources.billing.steps import SESSION, at_stripe, back, posts
@@ -119,6 +119,28 @@ def test_an_event_that_never_works_is_given_up_and_says_why(house: House) -> Non
     assert (given_up.tries, given_up.next_try_at, given_up.done_at) == (MOST_TRIES, None, None)
     assert "Stripe refused our key" in str(given_up.note)
     assert source.inbox.due(now + timedelta(days=9)) == []
+
+
+def test_a_bug_with_one_purchase_does_not_keep_the_others_from_being_finished(house: House) -> None:
+    source = at_stripe(house)
+    other = Buyer("link:eve", "org-other", "other", None)
+    assert isinstance(source.checkout(other, Wanted("business")), Ready)
+    for session_id in list(house.stripe.sessions):
+        house.stripe.complete(session_id)
+        stripe_tells(source, f"evt_{session_id}", session_id)
+    real = source.sweeper._advance
+
+    def stumbles(attempt: Attempt) -> Problem | None:
+        if attempt.customer_id == "org-acme":
+            raise KeyError("a bug")
+        return real(attempt)
+
+    source.sweeper._advance = stumbles
+    source.sweeper.look(utc_now())
+    assert house.lago.held_by("org-other", "incomplete") == ["business"]
+    assert house.lago.held_by("org-acme", "incomplete") == []
+    (waiting,) = source.inbox.due(utc_now() + timedelta(minutes=1))
+    assert waiting.note == "The console made a mistake. It is in the log."
 
 
 def test_an_event_about_nothing_of_ours_is_done_at_once_and_asks_nobody(house: House) -> None:
