@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     prices_file: Path | None = Field(
         None, description="Your own prices, a TOML file that stands above the bundled price table."
     )
+    usage_keep_days: int | None = Field(
+        None, ge=1, le=36500, description="For how many days single calls are kept; their sums stay. Unset: for ever."
+    )
     quota_calls_per_month: int | None = Field(None, ge=1, description="Monthly quota of calls, for the quota figure.")
 
     # Subscription

@@ -6,13 +6,16 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime
+from itertools import count
 
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT, BadEventError, iso_us
-from data_sources.usage.normalise import BadBodyError, Parsed, parse
+from data_sources.usage.commit import ChangeRefusedError
+from data_sources.usage.normalise import BadBodyError, Parsed, Rejected, parse
 from data_sources.usage.pricing import BUNDLED, PriceBook
+from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import BatchRefusedError, UnknownBatchError, Writer, now_us
 from routes.body import BodyTooLargeError, read_body
@@ -77,6 +80,8 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
             return from_problem(error.problem)
         except UnknownBatchError as error:
             return problem_response("not-found", "Nothing to undo", 404, str(error))
+        except ChangeRefusedError as error:
+            return problem_response("conflict", "The batch cannot be undone", 409, str(error))
         return jsonify(batch_id=undone.batch_id, removed=undone.removed)
 
     return made
@@ -84,6 +89,7 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
 
 def _store(writer: Writer, asked: dict[str, str], parsed: Parsed, span: tuple[int, int] | None) -> Response:
     named = asked.get("batch_id")
+    parsed = _young_enough(parsed, writer.raw_from_us)
     try:
         receipt = writer.submit(
             parsed.attempts,
@@ -105,6 +111,19 @@ def _store(writer: Writer, asked: dict[str, str], parsed: Parsed, span: tuple[in
         rejected=[{"index": bad.index, "reason": bad.reason} for bad in parsed.rejected],
         batch_id=receipt.batch_id,
     )
+
+
+def _young_enough(parsed: Parsed, raw_from_us: int | None) -> Parsed:
+    """Without the events that may have been here before and are gone: those are refused, each in its place."""
+    old = set(too_old(parsed.attempts, raw_from_us))
+    if not old:
+        return parsed
+    refused = {bad.index for bad in parsed.rejected}
+    places = (index for index in count() if index not in refused)
+    indexes = dict(zip(range(len(parsed.attempts)), places, strict=False))
+    rejected = [*parsed.rejected, *(Rejected(indexes[place], TOO_OLD) for place in old)]
+    kept = [attempt for place, attempt in enumerate(parsed.attempts) if place not in old]
+    return Parsed(kept, sorted(rejected, key=lambda bad: bad.index))
 
 
 def new_batch_id() -> str:

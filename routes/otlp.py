@@ -19,6 +19,7 @@ from data_sources.usage.attempt import MAX_TEXT
 from data_sources.usage.normalise.otlp import ParsedSpans, parse
 from data_sources.usage.normalise.otlp_wire import BadExportError
 from data_sources.usage.pricing import BUNDLED, PriceBook
+from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import Writer, now_us
 from routes.body import BodyTooLargeError, read_body
@@ -70,10 +71,13 @@ def _source() -> str | None:
 
 
 def _stored(writer: Writer, parsed: ParsedSpans, source: str | None) -> Response:
-    rejected = parsed.rejected.total()
-    if parsed.attempts or rejected:  # most exports of a proxy hold no call; they leave no batch behind
+    old = set(too_old(parsed.attempts, writer.raw_from_us))
+    attempts = [attempt for place, attempt in enumerate(parsed.attempts) if place not in old]
+    reasons = parsed.rejected + Counter({TOO_OLD: len(old)})
+    rejected = reasons.total()
+    if attempts or rejected:  # most exports of a proxy hold no call; they leave no batch behind
         try:
-            writer.submit(parsed.attempts, batch_id=new_batch_id(), source=source, rejected=rejected)
+            writer.submit(attempts, batch_id=new_batch_id(), source=source, rejected=rejected)
         except StoreError as error:
             answer = _refused(503, _UNAVAILABLE, f"{error.problem.title}: {error.problem.detail}")
             answer.headers["Retry-After"] = str(max(1, round(error.problem.retry_after_s or 1)))
@@ -81,10 +85,10 @@ def _stored(writer: Writer, parsed: ParsedSpans, source: str | None) -> Response
     told = ExportTraceServiceResponse()
     if rejected:
         told.partial_success.rejected_spans = rejected
-        told.partial_success.error_message = _reasons(parsed.rejected)
+        told.partial_success.error_message = _reasons(reasons)
     if request.mimetype == PROTOBUF:
         return Response(told.SerializeToString(), mimetype=PROTOBUF)
-    partial = {"rejectedSpans": str(rejected), "errorMessage": _reasons(parsed.rejected)}  # 64-bit numbers are text
+    partial = {"rejectedSpans": str(rejected), "errorMessage": _reasons(reasons)}  # 64-bit numbers are text
     return Response(json.dumps({"partialSuccess": partial} if rejected else {}), mimetype=JSON)
 
 

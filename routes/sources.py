@@ -96,7 +96,7 @@ class Sources:
     @cached_property
     def writer(self) -> Writer:
         """The one thread that changes the usage store."""
-        made = Writer(self.usage_store)
+        made = Writer(self.usage_store, keep_days=self.settings.usage_keep_days)
         made.start()
         self._closers.append(made)
         return made

@@ -17,8 +17,9 @@ from typing import BinaryIO
 import duckdb
 
 from data_sources.usage import integrity, migrate, verify
+from data_sources.usage.commit import Change
 from data_sources.usage.store import StoreError, UsageStore, wal_of
-from data_sources.usage.writer import Change, Writer
+from data_sources.usage.writer import Writer
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "400MB", "threads": 2}
 _PREFIX = ".backup-"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +17,7 @@ from data_sources.usage.attempt import Attempt
 from data_sources.usage.calls import Identity, Try
 from data_sources.usage.seen import Key, Seen
 
+T = TypeVar("T")
 HUES = 16
 _DIMENSIONS = {
     "provider": "provider",
@@ -95,6 +96,26 @@ class Outcome:
     hues: Hues = field(default_factory=dict)
     rollup_rows: int = 0
     keys: list[Key] = field(default_factory=list)
+    raw_from_us: int | None = None
+
+
+class ChangeRefusedError(Exception):
+    """A change by hand cannot be made; nothing was changed. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What a change by hand did.
+
+    Attributes:
+        value: For the one who asked.
+        commit: What the store holds now; None when its attempts are as they were.
+        raw_from_us: From when on all attempts are there now; None when that is as before.
+    """
+
+    value: T
+    commit: integrity.Commit | None = None
+    raw_from_us: int | None = None
 
 
 def identity(attempt: Attempt) -> Identity:

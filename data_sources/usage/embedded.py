@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
-from data_sources.usage import one_call, sql
+from data_sources.usage import integrity, one_call, sql
 from data_sources.usage import recent as recent_rows
 from data_sources.usage.costs import CostBasis, basis_of
 from data_sources.usage.coverage import Collected
@@ -31,8 +31,9 @@ from data_sources.usage.figures import (
     total,
 )
 from data_sources.usage.memo import Memo
-from data_sources.usage.provenance import provenance
+from data_sources.usage.provenance import moment, provenance
 from data_sources.usage.query import BadQueryError
+from data_sources.usage.schema import SLOT_US
 from data_sources.usage.store import StoreError, UsageStore
 from data_sources.usage.types import (
     FAILED,
@@ -46,6 +47,7 @@ from data_sources.usage.types import (
     Coverage,
     Dimension,
     Export,
+    Figures,
     Grain,
     Granularity,
     Group,
@@ -66,6 +68,10 @@ S = TypeVar("S", bound=Sized)
 _OUTSIDE = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.ConnectionException, duckdb.TransactionException)
 
 
+class ExpiredError(Exception):
+    """The answer needs attempts that are no longer kept. The text says so to the reader."""
+
+
 class Ask:
     """One question: a cursor in a transaction, the time it was asked, and the statements that were run for it."""
 
@@ -81,6 +87,48 @@ class Ask:
         self.span = span(self.window, now)
         self.previous_span = span(self.previous, now)
         self.statements: list[tuple[str, dict[str, sql.Value]]] = []
+        self._raw_from_us = integrity.raw_from(cursor)
+
+    def sums(
+        self,
+        read: Span,
+        *,
+        by: tuple[str, ...] = (),
+        step: sql.Step | None = None,
+        measures: tuple[str, ...] = sql.MEASURES,
+    ) -> tuple[tuple[str, dict[str, sql.Value]], ...]:
+        """The statements of `sql.sums`.
+
+        Raises:
+            ExpiredError: They need attempts that are no longer kept.
+        """
+        if sql.table_for(self.query, by, step=step) == "attempts":
+            self.need_attempts(read)
+        return sql.sums(self.query, read, by=by, step=step, measures=measures)
+
+    def need_attempts(self, read: Span) -> None:
+        """See that all attempts of a span are there.
+
+        Raises:
+            ExpiredError: Some are no longer kept.
+        """
+        edge = self._raw_from_us
+        if edge is None or read.start_us >= edge:
+            return
+        text = "SELECT coalesce(sum(attempts), 0) FROM rollup WHERE slot >= $first AND slot < $end"
+        end = min(edge, read.end_us)
+        ((attempts,),) = self._run(text, {"first": read.start_us // SLOT_US, "end": end // SLOT_US})
+        if attempts:
+            since = moment(from_us(edge), self.query.tz)
+            raise ExpiredError(
+                f"Single calls are kept since {since} (OPS_USAGE_KEEP_DAYS); before, only their sums by provider, "
+                "model, power level, status and source. Choose a window that starts later."
+            )
+
+    def kept_span(self) -> Span:
+        """The part of the window whose attempts are kept."""
+        start_us = max(self.span.start_us, self._raw_from_us or 0)
+        return Span(start_us, max(start_us, self.span.end_us))
 
     def rows(self, statements: Iterable[tuple[str, dict[str, sql.Value]]]) -> list[tuple[Any, ...]]:
         """Run statements and join their answers."""
@@ -99,23 +147,23 @@ class Ask:
 
     def total(self, read: Span) -> Sums:
         """The sums of a span."""
-        return total(sums_of(row) for row in self.rows(sql.sums(self.query, read)))
+        return total(sums_of(row) for row in self.rows(self.sums(read)))
 
     def basis(self, sums: Totals) -> CostBasis:
         """Whose the costs of the window are; a total without a cost has no origin to ask for."""
         if sums.cost is None:
             return basis_of(())
-        asked = sql.sums(self.query, self.span, by=("cost_source",), measures=("attempts", "calls", "cost_usd"))
+        asked = self.sums(self.span, by=("cost_source",), measures=("attempts", "calls", "cost_usd"))
         return basis_of(self.rows(asked))
 
     def calls(self) -> int:
         """How many calls the window has: the figure of the cards, by itself."""
-        rows = self.rows(sql.sums(self.query, self.span, measures=("calls",)))
+        rows = self.rows(self.sums(self.span, measures=("calls",)))
         return sum(int(calls) for (calls,) in rows if calls is not None)
 
     def latency(self, read: Span) -> Latency:
         """Percentiles from the value counts of what calls took."""
-        ((text, values),) = sql.sums(self.query, read, by=("call_duration_ms",), measures=("calls",))
+        ((text, values),) = self.sums(read, by=("call_duration_ms",), measures=("calls",))
         self.statements.append((text, values))
         columns: dict[str, Any] = self.cursor.execute(text, values).fetchnumpy()
         durations = columns["call_duration_ms"]
@@ -177,6 +225,8 @@ class EmbeddedUsage:
             problem = error.problem
             detail = f"{problem.title}. {problem.detail}"
             return Failed(Problem(problem.kind, FAILED, detail, problem.code, problem.retry_after_s))
+        except ExpiredError as error:
+            return Failed(Problem(Kind.BAD_QUERY, "Not kept for so long", str(error), code="expired"))
         except BadQueryError as error:
             return Failed(Problem(Kind.BAD_QUERY, "The question is not right", str(error)))
         except _OUTSIDE as error:
@@ -229,13 +279,12 @@ class EmbeddedUsage:
         """The newest calls of the window, each with its attempts."""
 
         def ask_for(ask: Ask) -> tuple[RequestPage, Provenance]:
-            page = recent_rows.page(ask.cursor, query, ask.window, ask.span, limit, cursor)
+            page = recent_rows.page(ask.cursor, query, ask.window, ask.kept_span(), limit, cursor)
             coverage = ask.collected().coverage(ask.span)
-            count = ask.calls() or (
-                0 if coverage.collected_s else None
-            )  # of a time without collection nothing is known
+            count, why = _calls(ask, coverage)
             page = replace(page, hues=ask.hues("model", recent_rows.models(page)), total_calls=count)
-            return page, provenance(ask, ask.newest(), coverage, None)
+            source = provenance(ask, ask.newest(), coverage, None)
+            return page, replace(source, notes=(*source.notes, *why))
 
         return self._answer(query, ask_for)
 
@@ -257,6 +306,7 @@ class EmbeddedUsage:
         """Every row of the window, read in one snapshot while it is sent."""
 
         def ask_for(ask: Ask) -> tuple[Export, Provenance]:
+            ask.need_attempts(ask.span)
             rows = recent_rows.export(self._store, query, ask.window, ask.span, grain)
             return rows, provenance(ask, ask.newest(), ask.collected().coverage(ask.span), None)
 
@@ -285,15 +335,45 @@ class EmbeddedUsage:
         return self._answer(UsageQuery(range="today"), ask_for)
 
 
+_NO_LATENCY = Latency(None, None, None, 0)
+
+
+def _calls(ask: Ask, coverage: Coverage) -> tuple[int | None, tuple[str, ...]]:
+    """How many calls the window has, None where that is not known; and why not all of them can be listed."""
+    try:
+        # of a time without collection nothing is known
+        count = ask.calls() or (0 if coverage.collected_s else None)
+    except ExpiredError as error:
+        return None, (str(error),)
+    try:
+        ask.need_attempts(ask.span)
+    except ExpiredError as error:
+        return count, (str(error),)
+    return count, ()
+
+
+def _figures(ask: Ask, read: Span, sums: Sums, coverage: Coverage, *, split: bool) -> Figures:
+    """The figures of a span; without percentiles where its attempts are no longer kept."""
+    try:
+        return figures_of(sums, ask.latency(read), coverage, split=split)
+    except ExpiredError as error:
+        found = figures_of(sums, _NO_LATENCY, coverage, split=split)
+        why = dict.fromkeys(("latency_ms.p50", "latency_ms.p95", "latency_ms.p99"), str(error))
+        return replace(found, reasons={**found.reasons, **why})
+
+
 def _summary(ask: Ask) -> tuple[Summary, Provenance]:
     collected = ask.collected()
     coverage, coverage_before = collected.coverage(ask.span), collected.coverage(ask.previous_span)
     sums = ask.total(ask.span)
     # the tries of one call may differ in these
     split = bool(ask.query.status or ask.query.provider or ask.query.model or ask.query.pricing)
-    figures = figures_of(sums, ask.latency(ask.span), coverage, split=split)
-    earlier = ask.total(ask.previous_span)
-    before = figures_of(earlier, ask.latency(ask.previous_span), coverage_before, split=split)
+    figures = _figures(ask, ask.span, sums, coverage, split=split)
+    try:
+        before = _figures(ask, ask.previous_span, ask.total(ask.previous_span), coverage_before, split=split)
+    except ExpiredError as error:
+        unknown = figures_of(ZERO, _NO_LATENCY, replace(coverage_before, collected_s=0.0))
+        before = replace(unknown, reasons=dict.fromkeys(unknown.reasons, str(error)))
     newest = ask.newest()
     value = Summary(
         window=ask.window,
@@ -346,7 +426,7 @@ def _groups(
 
 def _breakdown(ask: Ask, dimension: Dimension, limit: int | None) -> tuple[Breakdown, Provenance]:
     found: dict[str | None, Sums] = {}
-    for name, *measures in ask.rows(sql.sums(ask.query, ask.span, by=(dimension,))):
+    for name, *measures in ask.rows(ask.sums(ask.span, by=(dimension,))):
         sums = sums_of(measures)
         if sums.attempts:
             found[name] = add(found[name], sums) if name in found else sums
@@ -369,7 +449,7 @@ _Cells = dict[str | None, dict[int, Sums]]
 def _cells(ask: Ask, buckets: Grid, by: tuple[Dimension, ...]) -> tuple[_Cells, dict[str | None, Sums], list[Sums]]:
     """The sums of each group in each bucket, those of each group, and those of each bucket."""
     cells: _Cells = {}
-    for key, *row in ask.rows(sql.sums(ask.query, ask.span, by=by, step=_STEPS[buckets.granularity])):
+    for key, *row in ask.rows(ask.sums(ask.span, by=by, step=_STEPS[buckets.granularity])):
         sums = sums_of(row[len(by) :])
         if sums.attempts:
             place, line = buckets.index[key], cells.setdefault(row[0] if by else None, {})

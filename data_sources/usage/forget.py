@@ -9,9 +9,8 @@ from decimal import Decimal
 import duckdb
 
 from data_sources.usage import audit
-from data_sources.usage.commit import take_out
+from data_sources.usage.commit import Change, take_out
 from data_sources.usage.integrity import read_meta, write_meta
-from data_sources.usage.writer import Change
 
 _THEIRS = "(user_id = $user OR end_user_id = $user)"
 # What may point at a person once their own ids are gone.

@@ -18,6 +18,7 @@ import duckdb
 log = logging.getLogger(__name__)
 
 _KEY = "commit"
+_RAW_FROM = "raw_from"
 _MODULUS = 2**63
 
 
@@ -105,6 +106,18 @@ def write_meta(cursor: duckdb.DuckDBPyConnection, commit: Commit) -> None:
     [(rows,)] = cursor.execute("UPDATE meta SET value = ? WHERE key = ?", [commit.text(), _KEY]).fetchall()
     if not rows:
         cursor.execute("INSERT INTO meta VALUES (?, ?)", [_KEY, commit.text()])
+
+
+def raw_from(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """From when on all attempts are there, microseconds since 1970; None when none was ever too old to keep."""
+    rows = connection.execute("SELECT value FROM meta WHERE key = ?", [_RAW_FROM]).fetchall()
+    return int(rows[0][0]) if rows else None
+
+
+def write_raw_from(cursor: duckdb.DuckDBPyConnection, at_us: int) -> None:
+    """Store it in the transaction that deletes the older ones."""
+    cursor.execute("DELETE FROM meta WHERE key = ?", [_RAW_FROM])
+    cursor.execute("INSERT INTO meta VALUES (?, ?)", [_RAW_FROM, str(at_us)])
 
 
 # Plain arithmetic, so that it is the same in every version of the engine; the two call columns change later.

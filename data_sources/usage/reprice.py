@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from data_sources.usage import audit, integrity, rollup
 from data_sources.usage.attempt import USED, Attempt
+from data_sources.usage.commit import Change
 from data_sources.usage.costs import DISPUTED, REPORTED
 from data_sources.usage.pricing import PriceBook, cost_source, pricing_of
-from data_sources.usage.writer import Change
 
 SLICE_ATTEMPTS = 20_000
 ACTION = "reprice"

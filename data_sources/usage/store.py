@@ -86,6 +86,7 @@ class UsageStore:
         self._state = threading.Condition()
         self._data_version = 0
         self._last_event_us: int | None = None
+        self._raw_from_us: int | None = None
 
     @property
     def data_version(self) -> int:
@@ -97,16 +98,24 @@ class UsageStore:
         """When the newest event was received, UTC; None when there is none or the store is not open yet."""
         return None if self._last_event_us is None else datetime.fromtimestamp(self._last_event_us / 1e6, UTC)
 
-    def changed(self, version: int, received_us: int | None) -> None:
+    @property
+    def raw_from_us(self) -> int | None:
+        """From when on all attempts are there, microseconds since 1970; None when none was ever too old to keep."""
+        return self._raw_from_us
+
+    def changed(self, version: int, received_us: int | None, raw_from_us: int | None = None) -> None:
         """Called by the writer after a commit that changed data.
 
         Args:
             version: The commit's number.
             received_us: When its newest event was received, microseconds since 1970; None after a removal.
+            raw_from_us: From when on all attempts are there now; None when that is as before.
         """
         self._data_version = version
         if received_us is not None:
             self._last_event_us = received_us
+        if raw_from_us is not None:
+            self._raw_from_us = raw_from_us
 
     def open(self) -> None:
         """Open the file now, and make its tables when it is new.
@@ -196,6 +205,7 @@ class UsageStore:
             self._data_version = integrity.read_meta(connection).number
             [(newest,)] = connection.execute("SELECT max(received_at_us) FROM attempts").fetchall()
             self._last_event_us = newest
+            self._raw_from_us = integrity.raw_from(connection)
         except (migrate.NewerStoreError, migrate.NoStoreError) as error:
             connection.close()
             newer = isinstance(error, migrate.NewerStoreError)

@@ -16,10 +16,11 @@ import duckdb
 from data_sources.usage import integrity, rollup, settling, sql
 from data_sources.usage.schema import ROLLUP_KEY, ROLLUP_MEASURES, SLOT_US
 from data_sources.usage.types import DIMENSIONS, UsageQuery
-from data_sources.usage.windows import Span
+from data_sources.usage.windows import Span, from_us
 
 PART_ATTEMPTS = 200_000
 TOLD = 20
+_EXPIRED = "What is before {:%Y-%m-%d %H:%M} UTC cannot be counted anew: its attempts are older than is kept."
 Number: TypeAlias = int | Decimal
 
 
@@ -51,7 +52,7 @@ class Overview:
     Attributes:
         first_slot: First quarter-hour with attempts, None in an empty store.
         end_slot: First quarter-hour after the last.
-        attempts: Attempts in the store.
+        attempts: Attempts to check.
         damage: What earlier starts found missing, oldest first.
         differences: In the running count and checksum.
         notes: What cannot be checked, and why.
@@ -95,10 +96,16 @@ def overview(cursor: duckdb.DuckDBPyConnection) -> Overview:
         f"SELECT unnest([min(started_at_us), max(started_at_us)]) // {SLOT_US} FROM attempts)"
     ).fetchall()
     noted, there = integrity.read_meta(cursor), integrity.counted(cursor)
+    attempts, notes = there.attempts, tuple[str, ...]()
+    raw_from = integrity.raw_from(cursor)
+    if raw_from is not None:
+        first = raw_from // SLOT_US
+        attempts = integrity.counted(cursor, "started_at_us >= $from", {"from": raw_from}).attempts
+        notes = (_EXPIRED.format(from_us(raw_from)),)
     pairs = (("count", noted.attempts, there.attempts), ("checksum", noted.checksum, there.checksum))
     wrong = tuple(Difference("commits", None, {}, name, a, b) for name, a, b in pairs if a != b)
     end = 0 if last is None else int(last) + 1
-    return Overview(first, end, there.attempts, integrity.damage(cursor), wrong)
+    return Overview(first, end, attempts, integrity.damage(cursor), wrong, notes)
 
 
 def part(cursor: duckdb.DuckDBPyConnection, first_slot: int, *, size: int = PART_ATTEMPTS) -> Part:

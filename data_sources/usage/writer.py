@@ -15,14 +15,14 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 
-from data_sources.usage import rollup
+from data_sources.usage import retention, rollup
 from data_sources.usage.attempt import Attempt
-from data_sources.usage.commit import Batch, Known, Outcome, store, undo
-from data_sources.usage.integrity import NOTHING, Commit
+from data_sources.usage.commit import Batch, Change, ChangeRefusedError, Known, Outcome, store, undo
+from data_sources.usage.integrity import NOTHING
 from data_sources.usage.store import StoreError, UsageStore
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ _CHECKPOINT_EVERY = 240  # heartbeats: an idle server's log stays small, and is 
 _MERGE_IDLE_ROWS, _MERGE_ROWS = 4096, 200_000
 _SUBMIT_S = 60.0
 _NOTE_US = 1_000_000  # the log of collection is good to a minute; each commit of a busy second need not be in it
+_EXPIRY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +59,8 @@ class BatchRefusedError(Exception):
     """Nothing of the batch was taken. The text says why."""
 
 
-class ChangeRefusedError(Exception):
-    """A change by hand cannot be made; nothing was changed. The text says why."""
-
-
 class UnknownBatchError(ChangeRefusedError):
     """There is no such batch, or it was undone before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
-    """What a change by hand did.
-
-    Attributes:
-        value: For the one who asked.
-        commit: What the store holds now; None when its attempts are as they were.
-    """
-
-    value: T
-    commit: Commit | None = None
 
 
 def now_us() -> int:
@@ -102,6 +86,7 @@ class Writer:
         heartbeat_s: float = HEARTBEAT_S,
         queue_rows: int = QUEUE_ROWS,
         clock_us: Callable[[], int] = now_us,
+        keep_days: int | None = None,
     ) -> None:
         """Make a writer; `start` starts its thread.
 
@@ -110,11 +95,14 @@ class Writer:
             heartbeat_s: How often "we listened" is noted while nothing comes, in seconds.
             queue_rows: How many waiting events are held before senders are told to wait.
             clock_us: Now, microseconds since 1970 UTC.
+            keep_days: For how many days single attempts are kept; None for ever.
         """
         self._store = store
         self._heartbeat_s = heartbeat_s
         self._queue_rows = queue_rows
         self._clock_us = clock_us
+        self._keep_days = keep_days
+        self._next_expiry = time.monotonic()
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
         self._state = threading.Condition()
@@ -131,6 +119,11 @@ class Writer:
     def listening_us(self) -> tuple[int, int] | None:
         """Since when and until when we listen, microseconds since 1970; the store's row lags by up to a heartbeat."""
         return None if self._span_us is None else (self._span_us[0], self._clock_us())
+
+    @property
+    def raw_from_us(self) -> int | None:
+        """From when on all attempts are there, microseconds since 1970; None when none was ever too old to keep."""
+        return self._store.raw_from_us
 
     def start(self) -> None:
         """Begin listening. Starting twice is fine."""
@@ -247,6 +240,7 @@ class Writer:
                 self._commit(group)
             if last or (not group and time.monotonic() >= next_beat) or self._unmerged >= _MERGE_ROWS:
                 self._upkeep(last)
+                self._expire()
                 next_beat = time.monotonic() + self._heartbeat_s
             if last:
                 return
@@ -292,7 +286,7 @@ class Writer:
         for job in group:
             if job.batch is not None:
                 job.batch.duplicates, job.batch.refused = 0, None  # a second try counts afresh
-        self._store.check_space()
+                self._store.check_space()
         with self._store.cursor() as cursor:
             if self._known is None or self._known.seen.is_full:
                 self._known = Known.read(cursor, self._clock_us())
@@ -301,8 +295,11 @@ class Writer:
                 changed = group[0].change(cursor)
                 value, commit = changed.value, changed.commit
                 outcome = Outcome(commit or NOTHING, commit is not None, rollup_rows=_MERGE_IDLE_ROWS)
-                self._known = None  # values may be gone
+                outcome.raw_from_us = changed.raw_from_us
+                if outcome.changed:
+                    self._known = None  # values may be gone
             else:
+                self._refuse_expired(group)
                 outcome = store(cursor, [job.batch for job in group if job.batch is not None], self._known)
             if not self._span_stored or self._clock_us() - self._noted_us >= _NOTE_US:
                 self._note_listening(cursor)
@@ -310,12 +307,22 @@ class Writer:
             self._span_stored = True
         return outcome, value
 
+    def _refuse_expired(self, group: list[_Job]) -> None:
+        """Refuse what has become too old since its door let it in; the door tells which it is the next time."""
+        raw_from_us = self._store.raw_from_us
+        if any(job.batch and retention.too_old(job.batch.attempts, raw_from_us) for job in group):
+            raise StoreError("Older events have just expired.", code="busy", title="Events must be sent again")
+
     def _undo(self, cursor: duckdb.DuckDBPyConnection, batch_id: str) -> Change[int]:
-        rows = cursor.execute("SELECT undone_at_us FROM batches WHERE batch_id = ?", [batch_id]).fetchall()
+        rows = cursor.execute("SELECT undone_at_us, expired FROM batches WHERE batch_id = ?", [batch_id]).fetchall()
         if not rows:
             raise UnknownBatchError("There is no such batch.")
         if rows[0][0] is not None:
             raise UnknownBatchError("This batch was undone before.")
+        if rows[0][1]:
+            raise ChangeRefusedError(
+                f"{rows[0][1]:,} of its attempts are older than is kept (OPS_USAGE_KEEP_DAYS): only sums are left."
+            )
         commit, removed = undo(cursor, batch_id, self._clock_us())
         return Change(removed, commit)
 
@@ -326,7 +333,7 @@ class Writer:
         if self._known is not None:
             self._known.after(outcome)
         self._unmerged += outcome.rollup_rows
-        self._store.changed(outcome.commit.number, outcome.received_us)
+        self._store.changed(outcome.commit.number, outcome.received_us, outcome.raw_from_us)
 
     def _note_listening(self, cursor: duckdb.DuckDBPyConnection) -> None:
         now = self._noted_us = self._clock_us()
@@ -361,6 +368,19 @@ class Writer:
             log.warning("usage store: %s", error)
         except duckdb.Error:
             log.exception("usage store: upkeep failed")
+
+    def _expire(self) -> None:
+        """Delete what is older than is kept, some of it at once; look again in an hour when all of it is gone."""
+        if self._keep_days is None or time.monotonic() < self._next_expiry:
+            return
+        until_us = retention.edge_for(self._clock_us(), self._keep_days)
+        job = _Job(0, Future(), change=lambda cursor: retention.expire(cursor, until_us))
+        self._commit([job])
+        error = job.done.exception()
+        if error is not None:
+            log.warning("usage store: old attempts are still there: %s", error)
+        if error is not None or not job.done.result():
+            self._next_expiry = time.monotonic() + _EXPIRY_S
 
 
 def _fail(group: list[_Job], error: Exception) -> None:
