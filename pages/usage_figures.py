@@ -15,7 +15,7 @@ from components.parts import provenance
 from data_sources.result import Provenance
 from data_sources.usage.provenance import window_words
 from data_sources.usage.types import Summary, UsageQuery
-from pages.usage_panels import behind, narrow, priced_words
+from pages.usage_panels import behind, narrow, priced_words, seconds
 
 USD = "USD"
 
@@ -60,8 +60,15 @@ def info(
     """
     priced = priced_words(summary.figures.priced_calls, summary.figures.total_calls)
     rows = {"Is": definition, **extra, "Priced": priced, "Before": window_words(summary.previous_window)}
+    if summary.last_events:
+        rows["Last events"] = last_events_words(summary, query)
     shown = told if statements else replace(told, query="")
     return provenance(shown, extra=rows, more=behind(query))
+
+
+def last_events_words(summary: Summary, query: UsageQuery) -> str:
+    """When each source was last heard of, for a window that has nothing of it."""
+    return ", ".join(f"{last.source} {seconds(last.started_at, query.tz)}" for last in summary.last_events)
 
 
 def _change(
@@ -88,6 +95,8 @@ def _calls(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     attempts = now.total_attempts
     notes = "" if attempts is None else f"{formats.number(attempts)} attempt{'' if attempts == 1 else 's'}"
+    if attempts == 0 and summary.last_events:
+        notes = f"last event: {last_events_words(summary, query)}"
     return _figure(
         "fig-calls",
         "Calls",

@@ -157,6 +157,7 @@ def summary(value: Summary) -> dict[str, Any]:
         "cost_basis": _basis(value.basis, (value.figures.priced_calls, value.figures.total_calls)),
         "coverage": _told(value.coverage),
         "data_as_of": time(value.data_as_of),
+        "last_events": [{"source": last.source, "started_at": time(last.started_at)} for last in value.last_events],
         "reasons": {
             **({"disputed_calls": NOT_SENT, "cost_basis": NOT_SENT} if value.basis is None else {}),
             **value.figures.reasons,

@@ -51,6 +51,7 @@ from data_sources.usage.types import (
     Grain,
     Granularity,
     Group,
+    LastEvent,
     Latency,
     RequestPage,
     Summary,
@@ -176,6 +177,11 @@ class Ask:
         text, values = sql.newest(self.query, self.span)
         (found,) = self._run(text, values)
         return None if found[0] is None else from_us(found[0])
+
+    def last_events(self) -> tuple[LastEvent, ...]:
+        """The last event of each source before the window ends."""
+        text, values = sql.last_by_source(self.query, self.span.end_us)
+        return tuple(LastEvent(source, from_us(last_us)) for source, last_us in self._run(text, values))
 
     def collected(self) -> Collected:
         """The log of collection."""
@@ -385,6 +391,7 @@ def _summary(ask: Ask) -> tuple[Summary, Provenance]:
         previous_coverage=coverage_before,
         data_as_of=newest,
         basis=ask.basis(sums),
+        last_events=() if sums.attempts else ask.last_events(),
     )
     return value, provenance(ask, newest, coverage, sums, value.basis)
 

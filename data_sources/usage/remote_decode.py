@@ -21,6 +21,7 @@ from data_sources.usage.types import (
     Figures,
     Group,
     Growth,
+    LastEvent,
     Latency,
     Summary,
     Sums,
@@ -163,7 +164,18 @@ def summary(root: Node, window: Window, previous: Window) -> Summary:
         previous_coverage=coverage(before.node("coverage")),
         data_as_of=root.time("data_as_of"),
         basis=cost_basis(root.node("cost_basis")),
+        last_events=_last_events(root),
     )
+
+
+def _last_events(root: Node) -> tuple[LastEvent, ...]:
+    found = []
+    for node in root.nodes("last_events") if root.has("last_events") else ():
+        source, started_at = node.text("source"), node.time("started_at")
+        if source is None or started_at is None:
+            raise node.wrong("source" if source is None else "started_at", "a value")
+        found.append(LastEvent(source, started_at))
+    return tuple(found)
 
 
 def window_of(node: Node, asked: Window) -> Window | None:

@@ -344,6 +344,20 @@ def newest(query: UsageQuery, span: Span) -> tuple[str, dict[str, Value]]:
     return _aggregate(exp.Max, filters, False), values | _time_values("attempts", span)
 
 
+def last_by_source(query: UsageQuery, end_us: int) -> tuple[str, dict[str, Value]]:
+    """The newest start of each source before a time, in microseconds, newest first."""
+    filters, values = bind(query)
+    return _last_by_source(filters), values | _time_values("attempts", Span(0, end_us))
+
+
+@lru_cache(maxsize=64)
+def _last_by_source(filters: _Filters) -> str:
+    source, last = exp.column("source"), exp.Max(this=exp.column("started_at_us"))
+    statement = exp.select(source, exp.alias_(last, "last_us")).from_("attempts").where(*where("attempts", filters))
+    newest_first = exp.Ordered(this=exp.column("last_us"), desc=True)
+    return _text(statement.group_by(source.copy()).order_by(newest_first, source.copy()), DIALECT)
+
+
 def count_rows(query: UsageQuery, span: Span, *, calls_only: bool) -> tuple[str, dict[str, Value]]:
     """How many rows `rows` gives over a span."""
     filters, values = bind(query)

@@ -251,11 +251,22 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True)
+class LastEvent:
+    """When the newest attempt of a source began, before the window ends."""
+
+    source: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """All figures of the page's strip, from one question, beside those of the period before.
 
     A coverage is None where the source does not say for how long it listened, and a basis where it does not say whose
     its costs are; so they are in every answer below.
+
+    Attributes:
+        last_events: Where the window has none: the last one of each source that passes the filters, newest first.
     """
 
     window: Window
@@ -267,6 +278,7 @@ class Summary:
     previous_coverage: Coverage | None
     data_as_of: datetime | None
     basis: CostBasis | None = None
+    last_events: tuple[LastEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -380,3 +380,20 @@ def test_buckets_groups_and_rows_all_sum_to_the_total(drawn, tz, first, slots, g
         moments = [from_us(row["started_at_us"]) for row in inside]
         drawn_days = {b.start.astimezone(zone).date(): b.sums.attempts for b in series.buckets if b.sums}
         assert {day: n for day, n in drawn_days.items() if n} == Counter(m.astimezone(zone).date() for m in moments)
+
+
+def test_a_zero_names_the_last_event_of_each_source(usage):
+    last = {"litellm": at("2026-11-20T10:00:00"), "api": at("2026-11-21T23:00:00")}
+    rows = [
+        attempt(1, at("2026-11-19T10:00:00"), source="api"),
+        attempt(4, at("2026-11-20T09:00:00"), source="litellm"),
+    ]
+    rows += [attempt(7 + n, moment, source=source, model="m") for n, (source, moment) in enumerate(last.items())]
+    rows.append(attempt(9, at("2026-11-22T11:00:00"), source="api", model="later"))
+    source = usage(rows)
+    morning = {"range": "custom", "start": at("2026-11-22T00:00:00"), "end": at("2026-11-22T10:00:00")}
+    told = ready(source.summary(UsageQuery(**morning))).last_events
+    assert [(one.source, one.started_at) for one in told] == [("api", last["api"]), ("litellm", last["litellm"])]
+    other = ready(source.summary(UsageQuery(**morning, source=("litellm",)))).last_events
+    assert [one.source for one in other] == ["litellm"]
+    assert ready(source.summary(UsageQuery(range="today"))).last_events == ()
