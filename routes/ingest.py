@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT, BadEventError, iso_us
 from data_sources.usage.commit import ChangeRefusedError
-from data_sources.usage.normalise import BadBodyError, Parsed, Rejected, parse
+from data_sources.usage.normalise import BadBodyError, Parsed, Rejected, TooManyEventsError, parse
 from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
@@ -54,6 +54,8 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
             parsed = Parsed([], [])
             if body or span is None:
                 parsed = parse(body, source=asked.get("source"), now_us=now_us(), prices=prices)
+        except TooManyEventsError as error:
+            return problem_response("too-large", "The body holds too many events", 413, str(error))
         except BadBodyError as error:
             return problem_response("bad-query", "These are not events", 400, str(error))
         return _store(writer(), asked, parsed, span)

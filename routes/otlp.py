@@ -17,7 +17,7 @@ from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT
 from data_sources.usage.normalise.otlp import ParsedSpans, parse
-from data_sources.usage.normalise.otlp_wire import BadExportError
+from data_sources.usage.normalise.otlp_wire import BadExportError, TooManySpansError
 from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
@@ -54,6 +54,8 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
             parsed = parse(body, as_json=request.mimetype == JSON, source=source, now_us=now_us(), prices=prices)
         except BodyTooLargeError:
             return _refused(413, _INVALID, f"A body may have {max_body_mb} MB, also after decompression.")
+        except TooManySpansError as error:
+            return _refused(413, _INVALID, str(error))
         except BadExportError as error:
             return _refused(400, _INVALID, str(error))
         except BadRequest as error:

@@ -113,6 +113,7 @@ class Writer:
         self._span_us: tuple[int, int] | None = None
         self._span_stored = False
         self._beats = 0
+        self._merged_day = 0
         self._unmerged = _MERGE_IDLE_ROWS  # an earlier run may have left fragments
 
     @property
@@ -358,9 +359,12 @@ class Writer:
                 self._beats += 1
                 if self._known is None:  # so that the first sender need not wait for it
                     self._known = Known.read(cursor, self._clock_us())
-                if self._unmerged >= _MERGE_IDLE_ROWS or (last and self._unmerged):
+                today = self._clock_us() // retention.DAY_US
+                closed = today > self._merged_day  # each closed day is folded, however little came
+                if self._unmerged >= _MERGE_IDLE_ROWS or (self._unmerged and (last or closed)):
                     rollup.merge(cursor)
                     self._unmerged = 0
+                self._merged_day = today
                 if self._beats % _CHECKPOINT_EVERY == 0:
                     cursor.execute("CHECKPOINT")
         except StoreError as error:

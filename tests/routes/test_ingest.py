@@ -170,3 +170,22 @@ def test_a_body_nested_without_end_is_refused(client, key):
     answer = client.post(EVENTS, headers=key, data=nested + b"\n" + json.dumps(recent(1)).encode())
     assert answer.status_code == 200
     assert (answer.get_json()["accepted"], len(answer.get_json()["rejected"])) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"1," * 5_000_000 + b"1]",
+        b"[" + b"{}," * 200_000 + b"{}]",
+        b"[" + b'"",' * 200_000 + b"{}]",
+        b"{}\n" * 200_000,
+        b"\n" * 5_000_000 + b"{}",
+    ],
+    ids=["numbers", "objects", "texts", "lines", "empty lines"],
+)
+def test_a_body_of_too_many_events_is_413_and_the_next_one_is_taken(client, key, ops, body):
+    bomb = gzip.compress(body)
+    answer = client.post(EVENTS, headers=key | {"Content-Encoding": "gzip"}, data=bomb)
+    assert answer.status_code == 413
+    assert answer.get_json()["type"] == "too-large"
+    assert client.post(EVENTS, headers=key, json=[recent(1)]).get_json()["accepted"] == 1

@@ -4,7 +4,11 @@ import zlib
 
 import pytest
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from tests.data_sources.usage.ingest_rows import differences, figures, litellm_events
 from tests.data_sources.usage.otlp_rows import CAPTURED, chat, export, litellm_span, protobuf
@@ -88,7 +92,7 @@ def test_litellm_through_both_doors_counts_once_whichever_comes_first(app, send,
     for door in doors if first == "events" else doors[::-1]:
         assert door().status_code == 200
     rows, totals = figures(ops.usage_store)
-    assert (len(rows), sum(row[7] for row in totals)) == (10, 9)
+    assert (len(rows), sum(row[8] for row in totals)) == (10, 9)
     assert differences(ops.usage_store) == []
 
 
@@ -157,3 +161,15 @@ def test_without_the_key_nothing_is_taken(app, send, ops):
     assert send(CAPTURED, Authorization="Bearer wrong").status_code == 401
     assert app.server.test_client().post(TRACES, json=CAPTURED).status_code == 401
     assert figures(ops.usage_store)[0] == []
+
+
+@kinds
+def test_an_export_of_too_many_spans_is_413_and_the_next_one_is_taken(send, kind):
+    many = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 100_001}]}]})
+    if kind == PROTOBUF:
+        scope = ScopeSpans(spans=[Span()] * 100_001)
+        many = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[scope])]).SerializeToString()
+    answer = send(many, kind)
+    assert answer.status_code == 413
+    assert "100,000 spans" in refused(answer)[1]
+    assert send(CAPTURED, kind).status_code == 200

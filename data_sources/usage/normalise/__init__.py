@@ -35,8 +35,20 @@ _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder(msgspec.Raw)
 
 
+MAX_EVENTS = 100_000
+# An event has dozens of these; a body that has more than so many is refused before its values are made.
+_MAX_MARKS = 4_000_000
+
+
 class BadBodyError(Exception):
     """The whole body is not JSON that holds events. The text says why."""
+
+
+class TooManyEventsError(BadBodyError):
+    """The body holds more events than are read at once."""
+
+    def __init__(self) -> None:
+        super().__init__(f"A body may hold {MAX_EVENTS:,} events. Send smaller parts.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,9 @@ def parse(body: bytes, *, source: str | None, now_us: int, prices: PriceBook = B
 
     Raises:
         BadBodyError: Nothing in it is an event.
+        TooManyEventsError: It holds more than `MAX_EVENTS`.
     """
+    _check_count(body)
     attempts, rejected = [], []
     for index, event in enumerate(own.decode_all(body) or litellm.decode_all(body) or _events(body)):
         try:
@@ -76,6 +90,18 @@ def parse(body: bytes, *, source: str | None, now_us: int, prices: PriceBook = B
         except BadEventError as error:
             rejected.append(Rejected(index, str(error)))
     return Parsed(attempts, rejected)
+
+
+def _check_count(body: bytes) -> None:
+    """Refuse what holds so much that to read it would keep everybody waiting, as cheaply as that can be told."""
+    if body.count(b",") > _MAX_MARKS or body.count(b"\n") > _MAX_MARKS:
+        raise TooManyEventsError
+    if body.count(b"{") > MAX_EVENTS and body.lstrip()[:1] == b"[":
+        try:
+            if len(_ARRAY.decode(body)) > MAX_EVENTS:
+                raise TooManyEventsError
+        except (msgspec.DecodeError, RecursionError):
+            return  # what is wrong with it is told where it is read
 
 
 def _read(raw: msgspec.Raw, source: str | None) -> Attempt:
@@ -95,7 +121,10 @@ def _events(body: bytes) -> Iterator[msgspec.Raw]:
         raise BadBodyError("The body is empty.")
     try:
         if stripped[:1] == b"[":
-            yield from _ARRAY.decode(stripped)
+            events = _ARRAY.decode(stripped)
+            if len(events) > MAX_EVENTS:
+                raise TooManyEventsError
+            yield from events
             return
         yield _ANY.decode(stripped)
         return
@@ -103,6 +132,8 @@ def _events(body: bytes) -> Iterator[msgspec.Raw]:
         if stripped[:1] == b"[" or b"\n" not in stripped:
             raise BadBodyError(f"The body is not JSON: {error}") from None
     lines = [line for line in stripped.splitlines() if line.strip()]
+    if len(lines) > MAX_EVENTS:
+        raise TooManyEventsError
     if not any(_is_json(line) for line in lines):
         raise BadBodyError("The body is neither JSON nor one JSON object a line.")
     for line in lines:

@@ -19,8 +19,19 @@ CLIENT, INTERNAL, UNSPECIFIED = 3, 1, 0
 _ERROR = 2  # the span status code
 
 
+MAX_SPANS = 100_000
+_MAX_MARKS = 4_000_000  # an export in JSON that has more commas is refused before its values are made
+
+
 class BadExportError(Exception):
     """The body is no OTLP trace export. The text says why."""
+
+
+class TooManySpansError(BadExportError):
+    """The export holds more spans than are read at once."""
+
+    def __init__(self) -> None:
+        super().__init__(f"An export may hold {MAX_SPANS:,} spans. Send smaller ones.")
 
 
 class Span(NamedTuple):
@@ -98,13 +109,23 @@ def spans_of_json(body: bytes, wanted: Collection[str]) -> Iterator[Span]:
         wanted: Names of the attributes to keep.
 
     Raises:
-        BadExportError: It is no such export; nothing was yielded then.
+        BadExportError: It is no such export, or holds too much; nothing was yielded then.
     """
+    if body.count(b",") > _MAX_MARKS:
+        raise TooManySpansError
     try:
         export = _JSON.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadExportError(f"The body is no OTLP trace export in JSON: {error}") from None
+    _check_count(export)
     return _of_json(export, wanted)
+
+
+def _check_count(export: Any) -> None:
+    """Refuse more spans than can be read without keeping everybody waiting; the same for both encodings."""
+    scopes = (scope for group in export.resource_spans or () for scope in group.scope_spans or ())
+    if sum(len(scope.spans or ()) for scope in scopes) > MAX_SPANS:
+        raise TooManySpansError
 
 
 def _of_json(export: _Export, wanted: Collection[str]) -> Iterator[Span]:
@@ -149,12 +170,13 @@ def spans_of_protobuf(body: bytes, wanted: Collection[str]) -> Iterator[Span]:
         wanted: Names of the attributes to keep.
 
     Raises:
-        BadExportError: It is no such export; nothing was yielded then.
+        BadExportError: It is no such export, or holds too much; nothing was yielded then.
     """
     try:
         export = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
         raise BadExportError("The body is no OTLP trace export in protobuf.") from None
+    _check_count(export)
     return _of_protobuf(export, wanted)
 
 

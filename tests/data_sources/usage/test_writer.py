@@ -146,6 +146,21 @@ def test_merging_the_rollup_changes_no_figure_and_leaves_one_row_a_key(tmp_path)
         assert ask(store, "SELECT provider, attempts, input_tokens FROM rollup") == [("a", 6, 15)]
 
 
+def test_each_closed_day_is_folded_to_one_row_a_key_however_little_came(tmp_path):
+    now = [NOON_US]
+    with writing(tmp_path, heartbeat_s=0.01, clock_us=lambda: now[0]) as (store, writer):
+        wait_until(lambda: writer._unmerged == 0, "the earlier run's fragments were never folded")
+        for number in range(3):
+            writer.submit(attempts(event(number, provider="a", input_tokens=number)), batch_id=f"b{number}")
+        beats = writer._beats
+        wait_until(lambda: writer._beats > beats + 2, "no heartbeats")
+        assert len(ask(store, "FROM rollup")) == 3
+        before = figures(store)
+        now[0] += 24 * HOUR_US
+        wait_until(lambda: len(ask(store, "FROM rollup")) == 1, "the closed day was never folded")
+        assert figures(store) == before
+
+
 def test_undo_takes_the_span_and_is_refused_a_second_time(tmp_path):
     with writing(tmp_path) as (store, writer):
         writer.submit(attempts(event(1)), batch_id="i", named=True, kind="import", span_us=(NOON_US, NOON_US + 1))
