@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import dash
@@ -16,9 +17,19 @@ from components.first_run import first_run
 from components.panel import Look, panel, show
 from components.requests_table import left_out, requests_table
 from components.shell import page
+from components.unpriced import how_to_price, unpriced_table
 from data_sources.result import Failed, Ready, Result, utc_now
 from data_sources.usage.provenance import window_words
-from data_sources.usage.types import Breakdown, RequestPage, Summary, Timeseries, UsageQuery, Version
+from data_sources.usage.types import (
+    Breakdown,
+    RequestPage,
+    Summary,
+    Timeseries,
+    Unpriced,
+    UnpricedModel,
+    UsageQuery,
+    Version,
+)
 from pages import usage_panels as draw
 from pages.call_drawer import drawer, link_of
 from pages.callbacks import needs, principal, sources
@@ -37,6 +48,7 @@ dash.register_page(
 )
 
 TOP_MODELS, FEW = 10, 8
+UNPRICED = 20
 PAGE, MOST = 50, 500
 
 
@@ -56,6 +68,7 @@ def layout(**_: Any) -> Component:
                 ],
                 className="oc-grid",
             ),
+            panel("usage-unpriced", "Without a price", kind="table", skeleton="table", width="oc-c12"),
             panel("usage-recent", "Recent requests", kind="table", skeleton="table", width="oc-c12"),
         ],
         id="usage-panels",
@@ -172,6 +185,32 @@ def models(query: UsageQuery, _: dict[str, Any]) -> Look:
     """The models with most calls."""
     result = _groups(sources().usage.by_model(query, limit=TOP_MODELS), query)
     return _told("models", query, result, draw.calls_list, sub=draw.models_sub, foot=draw.list_foot)
+
+
+@usage_panel("usage-unpriced")
+def unpriced(query: UsageQuery, _: dict[str, Any]) -> Look:
+    """The models with usage that has no price, and what to do about it."""
+    result = draw.unpriced_or_empty(sources().usage.unpriced(query, limit=UNPRICED), query)
+    without = draw.narrow(query, pricing=("unpriced",))
+
+    def link(model: UnpricedModel) -> str:
+        return draw.calls_address(replace(without, provider=(model.provider,), model=(model.model,)))
+
+    def view(found: Unpriced) -> Component:
+        own_store = sources().settings.usage_api_url is None
+        may_price = principal().may("admin") and own_store and any(model.model for model in found.models)
+        file_set = sources().settings.prices_file is not None
+        how = [how_to_price(found.models, file_set=file_set)] if may_price else []
+        return html.Div([unpriced_table(found, link=link), *how])
+
+    return show(
+        result,
+        view,
+        sub=draw.unpriced_sub,
+        foot=draw.unpriced_foot,
+        extra=lambda found: draw.computed("unpriced", found.total),
+        more=draw.behind(without),
+    )
 
 
 @usage_panel("usage-recent")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -46,6 +46,7 @@ def info(
     query: UsageQuery,
     *,
     statements: bool = False,
+    more: Sequence[Component] = (),
     **extra: str,
 ) -> Any:
     """The popover of a figure: what it is, where it comes from, and a link to the calls behind it.
@@ -56,6 +57,7 @@ def info(
         told: Its provenance.
         query: Asks for the calls behind it.
         statements: Whether to show what was asked of the source.
+        more: Further links.
         **extra: More rows.
     """
     priced = priced_words(summary.figures.priced_calls, summary.figures.total_calls)
@@ -63,7 +65,7 @@ def info(
     if summary.last_events:
         rows["Last events"] = last_events_words(summary, query)
     shown = told if statements else replace(told, query="")
-    return provenance(shown, extra=rows, more=behind(query))
+    return provenance(shown, extra=rows, more=[behind(query), *more])
 
 
 def last_events_words(summary: Summary, query: UsageQuery) -> str:
@@ -115,6 +117,15 @@ def _calls(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     )
 
 
+def _disputed(summary: Summary, query: UsageQuery) -> list[Component]:
+    """A link to the calls whose reported cost differs from the price."""
+    count = summary.basis.disputed_calls if summary.basis else 0
+    if not count or query.pricing:
+        return []
+    words = f"See the {'disputed call' if count == 1 else f'{formats.number(count)} disputed calls'}"
+    return [behind(narrow(query, pricing=("disputed",)), words)]
+
+
 def _cost(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     share = formats.share(now.priced_calls, now.total_calls)
@@ -137,6 +148,7 @@ def _cost(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
             summary,
             told,
             query,
+            more=_disputed(summary, query),
             Exactly="not known" if now.total_cost is None else f"{format(now.total_cost, 'f')} USD",
         ),
     )

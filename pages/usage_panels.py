@@ -28,6 +28,7 @@ from data_sources.usage.types import (
     RequestPage,
     Timeseries,
     Totals,
+    Unpriced,
     UsageQuery,
 )
 
@@ -39,6 +40,7 @@ IS = {
     "providers": "Calls by the provider that decided them.",
     "levels": "Known costs of all attempts by the power level that was asked for.",
     "models": "Calls by the model that decided them, most first.",
+    "unpriced": "Calls whose usage is reported and for which no price is known. They are in no cost.",
     "recent": "The newest calls with all their attempts. A call stands where the attempt that decided it began.",
 }
 LEVELS = ("eco", "balanced", "precision")
@@ -78,9 +80,14 @@ def name_of(dimension: Dimension | None, name: str | None) -> str:
 # ---- where it comes from
 
 
+def calls_address(query: UsageQuery) -> str:
+    """The address of the calls that a figure is made of: the same window and filters."""
+    return f"{REQUESTS}?{urlencode(to_parameters(query))}"
+
+
 def behind(query: UsageQuery, words: str = "See the calls") -> html.A:
-    """A link to the calls that a figure is made of: the same window and filters."""
-    return html.A(words, href=f"{REQUESTS}?{urlencode(to_parameters(query))}", **{"data-nav": ""})
+    """A link to the calls that a figure is made of."""
+    return html.A(words, href=calls_address(query), **{"data-nav": ""})
 
 
 def narrow(query: UsageQuery, **narrowed: tuple[str | None, ...]) -> UsageQuery:
@@ -291,6 +298,28 @@ def cost_list_foot(found: Breakdown) -> str:
     if found.total.cost is None:
         return "No cost is known, so there are no shares."
     return " ".join(part for part in ("Shares are of the priced cost.", _unpriced(found.total)) if part)
+
+
+def unpriced_or_empty(result: Result[Unpriced], query: UsageQuery) -> Result[Unpriced]:
+    """The empty look in place of an answer without an unpriced call."""
+    found = or_empty(result, lambda value: (value.total, value.coverage), query)
+    if not isinstance(found, Ready) or found.value.models:
+        return found
+    return Empty(
+        "Every call with usage has a price", "Nothing is missing in the costs of this window.", found.provenance
+    )
+
+
+def unpriced_sub(found: Unpriced) -> str:
+    """How much of the window's calls it is."""
+    return f"{formats.number(found.calls)} calls, {formats.share(found.calls, found.total.calls)} of all"
+
+
+def unpriced_foot(found: Unpriced) -> str | None:
+    """How whole the list is."""
+    if len(found.models) == found.total_models:
+        return "All shown. These calls are in no cost."
+    return f"Showing {formats.number(len(found.models))} of {formats.number(found.total_models)} models."
 
 
 def left_out_words(columns: Sequence[str]) -> str | None:

@@ -106,7 +106,7 @@ class Sources:
         """What is asked about usage: a usage API where one is set, else the store that events come into."""
         settings = self.settings
         if settings.usage_api_url is None:
-            return EmbeddedUsage(self.usage_store)
+            return EmbeddedUsage(self.usage_store, prices=self.prices)
         token = settings.usage_api_token
         made = RemoteUsage(settings.usage_api_url, token.get_secret_value() if token else None)
         self._closers.append(made)

@@ -81,6 +81,14 @@ def blueprint(
     for name, dimension in BY.items():
         made.add_url_rule(f"{ROOT}/{name}", name, by(dimension))
 
+    @made.get(f"{ROOT}/unpriced")
+    @needs("usage:read")
+    def unpriced() -> Response:
+        """The models of a window with usage that has no price."""
+        query, given = ask({"limit"})
+        result = usage().unpriced(query, limit=_whole(given, "limit", MAX_GROUPS))
+        return answer(result, _with_filters(query, usage_json.unpriced))
+
     @made.get(f"{ROOT}/timeseries")
     @needs("usage:read")
     def timeseries() -> Response:

@@ -24,6 +24,7 @@ from data_sources.usage.types import (
     Timeseries,
     Tokens,
     Totals,
+    Unpriced,
     UsageQuery,
     Version,
     Window,
@@ -100,7 +101,7 @@ def _basis(value: CostBasis | None, sums: tuple[int | None, int | None]) -> dict
         "sources": [
             {
                 "source": part.kind,
-                "version": part.version,
+                **({} if part.version is None else {"version": part.version}),
                 "attempts": part.attempts,
                 "calls": part.calls,
                 "cost": amount(part.cost),
@@ -135,7 +136,7 @@ def _figures(value: Figures) -> dict[str, Any]:
 
 def summary(value: Summary) -> dict[str, Any]:
     """All figures of a window beside those of the period before."""
-    growth = value.growth
+    growth, why = value.growth, value.figures.reasons.get("total_calls", NOT_SENT)
     return {
         "window": window(value.window),
         **_figures(value.figures),
@@ -159,7 +160,8 @@ def summary(value: Summary) -> dict[str, Any]:
         "data_as_of": time(value.data_as_of),
         "last_events": [{"source": last.source, "started_at": time(last.started_at)} for last in value.last_events],
         "reasons": {
-            **({"disputed_calls": NOT_SENT, "cost_basis": NOT_SENT} if value.basis is None else {}),
+            **({} if value.basis else dict.fromkeys(("disputed_calls", "cost_basis"), why)),
+            **({} if value.figures.total_calls else {"cost_basis.priced_percentage": "There are no calls."}),
             **value.figures.reasons,
             **{f"growth.{name}": why for name, why in growth.reasons.items()},
         },
@@ -225,6 +227,31 @@ def breakdown(value: Breakdown) -> dict[str, Any]:
         "total": _sums(value.total),
         "cost_basis": _basis(value.basis, (value.total.priced_calls, value.total.calls)),
         "currency": "USD",
+        "coverage": _told(value.coverage),
+        "data_as_of": time(value.data_as_of),
+    }
+
+
+def unpriced(value: Unpriced) -> dict[str, Any]:
+    """What of a window has no price."""
+    return {
+        "window": window(value.window),
+        "models": [
+            {
+                "provider": model.provider,
+                "model": model.model,
+                "calls": model.calls,
+                "attempts": model.attempts,
+                "tokens": tokens(model.tokens),
+                "why": model.why,
+            }
+            for model in value.models
+        ],
+        "total_models": value.total_models,
+        "unpriced_calls": value.calls,
+        "unpriced_attempts": value.attempts,
+        "reasons": dict.fromkeys(("unpriced_calls", "unpriced_attempts"), NOT_COLLECTED) if value.calls is None else {},
+        "total": _sums(value.total),
         "coverage": _told(value.coverage),
         "data_as_of": time(value.data_as_of),
     }

@@ -31,6 +31,7 @@ from data_sources.usage.figures import (
     total,
 )
 from data_sources.usage.memo import Memo
+from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.provenance import moment, provenance
 from data_sources.usage.query import BadQueryError
 from data_sources.usage.schema import SLOT_US
@@ -58,9 +59,11 @@ from data_sources.usage.types import (
     Sums,
     Timeseries,
     Totals,
+    Unpriced,
     UsageQuery,
     Version,
 )
+from data_sources.usage.unpriced import BY, whole_and_models
 from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid, span, to_us, windows
 
 T = TypeVar("T")
@@ -150,10 +153,10 @@ class Ask:
         """The sums of a span."""
         return total(sums_of(row) for row in self.rows(self.sums(read)))
 
-    def basis(self, sums: Totals) -> CostBasis:
-        """Whose the costs of the window are; a total without a cost has no origin to ask for."""
-        if sums.cost is None:
-            return basis_of(())
+    def basis(self, sums: Totals, coverage: Coverage) -> CostBasis | None:
+        """Whose the costs of the window are; None where nothing was collected, so that nobody knows."""
+        if sums.cost is None:  # no origin to ask for
+            return basis_of(()) if sums.attempts or coverage.collected_s else None
         asked = self.sums(self.span, by=("cost_source",), measures=("attempts", "calls", "cost_usd"))
         return basis_of(self.rows(asked))
 
@@ -206,14 +209,23 @@ class Ask:
 class EmbeddedUsage:
     """The `UsageSource` of the embedded store."""
 
-    def __init__(self, store: UsageStore, *, now: Callable[[], datetime] = utc_now, remember: int = 64) -> None:
+    def __init__(
+        self,
+        store: UsageStore,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        remember: int = 64,
+        prices: PriceBook = BUNDLED,
+    ) -> None:
         """Read from a store.
 
         Args:
             store: The usage store; it opens itself at the first question.
             now: The clock, aware.
             remember: How many answers to keep while the data stay the same.
+            prices: What usage is priced with: says why some has no price.
         """
+        self._prices = prices
         self._store = store
         self._now = now
         self._memo = Memo(remember)
@@ -280,6 +292,10 @@ class EmbeddedUsage:
     ) -> Result[Timeseries]:
         """The window in buckets that tile it."""
         return self._answer(query, lambda ask: _timeseries(ask, granularity, group_by, limit))
+
+    def unpriced(self, query: UsageQuery, *, limit: int | None = None) -> Result[Unpriced]:
+        """The models with usage that has no price, most calls first."""
+        return self._answer(query, lambda ask: _unpriced(ask, self._prices, limit))
 
     def recent(self, query: UsageQuery, *, limit: int = 50, cursor: str | None = None) -> Result[RequestPage]:
         """The newest calls of the window, each with its attempts."""
@@ -390,10 +406,27 @@ def _summary(ask: Ask) -> tuple[Summary, Provenance]:
         coverage=coverage,
         previous_coverage=coverage_before,
         data_as_of=newest,
-        basis=ask.basis(sums),
+        basis=ask.basis(sums, coverage),
         last_events=() if sums.attempts else ask.last_events(),
     )
     return value, provenance(ask, newest, coverage, sums, value.basis)
+
+
+def _unpriced(ask: Ask, prices: PriceBook, limit: int | None) -> tuple[Unpriced, Provenance]:
+    whole, models = whole_and_models(ask.rows(ask.sums(ask.span, by=BY)), prices.why_unpriced)
+    newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
+    known = bool(whole.attempts or coverage.collected_s)
+    value = Unpriced(
+        window=ask.window,
+        models=tuple(models if limit is None else models[:limit]),
+        total_models=len(models),
+        calls=sum(model.calls for model in models) if known else None,
+        attempts=sum(model.attempts for model in models) if known else None,
+        total=whole,
+        coverage=coverage,
+        data_as_of=newest,
+    )
+    return value, provenance(ask, newest, coverage, whole)
 
 
 def _rank(item: tuple[str | None, Sums]) -> tuple[int, int, bool, str]:
@@ -440,7 +473,7 @@ def _breakdown(ask: Ask, dimension: Dimension, limit: int | None) -> tuple[Break
     whole = total(found.values())
     groups, other, rest = _groups(ask, dimension, found, whole, limit)
     newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
-    basis = ask.basis(whole)
+    basis = ask.basis(whole, coverage)
     value = Breakdown(
         dimension, ask.window, tuple(groups), other, len(rest), len(found), whole, coverage, newest, basis
     )
@@ -498,6 +531,6 @@ def _timeseries(
         total=whole,
         coverage=coverage,
         data_as_of=newest,
-        basis=ask.basis(whole),
+        basis=ask.basis(whole, coverage),
     )
     return value, provenance(ask, newest, coverage, whole, value.basis)

@@ -41,6 +41,7 @@ from data_sources.usage.types import (
     Summary,
     Timeseries,
     Totals,
+    Unpriced,
     UsageQuery,
     Version,
     Window,
@@ -184,6 +185,17 @@ class RemoteUsage:
             [(name, value) for name, value in named.items() if value is not None],
             lambda root, window, _: remote_lists.timeseries(root, window, granularity, group_by, self._hue_of),
             offers="usage over time",
+            about=lambda found: (found.coverage, found.total, found.data_as_of),
+        )
+
+    def unpriced(self, query: UsageQuery, *, limit: int | None = None) -> Result[Unpriced]:
+        """The models with usage that has no price, most calls first."""
+        return self._ask(
+            "unpriced",
+            query,
+            [] if limit is None else [("limit", str(limit))],
+            lambda root, window, _: remote_decode.unpriced(root, window),
+            offers="usage without a price",
             about=lambda found: (found.coverage, found.total, found.data_as_of),
         )
 

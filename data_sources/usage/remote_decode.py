@@ -27,6 +27,8 @@ from data_sources.usage.types import (
     Sums,
     Tokens,
     Totals,
+    Unpriced,
+    UnpricedModel,
     Version,
     Window,
 )
@@ -253,6 +255,30 @@ def breakdown(root: Node, dimension: Dimension, window: Window, hue_of: HueOf) -
         coverage=coverage(root.node("coverage")),
         data_as_of=root.time("data_as_of"),
         basis=cost_basis(root.node("cost_basis")),
+    )
+
+
+def unpriced(root: Node, window: Window) -> Unpriced:
+    """What of a window has no price."""
+    return Unpriced(
+        window=window,
+        models=tuple(
+            UnpricedModel(
+                provider=node.text("provider"),
+                model=node.text("model"),
+                calls=node.must_whole("calls"),
+                attempts=node.must_whole("attempts"),
+                tokens=tokens(node),
+                why=node.text("why"),
+            )
+            for node in root.nodes("models")
+        ),
+        total_models=root.must_whole("total_models"),
+        calls=root.whole("unpriced_calls"),
+        attempts=root.whole("unpriced_attempts"),
+        total=whole_of(root),
+        coverage=coverage(root.node("coverage")),
+        data_as_of=root.time("data_as_of"),
     )
 
 

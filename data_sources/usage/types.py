@@ -375,6 +375,52 @@ class Timeseries:
 
 
 @dataclass(frozen=True, slots=True)
+class UnpricedModel:
+    """A model of a provider with usage that has no price.
+
+    Attributes:
+        provider: As senders name it.
+        model: Likewise.
+        calls: Calls that end unpriced.
+        attempts: Attempts with usage and no price, retries among them.
+        tokens: What those attempts report.
+        why: Why there is no price, None where the source does not say.
+    """
+
+    provider: str | None
+    model: str | None
+    calls: int
+    attempts: int
+    tokens: Tokens
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """What of a window has no price, most calls first.
+
+    Attributes:
+        window: The window asked.
+        models: The models listed.
+        total_models: How many there are, listed or not.
+        calls: Unpriced calls of all of them, None where nothing was collected.
+        attempts: Unpriced attempts of all of them, likewise.
+        total: Of the whole window, priced or not.
+        coverage: Of the window, None where the source does not say.
+        data_as_of: Newest call of the window.
+    """
+
+    window: Window
+    models: tuple[UnpricedModel, ...]
+    total_models: int
+    calls: int | None
+    attempts: int | None
+    total: Totals
+    coverage: Coverage | None
+    data_as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRow:
     """One try at a provider, every field as it was reported; None where it was not."""
 
@@ -547,6 +593,9 @@ class UsageSource(Protocol):
         limit: int | None = None,
     ) -> Result[Timeseries]:
         """The window in buckets; without `granularity` the one that suits its length."""
+
+    def unpriced(self, query: UsageQuery, *, limit: int | None = None) -> Result[Unpriced]:
+        """The models with usage that has no price; `limit` cuts the list."""
 
     def recent(self, query: UsageQuery, *, limit: int = 50, cursor: str | None = None) -> Result[RequestPage]:
         """The newest calls of the window, each with its attempts."""

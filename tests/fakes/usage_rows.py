@@ -39,6 +39,7 @@ def attempt(number: int, started_at: datetime, **fields: Any) -> dict[str, Any]:
         row["cost_usd"] = Decimal(row["cost_usd"])
     metered = any(row.get(name) is not None for name in _NUMBERS)
     row.setdefault("pricing", "priced" if row.get("cost_usd") is not None else "unpriced" if metered else "unmetered")
+    row.setdefault("cost_source", None if row.get("cost_usd") is None else "reported")
     if row["counts_call"]:
         row.setdefault("call_duration_ms", row.get("duration_ms"))
     return row

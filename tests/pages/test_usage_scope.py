@@ -9,7 +9,7 @@ import pytest
 from data_sources.result import utc_now
 from tests.fakes.usage_rows import attempt, fill
 
-PANELS = {"figures", "calls", "models", "cost", "providers", "levels", "recent", "requests-list"}
+PANELS = {"figures", "calls", "models", "cost", "providers", "levels", "unpriced", "recent", "requests-list"}
 
 
 @pytest.fixture

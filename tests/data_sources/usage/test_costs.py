@@ -58,6 +58,9 @@ def test_the_origins_of_a_cost_add_up_to_it_and_disputes_are_counted(calls, quer
         usage = EmbeddedUsage(store, now=lambda: NOW)
         found = value(usage.summary(query))
         basis = found.basis
+        if basis is None:
+            assert found.figures.total_calls is None  # the window has nothing, and nobody listened
+            return
         assert basis.cost == (found.figures.total_cost or 0)
         assert sum(part.calls for part in basis.parts) == found.figures.priced_calls
         inside = [
@@ -73,7 +76,8 @@ def test_the_origins_of_a_cost_add_up_to_it_and_disputes_are_counted(calls, quer
             and "input_tokens" in one
         ]
         assert basis.disputed_attempts == len(disputed)
-        assert basis.disputed_calls == value(usage.recent(replace(query, pricing=("disputed",)), limit=500)).total_calls
+        listed = value(usage.recent(replace(query, pricing=("disputed",)), limit=500))
+        assert basis.disputed_calls == (listed.total_calls or 0)
         assert value(usage.by_model(query)).basis == value(usage.timeseries(query)).basis == basis
 
 
@@ -123,3 +127,59 @@ def test_a_disputed_call_is_a_priced_one(tmp_path, pricing):
         found = value(EmbeddedUsage(store, now=lambda: NOW).summary(replace(WEEK, pricing=pricing)))
     assert found.figures.total_calls == 1
     assert found.figures.priced_calls == 1
+
+
+def unpriced_of(store, query=WEEK, **given):
+    return value(EmbeddedUsage(store, now=lambda: NOW).unpriced(query, **given))
+
+
+def test_models_without_a_price_are_told_with_calls_tokens_and_why(tmp_path):
+    usage = {"input_tokens": 1000, "output_tokens": 10, "cache_read_tokens": 5}
+    made = [
+        event(1, provider="openai", model="gpt-99", call_id="c", status="failure", **usage),
+        event(2, provider="openai", model="gpt-99", call_id="c", status="success", **usage),
+        event(3, provider="openai", model="gpt-99", **usage),
+        event(4, provider="openai", model="gpt-99", cost_reported_usd="1", **usage),
+        event(5, provider="openai", model="gpt-99", status="failure"),
+        event(6, provider="openai", model="gpt-5-mini", service_tier="turbo", **usage),
+        event(7, provider="openai", model="gpt-5-mini", **usage),
+        event(8, model=None, input_tokens=7),
+    ]
+    with writing(tmp_path) as (store, writer):
+        writer.submit(attempts(*made), batch_id="b")
+        found = unpriced_of(store)
+        assert [(m.provider, m.model, m.calls, m.attempts, m.tokens.input, m.tokens.output) for m in found.models] == [
+            ("openai", "gpt-99", 2, 3, 3000, 30),
+            (None, None, 1, 1, 7, None),
+            ("openai", "gpt-5-mini", 1, 1, 1000, 10),
+        ]
+        assert ["lists" in found.models[0].why, "no model" in found.models[1].why, "tier" in found.models[2].why]
+        whole = value(EmbeddedUsage(store, now=lambda: NOW).summary(WEEK)).figures
+        assert (found.calls, found.attempts) == (whole.unpriced_calls, whole.unpriced_attempts) == (4, 5)
+        assert (found.total.calls, found.total_models) == (whole.total_calls, 3)
+        assert len(unpriced_of(store, limit=1).models) == 1
+        for model in found.models:
+            calls = replace(WEEK, provider=(model.provider,), model=(model.model,), pricing=("unpriced",))
+            assert value(EmbeddedUsage(store, now=lambda: NOW).recent(calls)).total_calls == model.calls
+
+
+@settings(max_examples=15, deadline=None)
+@given(CALLS, st.randoms())
+def test_what_is_unpriced_adds_up_to_the_cards(calls, order):
+    events = [
+        event(n, call_id=f"c{call.pop('call')}", **{name: given for name, given in call.items() if given is not None})
+        for n, call in enumerate(map(dict, calls))
+    ]
+    order.shuffle(events)
+    with TemporaryDirectory() as folder, writing(Path(folder)) as (store, writer):
+        writer.submit(attempts(*events), batch_id="b")
+        found = unpriced_of(store)
+        whole = value(EmbeddedUsage(store, now=lambda: NOW).summary(WEEK)).figures
+        assert (found.calls, found.attempts) == (whole.unpriced_calls, whole.unpriced_attempts)
+        wanted = [
+            one["input_tokens"]
+            for one in events
+            if "input_tokens" in one and "cost_reported_usd" not in one and one["model"] == "our-7b"
+        ]
+        ours = [model.tokens.input or 0 for model in found.models if model.model == "our-7b"]
+        assert sum(ours) == sum(wanted)

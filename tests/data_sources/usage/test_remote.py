@@ -131,6 +131,7 @@ ASKS = {
     "by-model": (lambda usage: usage.by_model(WEEK), "usage by model"),
     "by-user": (lambda usage: usage.by_user(WEEK), "usage by user"),
     "by-team": (lambda usage: usage.by_team(WEEK), "usage by team"),
+    "unpriced": (lambda usage: usage.unpriced(WEEK), "usage without a price"),
     "timeseries": (lambda usage: usage.timeseries(WEEK), "usage over time"),
     "recent": (lambda usage: usage.recent(WEEK), "single calls"),
     "coverage": (lambda usage: usage.coverage(WEEK), "times of collection"),

@@ -132,6 +132,12 @@ def test_the_named_breakdowns_are_the_same_question(both, name):
 
 
 @ALL
+def test_both_sources_tell_the_same_models_without_a_price(both, query):
+    left, right = same(both.embedded.unpriced(query, limit=2), both.remote.unpriced(query, limit=2))
+    assert left.provenance.notes == right.provenance.notes
+
+
+@ALL
 @pytest.mark.parametrize(
     ("granularity", "group_by", "limit"), [(None, None, None), ("day", "model", 2), ("hour", "team", 9)]
 )

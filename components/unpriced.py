@@ -1,0 +1,101 @@
+"""The models with usage that has no price, and the lines of a price file that would give them one. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from components import formats
+from components.parts import copyable, setting
+from components.static import Node, static, tags
+from data_sources.usage.types import Unpriced, UnpricedModel
+
+SNIPPET_MODELS = 5
+_HEADS = ("Provider", "Model", "Calls", "Attempts", "Input tokens", "Output tokens", "Why")
+_FIGURES = frozenset(_HEADS[2:6])
+
+
+def unpriced_table(found: Unpriced, *, link: Callable[[UnpricedModel], str]) -> Component:
+    """The models, most calls first.
+
+    Args:
+        found: One model at least.
+        link: The address of a model's unpriced calls.
+    """
+    head = [tags.Th(name, scope="col", className="oc-num" if name in _FIGURES else None) for name in _HEADS]
+    body = [tags.Tr(_cells(model, link(model))) for model in found.models]
+    table = tags.Table([tags.Thead(tags.Tr(head)), tags.Tbody(body)], className="oc-table")
+    named = {"aria-label": "Models without a price"}
+    return static(tags.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **named))
+
+
+def _cells(model: UnpricedModel, address: str) -> list[Node]:
+    calls = "1 call" if model.calls == 1 else f"{formats.number(model.calls)} calls"
+    named = {"data-nav": "", "aria-label": f"{calls} of {model.model or 'no model'} without a price"}
+    opener = tags.A(formats.number(model.calls), href=address, **named)
+    return [
+        tags.Td(_name(model.provider)),
+        tags.Td(_name(model.model)),
+        tags.Td(opener, className="oc-num"),
+        tags.Td(formats.number(model.attempts), className="oc-num"),
+        tags.Td(_count(model.tokens.input), className="oc-num"),
+        tags.Td(_count(model.tokens.output), className="oc-num"),
+        tags.Td(model.why or "The source does not say.", className="dim"),
+    ]
+
+
+def _name(text: str | None) -> Any:
+    if text is None:
+        return tags.Span("not set", className="dim")
+    return tags.Span(text, title=text, className="oc-cut")
+
+
+def _count(value: int | None) -> Any:
+    return tags.Span("—", className="dim", title="not reported") if value is None else formats.number(value)
+
+
+def how_to_price(models: Sequence[UnpricedModel], *, file_set: bool) -> Component:
+    """What an administrator does about it, with the lines to copy.
+
+    Args:
+        models: Those listed.
+        file_set: Whether a price file is set already.
+    """
+    named = [model for model in models if model.model is not None]
+    where: list[Any] = ["Add these lines, with your prices, to the file that ", setting("OPS_PRICES_FILE"), " names"]
+    if not file_set:
+        where = ["Put these lines, with your prices, into a file, set ", setting("OPS_PRICES_FILE"), " to its path"]
+    steps = [
+        html.P([*where, ", and restart the console. An explicit 0 is a price."]),
+        *([copyable("usage-copy-prices", price_lines(named[:SNIPPET_MODELS]), "lines of a price file")]),
+        html.P("New calls then have a price. For those listed here, see what would change, then add --apply:"),
+        copyable("usage-copy-reprice", "ops-center reprice --from 2026-01-01", "reprice command"),
+    ]
+    return static(html.Details([html.Summary("How to add a price"), *steps], className="oc-how"))
+
+
+def price_lines(models: Sequence[UnpricedModel]) -> str:
+    """The lines of a price file for some models; a price that is not filled in is refused at the start."""
+    return "\n".join(_entry(model) for model in models)
+
+
+def _entry(model: UnpricedModel) -> str:
+    lines = ["[[price]]"]
+    if model.provider is not None:
+        lines.append(f"provider = {_toml(model.provider)}")
+    lines += [
+        f"model = {_toml(model.model or '')}",
+        "input =     # USD for a million tokens",
+        "output =",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _toml(text: str) -> str:
+    """A text as TOML writes it; JSON's escapes are among TOML's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
