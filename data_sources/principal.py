@@ -9,6 +9,7 @@ Role: TypeAlias = Literal["admin", "analyst", "member", "ingest", "reader"]
 Permission: TypeAlias = Literal[
     "usage:read",
     "usage:write",
+    "usage:intake",  # what became of what senders sent, whatever the organization
     "system:read",
     "billing:read",
     "billing:write",
@@ -19,12 +20,21 @@ Permission: TypeAlias = Literal[
 
 _MAY: dict[str, frozenset[str]] = {
     "admin": frozenset(
-        {"usage:read", "usage:write", "system:read", "billing:read", "billing:write", "admin", "session"}
+        {
+            "usage:read",
+            "usage:write",
+            "usage:intake",
+            "system:read",
+            "billing:read",
+            "billing:write",
+            "admin",
+            "session",
+        }
     ),
-    "analyst": frozenset({"usage:read", "session"}),
+    "analyst": frozenset({"usage:read", "usage:intake", "session"}),
     "member": frozenset({"usage:read", "billing:read", "billing:write", "session"}),
     "ingest": frozenset({"usage:write"}),  # bearer OPS_INGEST_TOKEN
-    "reader": frozenset({"usage:read", "system:read"}),  # bearer OPS_READ_TOKEN
+    "reader": frozenset({"usage:read", "usage:intake", "system:read"}),  # bearer OPS_READ_TOKEN
 }
 
 

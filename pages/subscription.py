@@ -31,7 +31,7 @@ dash.register_page(
     name="Subscription",
     title="Subscription · Ops Center",
     icon="plan",
-    order=2,
+    order=4,
     needs="billing:read",
     charts=False,
 )

@@ -30,7 +30,7 @@ dash.register_page(
     name="System",
     title="System · Ops Center",
     icon="system",
-    order=3,
+    order=5,
     needs="system:read",
 )
 

@@ -6,7 +6,7 @@ seconds renews it when anything changed (`assets/js/usage.js`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,11 +18,13 @@ from dash.exceptions import PreventUpdate
 
 from components.panel import Look, failed
 from components.parts import icon
+from data_sources.principal import Permission
 from data_sources.result import Failed, Kind, Problem, Ready, Result
 from data_sources.usage.query import BadQueryError, parse
 from data_sources.usage.types import DIMENSIONS, PRICINGS, Breakdown, Grain, UsageQuery
 from pages import usage_panels as draw
-from pages.callbacks import needs, panel_callback, principal, sources
+from pages.callbacks import needs as guarded
+from pages.callbacks import panel_callback, principal, sources
 
 RANGES = (
     ("Today", "today"),
@@ -66,8 +68,13 @@ def exports(grain: Grain) -> list[Component]:
     ]
 
 
-def controls(grain: Grain) -> html.Div:
-    """The filter bar; on a phone it holds the exports as well."""
+def controls(grain: Grain | None, *, filters: Sequence[tuple[str, str]] = FILTERS) -> html.Div:
+    """The filter bar; on a phone it holds the exports as well.
+
+    Args:
+        grain: Of the exports; None for none.
+        filters: Label and name of what can be filtered by, the first chosen.
+    """
     ranges = dbc.RadioItems(
         id="usage-range",
         options=[{"label": label, "value": value} for label, value in RANGES],
@@ -94,22 +101,22 @@ def controls(grain: Grain) -> html.Div:
             custom,
             html.Label("Time zone", htmlFor="usage-tz", className="visually-hidden"),
             dbc.Select(id="usage-tz", options=[{"label": "UTC", "value": "UTC"}]),
-            _add_filter(),
+            _add_filter(filters),
             html.Div(id="usage-chips", className="oc-chips"),
-            html.Div(exports(grain), className="oc-only-phone"),
+            *([html.Div(exports(grain), className="oc-only-phone")] if grain else []),
         ],
         className="oc-filters",
     )
 
 
-def _add_filter() -> html.Div:
+def _add_filter(filters: Sequence[tuple[str, str]]) -> html.Div:
     form = html.Div(
         [
             html.Label("Show only", htmlFor="usage-filter-dimension"),
             dbc.Select(
                 id="usage-filter-dimension",
-                options=[{"label": label, "value": value} for label, value in FILTERS],
-                value="provider",
+                options=[{"label": label, "value": value} for label, value in filters],
+                value=filters[0][1],
             ),
             html.Label("that is", htmlFor="usage-filter-value"),
             dbc.Select(id="usage-filter-value", options=[]),
@@ -187,11 +194,11 @@ def asked(data: dict[str, Any] | None) -> UsageQuery:
 Draw = Callable[[UsageQuery, dict[str, Any]], Look]
 
 
-def usage_panel(panel_id: str) -> Callable[[Draw], Draw]:
+def usage_panel(panel_id: str, *, needs: Permission = "usage:read") -> Callable[[Draw], Draw]:
     """A panel that answers the page's question."""
 
     def wrap(look: Draw) -> Draw:
-        @panel_callback(panel_id, Input("usage-query", "data"), needs="usage:read", prevent_initial_call=True)
+        @panel_callback(panel_id, Input("usage-query", "data"), needs=needs, prevent_initial_call=True)
         def fill(data: dict[str, Any] | None) -> Look:
             try:
                 query = asked(data)
@@ -245,7 +252,7 @@ def listen() -> None:
         Input("usage-filter", "n_clicks"),
         State("usage-query", "data"),
         prevent_initial_call=True,
-    )(needs("usage:read")(_filter_values))
+    )(guarded("usage:read")(_filter_values))
     _client("start", Input("usage-page", "id"))
     _client("range", Input("usage-range", "value"))
     _client("zone", Input("usage-tz", "value"))

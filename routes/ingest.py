@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT, BadEventError, iso_us
 from data_sources.usage.commit import ChangeRefusedError
+from data_sources.usage.intake import refusals
 from data_sources.usage.normalise import BadBodyError, Parsed, Rejected, TooManyEventsError, parse
 from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
@@ -100,7 +101,7 @@ def _store(writer: Writer, asked: dict[str, str], parsed: Parsed, span: tuple[in
             kind=asked.get("kind", "api"),
             source=asked.get("source"),
             name=asked.get("name"),
-            rejected=len(parsed.rejected),
+            refusals=refusals((bad.source, bad.reason, bad.index, bad.fields) for bad in parsed.rejected),
             span_us=span,
         )
     except StoreError as error:
@@ -123,7 +124,7 @@ def _young_enough(parsed: Parsed, raw_from_us: int | None) -> Parsed:
     refused = {bad.index for bad in parsed.rejected}
     places = (index for index in count() if index not in refused)
     indexes = dict(zip(range(len(parsed.attempts)), places, strict=False))
-    rejected = [*parsed.rejected, *(Rejected(indexes[place], TOO_OLD) for place in old)]
+    rejected = [*parsed.rejected, *(Rejected(indexes[place], TOO_OLD, parsed.attempts[place].source) for place in old)]
     kept = [attempt for place, attempt in enumerate(parsed.attempts) if place not in old]
     return Parsed(kept, sorted(rejected, key=lambda bad: bad.index))
 

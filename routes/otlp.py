@@ -16,7 +16,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT
-from data_sources.usage.normalise.otlp import ParsedSpans, parse
+from data_sources.usage.intake import Refusal, plain_reason
+from data_sources.usage.normalise.otlp import DEFAULT_SOURCE, ParsedSpans, parse
 from data_sources.usage.normalise.otlp_wire import BadExportError, TooManySpansError
 from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
@@ -78,8 +79,12 @@ def _stored(writer: Writer, parsed: ParsedSpans, source: str | None) -> Response
     reasons = parsed.rejected + Counter({TOO_OLD: len(old)})
     rejected = reasons.total()
     if attempts or rejected:  # most exports of a proxy hold no call; they leave no batch behind
+        named = source or DEFAULT_SOURCE
+        refusals = [Refusal(named, plain_reason(reason), count) for reason, count in parsed.rejected.items()]
+        gone = Counter(parsed.attempts[place].source for place in old)
+        refusals += [Refusal(one, TOO_OLD, count) for one, count in gone.items()]
         try:
-            writer.submit(attempts, batch_id=new_batch_id(), source=source, rejected=rejected)
+            writer.submit(attempts, batch_id=new_batch_id(), source=source, refusals=refusals)
         except StoreError as error:
             answer = _refused(503, _UNAVAILABLE, f"{error.problem.title}: {error.problem.detail}")
             answer.headers["Retry-After"] = str(max(1, round(error.problem.retry_after_s or 1)))

@@ -22,13 +22,14 @@ from data_sources.usage.types import (
     UsageSource,
 )
 from data_sources.usage.windows import windows
-from routes import usage_export, usage_json
+from routes import intake_json, usage_export, usage_json
 from routes.gate import needs, principal
 from routes.wire import answer, query_params
 
 T = TypeVar("T")
 ROOT = "/api/v1/llm/usage"
 MAX_GROUPS = 10_000
+NOT_OF_ONE = "What was received is counted for all organizations together, and told to nobody of one."
 BY: Mapping[str, Dimension] = {
     "by-provider": "provider",
     "by-model": "model",
@@ -128,11 +129,14 @@ def blueprint(
     @made.get(f"{ROOT}/coverage")
     @needs("usage:read")
     def coverage() -> Response:
-        """For how much of a window we listened."""
+        """For how much of a window we listened, and what became of what was received."""
         query, _ = ask()
+        if query.organization_id is None and principal().may("usage:intake"):
+            return answer(usage().intake(query), _with_filters(query, intake_json.whole))
 
         def encode(value: Coverage) -> dict[str, Any]:
-            return {**usage_json.coverage(value), "window": usage_json.window(windows(query, now())[0])}
+            told = {**usage_json.coverage(value), "window": usage_json.window(windows(query, now())[0])}
+            return told | {"intake": None, "reasons": {"intake": NOT_OF_ONE}}
 
         return answer(usage().coverage(query), _with_filters(query, encode))
 

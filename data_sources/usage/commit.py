@@ -12,9 +12,10 @@ from typing import Any, Generic, TypeVar
 import duckdb
 import pyarrow as pa
 
-from data_sources.usage import columns, integrity, rollup, settling
+from data_sources.usage import columns, intake, integrity, rollup, settling
 from data_sources.usage.attempt import Attempt
 from data_sources.usage.calls import Identity, Try
+from data_sources.usage.intake import Refusal
 from data_sources.usage.seen import Key, Seen
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Batch:
         span_us: What an import covers, start and end, microseconds since 1970; given with its last request.
         duplicates: Set by the commit.
         refused: Set by the commit: why nothing of it was taken.
+        refusals: Why events of it were rejected.
     """
 
     batch_id: str
@@ -51,6 +53,7 @@ class Batch:
     span_us: tuple[int, int] | None = None
     duplicates: int = 0
     refused: str | None = None
+    refusals: Sequence[Refusal] = ()
 
 
 Hues = dict[str, dict[str, int]]
@@ -139,7 +142,9 @@ def store(cursor: duckdb.DuckDBPyConnection, batches: Sequence[Batch], known: Kn
         _drop_stored(cursor, fresh)
     outcome = _insert(cursor, fresh, known, settled=not asked) if fresh else Outcome(known.commit, False)
     outcome.keys = keys
-    _write_batches(cursor, [batch for batch in batches if batch.refused is None])
+    taken = [batch for batch in batches if batch.refused is None]
+    _write_batches(cursor, taken)
+    intake.write(cursor, taken, fresh.values())
     return outcome
 
 

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
-from data_sources.usage import integrity, one_call, sql
+from data_sources.usage import intake_read, integrity, one_call, sql
 from data_sources.usage import recent as recent_rows
 from data_sources.usage.costs import CostBasis, basis_of
 from data_sources.usage.coverage import Collected
@@ -52,6 +52,7 @@ from data_sources.usage.types import (
     Grain,
     Granularity,
     Group,
+    Intake,
     LastEvent,
     Latency,
     RequestPage,
@@ -343,6 +344,17 @@ class EmbeddedUsage:
 
         return self._answer(query, ask_for)
 
+    def intake(self, query: UsageQuery) -> Result[Intake]:
+        """What became of everything that was received in the window, of all organizations."""
+
+        def ask_for(ask: Ask) -> tuple[Intake, Provenance]:
+            coverage = ask.collected().coverage(ask.span)
+            found = intake_read.read(ask.cursor, query, ask.window, ask.span, coverage)
+            newest = max((one.last_received_at for one in found.sources), default=None)
+            return found, provenance(ask, newest, coverage, None)
+
+        return self._answer(query, ask_for)
+
     def version(self) -> Result[Version]:
         """Whether anything changed; one look into the store after each change, none in between."""
 
@@ -351,7 +363,7 @@ class EmbeddedUsage:
             if self._seen is None or self._seen[0] != version:
                 any_row = ask.cursor.execute("SELECT 1 FROM attempts LIMIT 1").fetchall()
                 self._seen = (version, bool(any_row))
-            found = Version(version, self._store.last_event_at, self._seen[1])
+            found = Version(version + self._store.notices, self._store.last_event_at, self._seen[1])
             return found, Provenance("Usage store", "version", self._store.last_event_at, self._now())
 
         return self._answer(UsageQuery(range="today"), ask_for)

@@ -49,6 +49,13 @@ STEPS: Mapping[int, tuple[str, ...]] = {
         + ", ".join(f"coalesce(sum({kind}_tokens), 0), count({kind}_tokens)" for kind in _TOKENS)
         + " FROM attempts GROUP BY ALL ORDER BY 1",
     ),
+    # What was received before was not counted, and stays unknown.
+    4: (
+        "CREATE TABLE intake (slot INTEGER NOT NULL, source VARCHAR, accepted BIGINT NOT NULL, "
+        "duplicates BIGINT NOT NULL, rejected BIGINT NOT NULL, late BIGINT NOT NULL, last_received_us BIGINT NOT NULL)",
+        "CREATE TABLE rejections (slot INTEGER NOT NULL, source VARCHAR, reason VARCHAR, events BIGINT NOT NULL, "
+        "last_received_us BIGINT NOT NULL, sample VARCHAR)",
+    ),
 }
 
 

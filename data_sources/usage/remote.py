@@ -10,14 +10,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import requests
 
 from data_sources.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, call_json, open_stream, session
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now, with_notes
-from data_sources.usage import remote_decode, remote_export, remote_lists
+from data_sources.usage import remote_decode, remote_export, remote_intake, remote_lists
 from data_sources.usage.costs import CostBasis
 from data_sources.usage.provenance import notes, window_words
 from data_sources.usage.query import BadQueryError, call_parameters, to_parameters
@@ -37,6 +37,7 @@ from data_sources.usage.types import (
     Export,
     Grain,
     Granularity,
+    Intake,
     RequestPage,
     Summary,
     Timeseries,
@@ -239,6 +240,21 @@ class RemoteUsage:
             offers="times of collection",
             about=lambda found: (found, None, None),
         )
+
+    def intake(self, query: UsageQuery) -> Result[Intake]:
+        """What became of everything that the other side received in the window."""
+        found = self._ask(
+            "coverage",
+            query,
+            (),
+            lambda root, window, _: remote_intake.intake(root, window),
+            offers="times of collection",
+            about=lambda found: (found.coverage, None, None) if found else (None, None, None),
+        )
+        if isinstance(found, Ready) and found.value is None:
+            detail = "This usage API does not tell what became of what it received."
+            return Failed(Problem(Kind.NOT_FOUND, "Not offered by this usage API", detail, code="no-intake"))
+        return cast(Result[Intake], found)
 
     def export(self, query: UsageQuery, *, grain: Grain = "calls") -> Result[Export]:
         """Every row of the window, read while it is sent."""

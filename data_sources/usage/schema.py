@@ -7,7 +7,7 @@ compare alike in every engine, where time-zone casts do not. Unknown is NULL, ne
 from __future__ import annotations
 
 # What is changed below needs a new version here, and the step that leads to it in `migrate.py`.
-STORE_VERSION = 3
+STORE_VERSION = 4
 SLOT_S = 900
 SLOT_US = SLOT_S * 1_000_000
 
@@ -164,6 +164,30 @@ CREATE TABLE audit (
 )
 """
 
+# What became of what was received, by when it was received. Additive, as the rollup is; the writer gathers its rows.
+INTAKE = """
+CREATE TABLE intake (
+    slot INTEGER NOT NULL,              -- when it was received, in quarter-hours
+    source VARCHAR,                     -- NULL: of more sources than are kept apart
+    accepted BIGINT NOT NULL,
+    duplicates BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
+    late BIGINT NOT NULL,               -- of the accepted: received more than a quarter-hour after they ended
+    last_received_us BIGINT NOT NULL
+)
+"""
+
+REJECTIONS = """
+CREATE TABLE rejections (
+    slot INTEGER NOT NULL,
+    source VARCHAR,
+    reason VARCHAR,                     -- NULL: of more reasons than are kept apart
+    events BIGINT NOT NULL,
+    last_received_us BIGINT NOT NULL,
+    sample VARCHAR                      -- JSON: batch, index, names of fields of the newest; never a value
+)
+"""
+
 META = "CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL)"
 
 TABLES = {
@@ -173,5 +197,7 @@ TABLES = {
     "collection": COLLECTION,
     "batches": BATCHES,
     "audit": AUDIT,
+    "intake": INTAKE,
+    "rejections": REJECTIONS,
     "meta": META,
 }

@@ -84,7 +84,7 @@ class UsageStore:
         self._closed = False
         self._users = 0
         self._state = threading.Condition()
-        self._data_version = 0
+        self._data_version = self._notices = 0
         self._last_event_us: int | None = None
         self._raw_from_us: int | None = None
 
@@ -102,6 +102,15 @@ class UsageStore:
     def raw_from_us(self) -> int | None:
         """From when on all attempts are there, microseconds since 1970; None when none was ever too old to keep."""
         return self._raw_from_us
+
+    @property
+    def notices(self) -> int:
+        """How many commits of this process changed no data, but what is told of what was received."""
+        return self._notices
+
+    def noticed(self) -> None:
+        """Called by the writer after such a commit."""
+        self._notices += 1
 
     def changed(self, version: int, received_us: int | None, raw_from_us: int | None = None) -> None:
         """Called by the writer after a commit that changed data.

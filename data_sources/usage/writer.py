@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from data_sources.usage import retention, rollup
+from data_sources.usage import intake, retention, rollup
 from data_sources.usage.attempt import Attempt
 from data_sources.usage.commit import Batch, Change, ChangeRefusedError, Known, Outcome, store, undo
+from data_sources.usage.intake import Refusal
 from data_sources.usage.integrity import NOTHING
 from data_sources.usage.store import StoreError, UsageStore
 
@@ -33,6 +34,7 @@ QUEUE_ROWS = 400_000
 HEARTBEAT_S = 15.0
 _CHECKPOINT_EVERY = 240  # heartbeats: an idle server's log stays small, and is folded in once an hour
 _MERGE_IDLE_ROWS, _MERGE_ROWS = 4096, 200_000
+_GATHER_COMMITS = 1000  # each leaves a row or a few in what was received
 _SUBMIT_S = 60.0
 _NOTE_US = 1_000_000  # the log of collection is good to a minute; each commit of a busy second need not be in it
 _EXPIRY_S = 3600.0
@@ -115,6 +117,7 @@ class Writer:
         self._beats = 0
         self._merged_day = 0
         self._unmerged = _MERGE_IDLE_ROWS  # an earlier run may have left fragments
+        self._ungathered = _GATHER_COMMITS
 
     @property
     def listening_us(self) -> tuple[int, int] | None:
@@ -151,7 +154,7 @@ class Writer:
         kind: str = "api",
         source: str | None = None,
         name: str | None = None,
-        rejected: int = 0,
+        refusals: Sequence[Refusal] = (),
         span_us: tuple[int, int] | None = None,
     ) -> Receipt:
         """Hand events over and wait until they are durable.
@@ -163,14 +166,18 @@ class Writer:
             kind: api or import.
             source: What the sender calls itself.
             name: The imported file's name.
-            rejected: How many events of the request were not taken, for the batch's record.
+            refusals: Why events of the request were not taken.
             span_us: The span that an import covers, with its last request.
 
         Raises:
             StoreError: The store cannot take them now; sending again later is safe.
             BatchRefusedError: The batch was undone.
         """
-        batch = Batch(batch_id, kind, source, name, list(attempts), rejected, self._clock_us(), named, span_us)
+        rejected = sum(refusal.events for refusal in refusals)
+        taken, at_us = list(attempts), self._clock_us()
+        batch = Batch(
+            batch_id, kind, source, name, taken, rejected, at_us, named=named, span_us=span_us, refusals=refusals
+        )
         self._wait(_Job(len(batch.attempts), Future(), batch=batch))
         if batch.refused is not None:
             raise BatchRefusedError(batch.refused)
@@ -279,6 +286,7 @@ class Writer:
             _fail(group, StoreError(detail, code=type(error).__name__))
         else:
             self._remember(outcome)
+            self._ungathered += 1
             for job in group:
                 job.done.set_result(value)
 
@@ -329,6 +337,7 @@ class Writer:
 
     def _remember(self, outcome: Outcome) -> None:
         if not outcome.changed:
+            self._store.noticed()
             return
         self._store.ledger.write(outcome.commit)
         if self._known is not None:
@@ -365,6 +374,9 @@ class Writer:
                     rollup.merge(cursor)
                     self._unmerged = 0
                 self._merged_day = today
+                if self._ungathered >= _GATHER_COMMITS:
+                    intake.merge(cursor, self._clock_us())
+                    self._ungathered = 0
                 if self._beats % _CHECKPOINT_EVERY == 0:
                     cursor.execute("CHECKPOINT")
         except StoreError as error:

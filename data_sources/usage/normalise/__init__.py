@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import Attempt, BadEventError, check
+from data_sources.usage.attempt import MAX_TEXT, Attempt, BadEventError, check
 from data_sources.usage.normalise import anthropic, litellm, openai, own
 from data_sources.usage.pricing import BUNDLED, PriceBook
 
@@ -33,6 +33,7 @@ class _Peek(msgspec.Struct):
 _PEEK = msgspec.json.Decoder(_Peek)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder(msgspec.Raw)
+_FIELDS, _TEXT = msgspec.json.Decoder(dict[str, msgspec.Raw]), msgspec.json.Decoder(str)
 
 
 MAX_EVENTS = 100_000
@@ -53,10 +54,19 @@ class TooManyEventsError(BadBodyError):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An event that was not taken: its place in the body, from 0, and why."""
+    """An event that was not taken.
+
+    Attributes:
+        index: Its place in the body, from 0.
+        reason: Why.
+        source: Who sent it, as far as it says.
+        fields: The names of what it has.
+    """
 
     index: int
     reason: str
+    source: str = own.DEFAULT_SOURCE
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ def parse(body: bytes, *, source: str | None, now_us: int, prices: PriceBook = B
             check(attempt, now_us)
             attempts.append(prices.priced(attempt))
         except BadEventError as error:
-            rejected.append(Rejected(index, str(error)))
+            rejected.append(Rejected(index, str(error), *_about(event, source)))
     return Parsed(attempts, rejected)
 
 
@@ -102,6 +112,26 @@ def _check_count(body: bytes) -> None:
                 raise TooManyEventsError
         except (msgspec.DecodeError, RecursionError):
             return  # what is wrong with it is told where it is read
+
+
+def _about(event: Any, source: str | None) -> tuple[str, tuple[str, ...]]:
+    """The source of an event that was not taken, and the names of what it has; no value of it."""
+    if not isinstance(event, msgspec.Raw):  # it was read with all others of its body
+        named = event.source if isinstance(event, own.OwnEvent) else None
+        default = own.DEFAULT_SOURCE if isinstance(event, own.OwnEvent) else litellm.DEFAULT_SOURCE
+        given = (name for name in event.__struct_fields__ if getattr(event, name) not in (None, own.NOTHING))
+        return named or source or default, tuple(given)
+    try:
+        fields = _FIELDS.decode(event)
+    except (msgspec.MsgspecError, RecursionError):
+        return source or own.DEFAULT_SOURCE, ()
+    if "call_type" in fields and "startTime" in fields:
+        return source or litellm.DEFAULT_SOURCE, tuple(fields)
+    try:
+        named = _TEXT.decode(fields["source"])[:MAX_TEXT] if "source" in fields else None
+    except msgspec.MsgspecError:
+        named = None
+    return named or source or own.DEFAULT_SOURCE, tuple(fields)
 
 
 def _read(raw: msgspec.Raw, source: str | None) -> Attempt:

@@ -139,3 +139,9 @@ CREATE TABLE audit (
 )
 """,
 }
+TABLES[3] = TABLES[2] | {
+    "attempts": TABLES[2]["attempts"].rstrip().removesuffix("\n)") + ",\n    cost_source VARCHAR\n)\n",
+    "rollup": TABLES[2]["rollup"].replace(
+        "    source VARCHAR NOT NULL,\n", "    source VARCHAR NOT NULL,\n    cost_source VARCHAR,\n"
+    ),
+}

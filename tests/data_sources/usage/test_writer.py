@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from data_sources.usage import columns, rollup
 from data_sources.usage.calls import JOIN_US
+from data_sources.usage.intake import Refusal
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import BatchRefusedError, UnknownBatchError, Writer
 from tests.data_sources.usage.ingest_rows import (
@@ -178,7 +179,14 @@ def test_undo_takes_the_span_and_is_refused_a_second_time(tmp_path):
 
 def test_a_named_batch_gathers_its_requests(tmp_path):
     with writing(tmp_path) as (_, writer):
-        writer.submit(attempts(event(1)), batch_id="i", named=True, kind="import", name="f.csv", rejected=2)
+        writer.submit(
+            attempts(event(1)),
+            batch_id="i",
+            named=True,
+            kind="import",
+            name="f.csv",
+            refusals=[Refusal("api", "bad", 2)],
+        )
         writer.submit(attempts(event(1), event(2)), batch_id="i", named=True, kind="import", name="f.csv")
         [batch] = writer.batches()
         assert (batch["accepted"], batch["duplicates"], batch["rejected"]) == (2, 1, 2)

@@ -1,0 +1,73 @@
+"""What became of what a usage API received, from the JSON of its coverage."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from data_sources.usage.remote_decode import whole_coverage
+from data_sources.usage.remote_read import Node
+from data_sources.usage.types import (
+    Granularity,
+    ImportedFile,
+    Intake,
+    IntakeBucket,
+    Rejection,
+    SourceIntake,
+    Taken,
+    Window,
+)
+
+
+def intake(root: Node, window: Window) -> Intake | None:
+    """The answer of `coverage` with all its counts, None where it has none."""
+    told = root.node("intake")
+    if told is None:
+        return None
+    grain = told.must_text("granularity")
+    if grain not in ("hour", "day"):
+        raise told.wrong("granularity", "hour or day")
+    return Intake(
+        window=window,
+        coverage=whole_coverage(root),
+        counted_since=told.time("counted_since"),
+        granularity=cast(Granularity, grain),
+        sources=tuple(
+            SourceIntake(one.text("source"), one.whole("hue"), _taken(one), one.must_time("last_received_at"))
+            for one in told.nodes("sources")
+        ),
+        buckets=tuple(
+            IntakeBucket(one.must_time("start"), one.must_time("end"), one.text("source"), _taken(one))
+            for one in told.nodes("buckets")
+        ),
+        rejections=tuple(_rejection(one) for one in told.nodes("rejections")),
+        imports=tuple(
+            ImportedFile(
+                one.must_text("batch_id"),
+                one.text("name"),
+                one.text("source"),
+                one.must_time("received_at"),
+                _taken(one),
+                one.time("undone_at"),
+            )
+            for one in told.nodes("imports")
+        ),
+    )
+
+
+def _taken(node: Node) -> Taken:
+    return Taken(
+        node.must_whole("accepted"), node.must_whole("duplicates"), node.must_whole("rejected"), node.whole("late")
+    )
+
+
+def _rejection(node: Node) -> Rejection:
+    fields = node.maybe_texts("fields") or []
+    return Rejection(
+        node.text("source"),
+        node.text("reason"),
+        node.must_whole("events"),
+        node.must_time("last_received_at"),
+        node.text("batch_id"),
+        node.whole("index"),
+        tuple(name for name in fields if name is not None),
+    )

@@ -1,0 +1,237 @@
+"""From what was received to what the coverage page shows: tables, and a bar of the time in which we listened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from dash import html
+
+from components import formats
+from components.chart import swatch
+from components.parts import badge
+from components.static import Node, static, tags
+from data_sources.usage.figures import minutes
+from data_sources.usage.types import Coverage, ImportedFile, Intake, Taken, Window
+from pages.usage_panels import seconds
+
+MOST_ROWS, MOST_GAPS, MOST_REASONS = 200, 12, 50
+LATE = "Late are accepted events that came more than a quarter-hour after they ended; imported files are not counted."
+
+
+def _table(label: str, heads: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Any]]) -> html.Div:
+    """A table in a region that scrolls sideways.
+
+    Args:
+        label: Names the region.
+        heads: Words of each column, and whether it holds figures.
+        rows: Their cells.
+    """
+    kinds = ["oc-num" if figure else None for _, figure in heads]
+    head = tags.Tr([tags.Th(word, scope="col", className=kind) for (word, _), kind in zip(heads, kinds, strict=True)])
+    body = [tags.Tr([tags.Td(cell, className=kind) for cell, kind in zip(row, kinds, strict=True)]) for row in rows]
+    table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table")
+    return static(tags.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **{"aria-label": label}))
+
+
+def _source(name: str | None, hue: int | None = None, *, marked: bool = False) -> Any:
+    words = "of more sources than are kept apart" if name is None else name
+    cut = tags.Span(words, title=words, className="oc-cut dim" if name is None else "oc-cut")
+    return tags.Span([swatch(hue), cut], className="oc-model") if marked else cut
+
+
+_COUNTS = (("Received", True), ("Accepted", True), ("Duplicates", True), ("Rejected", True), ("Late", True))
+
+
+def _counts(taken: Taken) -> list[Any]:
+    """The figures of a row; trouble is marked, not coloured by itself."""
+    rejected: Any = formats.number(taken.rejected)
+    if taken.rejected:
+        rejected = badge(rejected, "danger", icon_name="failed")
+    late = "—" if taken.late is None else formats.number(taken.late)
+    return [*map(formats.number, (taken.received, taken.accepted, taken.duplicates)), rejected, late]
+
+
+def not_counted(found: Intake) -> tuple[str, str]:
+    """Title and sentence where nothing is known: a zero is shown only of a time in which it was counted."""
+    if found.counted_since is None:
+        return "Nothing counted yet", "No event was received since this is counted."
+    since = seconds(found.counted_since, found.window.tz)
+    return "Not counted in this window", f"Counting began {since}: what was received before is not known."
+
+
+def sources_table(found: Intake) -> html.Div:
+    """What came from each source, most first."""
+    tz = found.window.tz
+    rows = [
+        [_source(one.source, one.hue, marked=True), *_counts(one.taken), seconds(one.last_received_at, tz)]
+        for one in found.sources
+    ]
+    return _table("Table of sources", [("Source", False), *_COUNTS, (f"Last event, {tz}", True)], rows)
+
+
+def sources_sub(found: Intake) -> str:
+    """How many events came."""
+    taken = sum((one.taken for one in found.sources), Taken(0, 0, 0, 0))
+    return f"{formats.number(taken.received)} events received"
+
+
+def sources_foot(found: Intake) -> str:
+    """What late means, and since when it is counted."""
+    since = found.counted_since
+    counted = ""
+    if since is not None and since > found.window.start:
+        counted = f" Counted since {seconds(since, found.window.tz)}: what came before is not known."
+    return LATE + counted
+
+
+def time_table(found: Intake) -> html.Div:
+    """What came in each hour or day from each source, newest first."""
+    tz = found.window.tz
+    rows = [
+        [_when(one.start, tz, found), _source(one.source), *_counts(one.taken)] for one in found.buckets[:MOST_ROWS]
+    ]
+    word = "Hour" if found.granularity == "hour" else "Day"
+    return _table("Table of received events over time", [(f"{word}, {tz}", False), ("Source", False), *_COUNTS], rows)
+
+
+def _when(at: datetime, tz: str, found: Intake) -> str:
+    text = seconds(at, tz)
+    return text[:-3] if found.granularity == "hour" else text[:-9]
+
+
+def time_foot(found: Intake) -> str:
+    """What is left out."""
+    more = len(found.buckets) - MOST_ROWS
+    cut = f" The newest {MOST_ROWS} rows; {formats.number(more)} older ones are in the API." if more > 0 else ""
+    empty = f"{found.granularity.capitalize()}s in which nothing came are left out."
+    return f"By when events were received, not by when their calls began. {empty}{cut}"
+
+
+def rejected_table(found: Intake) -> html.Div:
+    """Why events were not taken, most first, with the newest of each."""
+    tz = found.window.tz
+    rows = []
+    for one in found.rejections[:MOST_REASONS]:
+        reason = one.reason or "Of more reasons than are kept apart"
+        rows.append(
+            [
+                tags.Span(reason, className="oc-wrap"),
+                _source(one.source),
+                formats.number(one.events),
+                seconds(one.last_received_at, tz),
+                _sample(one.batch_id, one.index, one.fields),
+            ]
+        )
+    heads = [("Reason", False), ("Source", False), ("Events", True), (f"Last, {tz}", False), ("Newest of them", False)]
+    return _table("Table of rejected events", heads, rows)
+
+
+def _sample(batch_id: str | None, index: int | None, fields: Sequence[str]) -> Any:
+    if batch_id is None:
+        return tags.Span("not kept", className="dim")
+    place = "" if index is None else f", event {formats.number(index + 1)}"
+    names = f" with the fields {', '.join(fields)}" if fields else ""
+    return tags.Span(f"batch {batch_id}{place}{names}", className="oc-wrap dim")
+
+
+def rejected_foot(found: Intake) -> str:
+    """What is kept of a rejected event."""
+    more = len(found.rejections) - MOST_REASONS
+    cut = f" The {MOST_REASONS} most frequent of {formats.number(len(found.rejections))}." if more > 0 else ""
+    return f"Of a rejected event the names of its fields are kept, never a value.{cut}"
+
+
+def listening(found: Intake) -> html.Div:
+    """A bar of the window: solid where we listened or an import covers it, hatched where nobody did."""
+    coverage, window = found.coverage, found.window
+    if not coverage.window_s:
+        return static(tags.P("The window has not begun.", className="oc-muted"))
+    parts = [
+        tags.I(className="hatch" if missing else "", style={"width": f"{share * 100:.3f}%"})
+        for share, missing in _spans(coverage, window)
+    ]
+    words = listening_words(coverage)
+    gaps = [
+        tags.Li(f"{seconds(low, window.tz)} to {seconds(high, window.tz)}: {minutes((high - low).total_seconds())}")
+        for low, high in coverage.gaps[:MOST_GAPS]
+    ]
+    more = len(coverage.gaps) - MOST_GAPS
+    if more > 0:
+        gaps.append(tags.Li(f"and {formats.number(more)} more"))
+    told: list[Node] = [
+        tags.P(words, className="oc-listen-words"),
+        tags.Div(parts, className="oc-span", role="img", **{"aria-label": words}),
+        tags.Div(
+            [tags.Span(seconds(window.start, window.tz)), tags.Span(seconds(window.end, window.tz))],
+            className="oc-span-ends",
+        ),
+    ]
+    if gaps:
+        told += [tags.H3("Nobody listened"), tags.Ul(gaps)]
+    return static(tags.Div(told, className="oc-listened"))
+
+
+def _spans(coverage: Coverage, window: Window) -> list[tuple[float, bool]]:
+    """(share of the window, whether it is a gap) in time order."""
+    shares, at = [], 0.0
+    for low, high in coverage.gaps:
+        start, end = ((one - window.start).total_seconds() for one in (low, high))
+        shares += [((start - at) / coverage.window_s, False), ((end - start) / coverage.window_s, True)]
+        at = end
+    return [part for part in [*shares, ((coverage.window_s - at) / coverage.window_s, False)] if part[0] > 0]
+
+
+def listening_words(coverage: Coverage) -> str:
+    """How much of the window was collected: "Collected 6.9 of 7 days"."""
+    if not coverage.collected_s:
+        return "Nobody listened in this window, and no import covers it."
+    if coverage.complete:
+        return f"Collected the whole time, {minutes(coverage.window_s)}."
+    return f"Collected {minutes(coverage.collected_s)} of {minutes(coverage.window_s)}."
+
+
+def imports_table(found: Intake, *, may_undo: bool) -> html.Div:
+    """Imported files, newest first, each with what takes it out again.
+
+    Args:
+        found: The answer.
+        may_undo: Whether this reader may.
+    """
+    tz = found.window.tz
+    rows = []
+    for one in found.imports:
+        taken = [formats.number(count) for count in (one.taken.accepted, one.taken.duplicates, one.taken.rejected)]
+        name = one.name or one.batch_id
+        rows.append(
+            [
+                tags.Span(name, title=f"batch {one.batch_id}", className="oc-cut"),
+                _source(one.source) if one.source else tags.Span("as in the file", className="dim"),
+                seconds(one.received_at, tz),
+                *taken,
+                _undo(one, tz, may_undo=may_undo),
+            ]
+        )
+    heads = [("File", False), ("Source", False), (f"Imported, {tz}", False)]
+    counts = [("Accepted", True), ("Duplicates", True), ("Rejected", True), ("", True)]
+    return _table("Table of imports", [*heads, *counts], rows)
+
+
+def _undo(one: ImportedFile, tz: str, *, may_undo: bool) -> Any:
+    if one.undone_at is not None:
+        return tags.Span(f"taken out {seconds(one.undone_at, tz)}", className="dim")
+    if not may_undo:
+        return tags.Span("in the figures", className="dim")
+    name = one.name or one.batch_id
+    return tags.Button(
+        "Take out",
+        type="button",
+        className="btn btn-sm btn-secondary",
+        **{
+            "data-undo": one.batch_id,
+            "data-name": name,
+            "data-events": formats.number(one.taken.accepted),
+            "aria-label": f"Take out {name}",
+        },
+    )

@@ -1,0 +1,146 @@
+"""The coverage page's question: what came, what became of it, and when nobody listened, from both kinds of source."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from data_sources.result import Failed, Kind, Ready
+from data_sources.usage.embedded import EmbeddedUsage
+from data_sources.usage.remote import RemoteUsage
+from data_sources.usage.schema import SLOT_US
+from data_sources.usage.types import Taken, UsageQuery
+from data_sources.usage.windows import to_us
+from tests.fakes.usage_api import KEY, LiveUsageApi, OriginalUsageApi
+from tests.fakes.usage_rows import at, fill, make_store
+
+NOW = at("2026-11-22T14:02:10")
+WEEK = UsageQuery(range="7d")
+BOTH = pytest.mark.parametrize("source", ["embedded", "remote"], indirect=True)
+SAMPLE = '{"batch": "b7", "index": 3, "fields": ["event_id", "model"]}'
+
+
+def slot(text):
+    return to_us(at(text)) // SLOT_US
+
+
+INTAKE = [
+    (slot("2026-11-01T10:00:00"), "old", 5, 0, 0, 0, to_us(at("2026-11-01T10:01:00"))),
+    (slot("2026-11-22T09:45:00"), "api", 2, 1, 0, 1, to_us(at("2026-11-22T09:46:00"))),
+    (slot("2026-11-22T10:00:00"), "api", 4, 0, 3, 0, to_us(at("2026-11-22T10:01:00"))),
+    (slot("2026-11-22T10:15:00"), "litellm", 9, 0, 0, 0, to_us(at("2026-11-22T10:16:00"))),
+    (slot("2026-11-22T10:15:00"), None, 1, 0, 1, 0, to_us(at("2026-11-22T10:16:00"))),
+]
+REJECTED = [
+    (slot("2026-11-22T10:00:00"), "api", "bad", 2, to_us(at("2026-11-22T10:01:00")), SAMPLE),
+    (slot("2026-11-22T10:00:00"), "api", "worse", 1, to_us(at("2026-11-22T10:00:30")), None),
+    (slot("2026-11-22T10:15:00"), None, None, 1, to_us(at("2026-11-22T10:16:00")), None),
+]
+BATCHES = [
+    ("b1", "api", "api", None, to_us(NOW), 7, 0, 0, None, 0),
+    ("b2", "import", "csv", "a.csv", to_us(at("2026-10-01T00:00:00")), 7, 1, 2, None, 0),
+    ("b3", "import", None, "=cmd().csv", to_us(at("2026-11-02T00:00:00")), 3, 0, 0, to_us(NOW), 0),
+]
+
+
+def put(store):
+    fill(store, [], listened=[(at("2026-11-22T08:00:00"), at("2026-11-22T12:00:00"))])
+    with store.cursor() as cursor:
+        for table, rows in (("intake", INTAKE), ("rejections", REJECTED), ("batches", BATCHES)):
+            marks = ", ".join("?" for _ in rows[0])
+            cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", [list(row) for row in rows])
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = make_store(tmp_path)
+    put(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def source(request, store):
+    if request.param == "embedded":
+        yield EmbeddedUsage(store, now=lambda: NOW)
+        return
+    live = LiveUsageApi(store, lambda: NOW)
+    remote = RemoteUsage(live.url, KEY, now=lambda: NOW)
+    yield remote
+    remote.close()
+    live.close()
+
+
+def ready(result):
+    assert isinstance(result, Ready), result
+    return result.value
+
+
+@BOTH
+def test_sources_stand_with_what_became_of_their_events_and_their_last_one(source):
+    found = ready(source.intake(WEEK))
+    assert [(one.source, one.taken) for one in found.sources] == [
+        ("api", Taken(6, 1, 3, 1)),
+        ("litellm", Taken(9, 0, 0, 0)),
+        (None, Taken(1, 0, 1, 0)),
+    ]
+    assert found.sources[0].last_received_at == at("2026-11-22T10:01:00")
+    assert found.counted_since == at("2026-11-01T10:00:00")
+    assert found.coverage.collected_s == 4 * 3600
+
+
+@BOTH
+def test_hours_are_those_of_the_zone_and_add_up_to_the_sources(source):
+    found = ready(source.intake(UsageQuery(range="7d", tz="Asia/Kathmandu")))
+    hours = [(one.start.strftime("%H:%M"), one.source, one.taken.received) for one in found.buckets]
+    assert hours == [("10:15", "litellm", 9), ("10:15", None, 2), ("09:15", "api", 10)]
+    assert {one.end - one.start for one in found.buckets} == {timedelta(hours=1)}
+    assert sum(one.taken.received for one in found.buckets) == sum(one.taken.received for one in found.sources)
+
+
+@BOTH
+def test_a_long_window_is_told_by_day(source):
+    found = ready(source.intake(UsageQuery(range="quarter")))
+    assert found.granularity == "day"
+    assert {one.end - one.start for one in found.buckets} == {timedelta(days=1)}
+    assert [one.source for one in found.buckets] == ["api", "litellm", None, "old"]
+
+
+@BOTH
+def test_reasons_stand_most_first_with_the_newest_of_each_and_what_has_no_name_last(source):
+    found = ready(source.intake(WEEK))
+    assert [(one.reason, one.events, one.batch_id, one.index, one.fields) for one in found.rejections] == [
+        ("bad", 2, "b7", 3, ("event_id", "model")),
+        ("worse", 1, None, None, ()),
+        (None, 1, None, None, ()),
+    ]
+
+
+@BOTH
+def test_imports_are_told_whatever_the_window_and_say_when_they_were_taken_out(source):
+    found = ready(source.intake(WEEK))
+    assert [(one.name, one.undone_at, one.taken.accepted) for one in found.imports] == [
+        ("=cmd().csv", NOW, 3),
+        ("a.csv", None, 7),
+    ]
+
+
+@BOTH
+def test_a_filter_on_sources_applies(source):
+    found = ready(source.intake(UsageQuery(range="7d", source=("litellm", None))))
+    assert [one.source for one in found.sources] == ["litellm", None]
+    assert [one.reason for one in found.rejections] == [None]
+
+
+def test_a_usage_api_that_does_not_count_this_is_said_not_to():
+    api = OriginalUsageApi()
+    remote = RemoteUsage(api.url, KEY)
+    missing = remote.intake(WEEK)
+    api.bodies["/api/v1/llm/usage/coverage"] = {"window_seconds": 1, "collected_seconds": 1, "gaps": []}
+    silent = remote.intake(WEEK)
+    remote.close()
+    api.close()
+    for found in (missing, silent):
+        assert isinstance(found, Failed)
+        assert found.problem.kind is Kind.NOT_FOUND
