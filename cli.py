@@ -314,6 +314,8 @@ def _tell_reprice(report: RepriceReport, *, apply: bool) -> None:
     if report.problem is not None:
         so_far = f"{report.changed:,} attempts were priced anew before. Run it again to go on." if apply else ""
         fail(f"{report.problem.title}. {report.problem.detail} {so_far}".strip())
+    if report.kept_from is not None:
+        click.echo(f"Note: single calls are kept since {report.kept_from}; what is older keeps the cost it has.")
     done = "were priced anew" if apply else "would change; with --apply they do"
     versions = ", ".join(report.price_versions)
     click.echo(f"{report.changed:,} of {report.attempts:,} attempts {done}. Prices: {versions}.")

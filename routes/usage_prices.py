@@ -9,15 +9,16 @@ import msgspec
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
-from data_sources.usage import reprice
+from data_sources.usage import integrity, reprice
 from data_sources.usage.attempt import BadEventError, iso_us
 from data_sources.usage.pricing import PriceBook
 from data_sources.usage.store import StoreError, UsageStore
+from data_sources.usage.windows import from_us
 from data_sources.usage.writer import Writer, now_us
 from routes.errors import from_problem
 from routes.gate import needs, principal
 from routes.usage_api import ROOT
-from routes.usage_json import amount
+from routes.usage_json import amount, time
 from routes.wire import query_params
 
 
@@ -60,6 +61,8 @@ def blueprint(store: Callable[[], UsageStore], writer: Callable[[], Writer], pri
             else:
                 with store().cursor() as cursor:
                     done = reprice.look(cursor, prices, asked, given.after, given.limit)
+            with store().cursor() as cursor:
+                kept_from_us = integrity.raw_from(cursor) or 0
         except StoreError as error:
             return from_problem(error.problem)
         return jsonify(
@@ -68,6 +71,7 @@ def blueprint(store: Callable[[], UsageStore], writer: Callable[[], Writer], pri
             run=done.run,
             applied=given.apply,
             price_versions=prices.versions,
+            kept_from=time(from_us(kept_from_us)) if kept_from_us > asked.start_us else None,
             currency="USD",
         )
 

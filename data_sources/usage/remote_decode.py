@@ -38,6 +38,8 @@ HueOf: TypeAlias = Callable[[Dimension, str], int | None]
 
 NO_REASON = "The usage API gave no reason."
 ONE_TOTAL = "The usage API sends one total of tokens, not its parts."
+# What of a summary's reasons is not about its figures.
+_OTHERS = ("growth.", "disputed_calls", "cost_basis")
 _UNKNOWN = Tokens(None, None, None, None, None)
 _TOKENS = tuple(field.name for field in fields(Tokens))
 _COUNTS = tuple(field.name for field in fields(Totals))[:9]
@@ -113,7 +115,7 @@ def figures(node: Node) -> Figures:
 
 def _explained(found: Figures, node: Node) -> Figures:
     """The same figures with a sentence for every None that came without one."""
-    reasons = {name: why for name, why in found.reasons.items() if not name.startswith("growth.")}
+    reasons = {name: why for name, why in found.reasons.items() if not name.startswith(_OTHERS)}
 
     def explain(inside: Node | None, name: str, value: object, prefix: str = "", unsent: str = NOT_SENT) -> None:
         if value is None and prefix + name not in reasons:

@@ -22,11 +22,14 @@ class RepriceReport:
     Attributes:
         lines: By provider and model.
         price_versions: The prices of now.
+        kept_from: From when on single calls are kept, where that is later than what was asked; what is older keeps
+            the cost it has.
         problem: Why it ended early; None when all was looked at.
     """
 
     lines: dict[tuple[str | None, str | None], Line] = field(default_factory=dict)
     price_versions: tuple[str, ...] = ()
+    kept_from: str | None = None
     problem: Problem | None = None
 
     @property
@@ -79,6 +82,7 @@ def run_reprice(
                 answer = console.ask("reprice", WHAT, method="POST", body=body)
                 _add(report, answer["lines"])
                 report.price_versions = tuple(answer["price_versions"])
+                report.kept_from = answer.get("kept_from")
                 told(report)
                 if answer["after"] is None:
                     return report

@@ -195,6 +195,10 @@ def test_the_command_shows_before_and_after_and_acts_only_when_told(app, serve, 
     assert "1 of 2 attempts were priced anew" in run("--apply", "--override").output
     assert ask(ops.usage_store, costs) == [(Decimal("0.25"),), (Decimal("0.25"),)]
     assert "0 of 0 attempts" in run("--to", "2026-11-22T01:00:00Z").output
+    assert "single calls are kept" not in first.output
+    with ops.usage_store.cursor() as cursor:
+        integrity.write_raw_from(cursor, NOON_US)
+    assert "single calls are kept since 2026-11-22T12:00:00Z" in run().output
     assert differences(ops.usage_store) == []
     assert "--from lies before --to" in run("--to", "2026-11-21").stderr
 
