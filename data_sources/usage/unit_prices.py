@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ USAGE_KEYS: Mapping[str, str] = {
     "web_searches": "web_searches",
 }
 KEYS = tuple(USAGE_KEYS.values())
+_NOTHING = Decimal(0)
 counts_of = attrgetter(*USAGE_KEYS)  # read at once: this runs for every event
 # Used without a price of its own, these would silently be priced as something cheaper, or not at all.
 _NEED_OWN_PRICE = ("cache_write_1h_tokens", "input_audio_tokens", "output_audio_tokens", "web_searches")
@@ -40,7 +41,7 @@ class UnitPrices(NamedTuple):
 
     units: tuple[Unit, ...]
     keys: frozenset[str]
-    refused: frozenset[str] = frozenset()  # used, these have no price in this context
+    without_price: tuple[str, ...] = ()  # once one of these is used, there is no cost in this context
 
     def cost(self, usage: Mapping[str, int]) -> Decimal | None:
         """The exact cost in USD, not rounded.
@@ -51,35 +52,35 @@ class UnitPrices(NamedTuple):
         Returns:
             The cost; None when a count that has a price was not reported, or a used one has no price.
         """
-        if any(usage.get(key) and key not in self.keys for key in _NEED_OWN_PRICE):
-            return None
+        for key in self.without_price:
+            if usage.get(key):
+                return None
         if usage.get("input_audio_tokens") and usage.get("cache_read_tokens"):
             return None  # nothing tells how many of the cached tokens are audio
-        if self.refused and any(usage.get(key) for key in self.refused):
-            return None
-        total, leaves = Decimal(0), dict.fromkeys(self.keys, 0)
-        for unit in self.units:
-            count = usage.get(unit.usage_key)
-            if count is None:
-                if unit.usage_key in ("input_tokens", "output_tokens") and (unit.base or unit.tiers):
+        total, leaves = _NOTHING, dict[str, int]()
+        for key, inner, base, tiers in self.units:
+            leaf = usage.get(key)
+            if leaf is None:
+                if key in ("input_tokens", "output_tokens") and (base or tiers):
                     return None
-                count = 0  # a part that was not reported is priced with its whole
-            leaf = count - sum(leaves[key] for key in unit.inner)
+                leaf = 0  # a part that was not reported is priced with its whole
+            for part in inner:
+                leaf -= leaves[part]
             if leaf < 0:
                 return None
-            leaves[unit.usage_key] = leaf
+            leaves[key] = leaf
             if leaf:
-                total += leaf * _price_at(unit, usage.get("input_tokens"))
+                total += leaf * (_price_at(base, tiers, usage.get("input_tokens")) if tiers else base)
         return total
 
 
-def _price_at(unit: Unit, input_tokens: int | None) -> Decimal:
+def _price_at(base: Decimal, tiers: tuple[tuple[int, Decimal], ...], input_tokens: int | None) -> Decimal:
     """The tier is decided by all input tokens, and then holds for every token."""
     if input_tokens is not None:
-        for start, price in reversed(unit.tiers):
+        for start, price in reversed(tiers):
             if input_tokens > start:
                 return price
-    return unit.base
+    return base
 
 
 class Rate(NamedTuple):
@@ -98,7 +99,7 @@ class Rate(NamedTuple):
     tiers: tuple[tuple[int, Decimal], ...] = ()
 
 
-def arrange(rates: Iterable[Rate], refused: Iterable[str] = ()) -> UnitPrices:
+def arrange(rates: Iterable[Rate], refused: Collection[str] = ()) -> UnitPrices:
     """Put prices in the order in which they are taken off each other."""
     ordered = sorted(rates, key=lambda rate: (-len(rate.dimensions), rate.usage_key))
     units = tuple(
@@ -114,4 +115,5 @@ def arrange(rates: Iterable[Rate], refused: Iterable[str] = ()) -> UnitPrices:
         )
         for rate in ordered
     )
-    return UnitPrices(units, frozenset(unit.usage_key for unit in units), frozenset(refused))
+    keys = frozenset(unit.usage_key for unit in units)
+    return UnitPrices(units, keys, tuple({*refused, *_NEED_OWN_PRICE} - (keys - set(refused))))
