@@ -34,7 +34,7 @@ from data_sources.usage.verify_client import run_verify
 from routes.sources import USAGE_FILE, read_prices
 from settings import Settings, SettingsError, load
 
-THREADS = 16
+THREADS = 64  # senders wait in theirs until their events are durable, and are committed together
 out = Console(highlight=False)
 COLUMNS = (
     TextColumn("{task.description}"),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from data_sources.result import Kind, Problem
 
-# Of the 16 threads that answer requests, at most AT_ONCE + WAITING are ever held by billing.
+# Of the threads that answer requests, at most AT_ONCE + WAITING are ever held by billing.
 AT_ONCE = 6
 WAITING = 3
 PATIENCE_S = 2.0

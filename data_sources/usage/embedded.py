@@ -6,6 +6,7 @@ never an exception.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Sized
 from dataclasses import replace
 from datetime import datetime
@@ -69,6 +70,7 @@ from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, gr
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Sized)
+_AT_ONCE = 8  # questions: more would share two cores and the memory limit, and none would be answered sooner
 # What the machine does to a correct statement; anything else that DuckDB raises is a bug of ours.
 _OUTSIDE = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.ConnectionException, duckdb.TransactionException)
 
@@ -230,6 +232,7 @@ class EmbeddedUsage:
         self._store = store
         self._now = now
         self._memo = Memo(remember)
+        self._turn = threading.BoundedSemaphore(_AT_ONCE)
         self._seen: tuple[int, bool] | None = None
 
     def _answer(self, query: UsageQuery, ask: Callable[[Ask], tuple[T, Provenance]]) -> Result[T]:
@@ -237,7 +240,7 @@ class EmbeddedUsage:
         try:
             self._store.open()
             version = self._store.data_version
-            with self._store.cursor() as cursor:
+            with self._turn, self._store.cursor() as cursor:
                 cursor.begin()
                 value, source = ask(Ask(cursor, query, now, self._memo, version))
         except StoreError as error:

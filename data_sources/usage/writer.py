@@ -32,6 +32,7 @@ T = TypeVar("T")
 GROUP_ROWS = 8192
 QUEUE_ROWS = 400_000
 HEARTBEAT_S = 15.0
+GATHER_S = 0.01
 _CHECKPOINT_EVERY = 240  # heartbeats: an idle server's log stays small, and is folded in once an hour
 _MERGE_IDLE_ROWS, _MERGE_ROWS = 4096, 200_000
 _GATHER_COMMITS = 1000  # each leaves a row or a few in what was received
@@ -87,6 +88,7 @@ class Writer:
         *,
         heartbeat_s: float = HEARTBEAT_S,
         queue_rows: int = QUEUE_ROWS,
+        gather_s: float = GATHER_S,
         clock_us: Callable[[], int] = now_us,
         keep_days: int | None = None,
     ) -> None:
@@ -96,6 +98,8 @@ class Writer:
             store: The store it alone changes.
             heartbeat_s: How often "we listened" is noted while nothing comes, in seconds.
             queue_rows: How many waiting events are held before senders are told to wait.
+            gather_s: How long, in seconds, to wait for as many requests as were committed together last, when they
+                were several: a commit costs the same for one request and for many. A lone sender never waits.
             clock_us: Now, microseconds since 1970 UTC.
             keep_days: For how many days single attempts are kept; None for ever.
         """
@@ -107,6 +111,9 @@ class Writer:
         self._next_expiry = time.monotonic()
         self._jobs: deque[_Job] = deque()
         self._waiting = 0
+        self._gather_s = gather_s
+        self._together = 1  # requests in the last commit
+        self._wanted = 1  # how many must wait before the thread is woken
         self._state = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -230,7 +237,8 @@ class Writer:
                 raise StoreError("More events wait than can be stored now.", code="busy", title="Events must wait")
             self._jobs.append(job)
             self._waiting += job.rows
-            self._state.notify_all()
+            if len(self._jobs) >= self._wanted:
+                self._state.notify_all()
         try:
             return job.done.result(timeout=_SUBMIT_S)
         except FutureTimeoutError:
@@ -242,6 +250,8 @@ class Writer:
         while True:
             with self._state:
                 self._state.wait_for(lambda: self._jobs or self._stopping, max(0.0, next_beat - time.monotonic()))
+                if self._jobs and self._together > 1:
+                    self._gather()
                 group = self._next_group()
                 last = self._stopping and not group
             if group:
@@ -252,6 +262,11 @@ class Writer:
                 next_beat = time.monotonic() + self._heartbeat_s
             if last:
                 return
+
+    def _gather(self) -> None:
+        self._wanted = self._together
+        self._state.wait_for(lambda: self._stopping or len(self._jobs) >= self._wanted, self._gather_s)
+        self._wanted = 1
 
     def _next_group(self) -> list[_Job]:
         group: list[_Job] = []
@@ -265,6 +280,7 @@ class Writer:
             if job.change is not None:
                 break
         self._waiting -= rows
+        self._together = len(group) or self._together
         return group
 
     def _commit(self, group: list[_Job]) -> None:

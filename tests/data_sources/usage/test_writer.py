@@ -256,6 +256,29 @@ def test_what_was_accepted_is_stored_before_the_writer_ends(tmp_path):
     store.close()
 
 
+def test_senders_that_come_together_are_committed_together(tmp_path):
+    store = open_store(tmp_path)
+    writer = Writer(store, gather_s=10.0)
+
+    def send(number):
+        for round_ in range(3):
+            writer.submit(attempts(event(10 * number + round_)), batch_id=f"{number}-{round_}")
+
+    senders = [threading.Thread(target=send, args=(number,)) for number in range(3)]
+    writer._thread = threading.current_thread()  # it takes requests before its own thread runs
+    for sender in senders:
+        sender.start()
+    wait_until(lambda: len(writer._jobs) == 3, "the first requests do not wait")
+    writer._thread = None
+    writer.start()
+    for sender in senders:
+        sender.join(timeout=30)
+    assert ask(store, "SELECT count(*) FROM attempts") == [(9,)]
+    assert store.data_version == 3
+    writer.close()
+    store.close()
+
+
 def test_more_than_can_wait_is_sent_away_with_a_time_to_come_back(tmp_path):
     store = open_store(tmp_path)
     held = threading.Event()
