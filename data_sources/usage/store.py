@@ -27,6 +27,10 @@ from data_sources.usage import integrity, migrate
 
 log = logging.getLogger(__name__)
 
+_DAMAGED = (
+    "The usage store's file cannot be read; it is left as it is. Stop the console and put a backup back with "
+    "`ops-center restore FILE`."
+)
 LOCK_WAIT_S = 30.0
 _LOCK_POLL_S = 0.2
 _DRAIN_S = 5.0
@@ -224,7 +228,7 @@ class UsageStore:
         except duckdb.Error as error:
             connection.close()
             log.error("usage store: opening %s: %s", self.path, error)
-            raise StoreError("The usage store's file cannot be read.", code="damaged") from error
+            raise StoreError(_DAMAGED, code="damaged") from error
         except BaseException:
             connection.close()
             raise
@@ -245,4 +249,4 @@ class UsageStore:
                 raise StoreError(detail, code="locked" if locked else "io") from error
             except duckdb.Error as error:
                 log.error("usage store: %s", error)
-                raise StoreError("The usage store's file cannot be read.", code="damaged") from error
+                raise StoreError(_DAMAGED, code="damaged") from error
