@@ -62,7 +62,7 @@ def wait_until_up(url: str) -> None:
     while True:
         try:
             requests.get(f"{url}/healthz", timeout=2)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

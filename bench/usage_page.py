@@ -1,8 +1,9 @@
-"""The whole usage page over a million attempts: its callbacks in process, beside the bare DuckDB queries of each."""
+"""The whole usage page over 1 and 10 million attempts: its callbacks in process, beside the bare queries of each."""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import statistics
 import time
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import psutil
 
 from app import create_app
 from bench.console import table
@@ -22,29 +25,44 @@ from data_sources.usage.types import UsageQuery
 from data_sources.usage.windows import span, windows
 from settings import load
 
-ATTEMPTS = int(os.environ.get("BENCH_ATTEMPTS", "1000000"))
-ROUNDS = 9
-TARGET_MS = 150.0
+# attempts -> what the whole page may take, in ms
+TARGETS_MS = {1_000_000: 150.0, 10_000_000: 300.0}
+ATTEMPTS = [int(size) for size in os.environ.get("BENCH_ATTEMPTS", "1000000,10000000").split(",")]
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))
 TZ = "Europe/Berlin"
 
 
 def main() -> None:
-    """Build the set, then print one table a range."""
-    with TemporaryDirectory(prefix="ops-center-bench-") as folder:
-        data_dir = Path(folder)
-        store = build(data_dir / "usage.duckdb", ATTEMPTS)
-        app = create_app(load(data_dir=data_dir))
-        ops = app.server.extensions["ops"]
-        ops.usage_store = store  # a cached property: the set stands in for the store of this folder
-        client, token = _signed_in(app)
-        panels = _panel_callbacks(client)
-        print(f"{ATTEMPTS:,} attempts, 90 days, 31 models, 6 providers, 2,001 users; median of {ROUNDS} rounds, ms")
-        for name in ("30d", "quarter", "year"):
-            _range(ops, store, client, token, panels, name)
-        store.close()
+    """Build each set, then print one table a range."""
+    for attempts in ATTEMPTS:
+        with TemporaryDirectory(prefix="ops-center-bench-") as folder:
+            data_dir = Path(folder)
+            # in a process of its own: what building takes is no memory of the console
+            builder = multiprocessing.get_context("spawn").Process(target=_build, args=(data_dir, attempts))
+            builder.start()
+            builder.join()
+            _pages(data_dir, attempts)
 
 
-def _range(ops: Any, store: Any, client: Any, token: str, panels: dict[str, Any], name: str) -> None:
+def _build(data_dir: Path, attempts: int) -> None:
+    build(data_dir / "usage.duckdb", attempts).close()
+
+
+def _pages(data_dir: Path, attempts: int) -> None:
+    app = create_app(load(data_dir=data_dir))
+    ops = app.server.extensions["ops"]
+    client, token = _signed_in(app)
+    panels = _panel_callbacks(client)
+    print(f"{attempts:,} attempts, 90 days, 31 models, 6 providers, 2,001 users; median of {ROUNDS} rounds, ms")
+    for name in ("30d", "quarter", "year"):
+        _range(ops, ops.usage_store, client, token, panels, name, TARGETS_MS.get(attempts))
+    print(f"memory of the process: {psutil.Process().memory_info().rss / 1e6:.0f} MB, target 600 MB\n")
+    ops.close()
+
+
+def _range(
+    ops: Any, store: Any, client: Any, token: str, panels: dict[str, Any], name: str, target_ms: float | None
+) -> None:
     query = UsageQuery(range=name, tz=TZ)  # type: ignore[arg-type]
     data = {"search": f"range={name}&tz={TZ}"}
     took: dict[str, list[float]] = {panel: [] for panel in panels}
@@ -61,9 +79,10 @@ def _range(ops: Any, store: Any, client: Any, token: str, panels: dict[str, Any]
     whole = sum(statistics.median(each[1:]) for each in took.values())
     rows.append(["whole page", f"{whole:.1f}", f"{sum(statistics.median(each[1:]) for each in bare.values()):.1f}"])
     table([dict(zip(("panel", "callback", "bare queries"), row, strict=True)) for row in rows])
-    print(
-        f"{name}: whole page {whole:.0f} ms, target {TARGET_MS:.0f} ms: {'met' if whole <= TARGET_MS else 'missed'}\n"
+    met = (
+        "no target" if target_ms is None else f"target {target_ms:.0f} ms: {'met' if whole <= target_ms else 'missed'}"
     )
+    print(f"{name}: whole page {whole:.0f} ms, {met}\n")
 
 
 def _ms(run: Callable[[], object]) -> float:
@@ -89,6 +108,8 @@ def _panel_callbacks(client: Any) -> dict[str, Any]:
                 dict(zip(("id", "property"), out.rsplit(".", 1), strict=True))
                 for out in each["output"].strip(".").split("...")
             ]
+            if not outputs[0]["id"].startswith("usage-"):
+                continue  # the same query leads to other pages as well
             panel = outputs[0]["id"].removeprefix("usage-").removesuffix("-body")
             found[panel] = {"output": each["output"], "outputs": outputs, "inputs": each["inputs"], "state": []}
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from data_sources.usage import rollup
+from data_sources.usage import integrity, rollup
 from data_sources.usage.store import UsageStore
 
 DAYS, MODELS, PROVIDERS, USERS, TEAMS = 90, 31, 6, 2_001, 50
@@ -93,6 +93,8 @@ def build(path: Path, attempts: int, *, now: datetime | None = None, seed: int =
                     "INSERT INTO dimension_values VALUES (?, ?, ?, 0)", [dimension, name.format(number), number % 16]
                 )
         cursor.execute("INSERT INTO collection VALUES ('listening', ?, ?, NULL, NULL)", [end_us - 2 * span_us, end_us])
+        there = integrity.counted(cursor)
+        integrity.write_meta(cursor, integrity.Commit(1, there.attempts, there.checksum))
         cursor.execute("CHECKPOINT")
     store.changed(1, end_us)
     return store
