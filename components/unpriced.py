@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from typing import Any
 
 from dash import html
@@ -58,22 +59,27 @@ def _count(value: int | None) -> Any:
     return tags.Span("—", className="dim", title="not reported") if value is None else formats.number(value)
 
 
-def how_to_price(models: Sequence[UnpricedModel], *, file_set: bool) -> Component:
+def how_to_price(found: Unpriced, *, file_set: bool) -> Component:
     """What an administrator does about it, with the lines to copy.
 
     Args:
-        models: Those listed.
+        found: The models.
         file_set: Whether a price file is set already.
     """
-    named = [model for model in models if model.model is not None]
+    named = [model for model in found.models if model.model is not None]
+    since = found.window.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
     where: list[Any] = ["Add these lines, with your prices, to the file that ", setting("OPS_PRICES_FILE"), " names"]
     if not file_set:
         where = ["Put these lines, with your prices, into a file, set ", setting("OPS_PRICES_FILE"), " to its path"]
     steps = [
         html.P([*where, ", and restart the console. An explicit 0 is a price."]),
-        *([copyable("usage-copy-prices", price_lines(named[:SNIPPET_MODELS]), "lines of a price file")]),
+        copyable("usage-copy-prices", price_lines(named[:SNIPPET_MODELS]), "lines of a price file"),
+        html.P(
+            "A model that is named there has all its prices there: a tier or batch needs lines of its own, "
+            "such as [price.batch]."
+        ),
         html.P("New calls then have a price. For those listed here, see what would change, then add --apply:"),
-        copyable("usage-copy-reprice", "ops-center reprice --from 2026-01-01", "reprice command"),
+        copyable("usage-copy-reprice", f"ops-center reprice --from {since}", "reprice command"),
     ]
     return static(html.Details([html.Summary("How to add a price"), *steps], className="oc-how"))
 

@@ -200,7 +200,7 @@ def unpriced(query: UsageQuery, _: dict[str, Any]) -> Look:
         own_store = sources().settings.usage_api_url is None
         may_price = principal().may("admin") and own_store and any(model.model for model in found.models)
         file_set = sources().settings.prices_file is not None
-        how = [how_to_price(found.models, file_set=file_set)] if may_price else []
+        how = [how_to_price(found, file_set=file_set)] if may_price else []
         return html.Div([unpriced_table(found, link=link), *how])
 
     return show(
