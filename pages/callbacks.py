@@ -3,7 +3,7 @@
 ```python
 @panel_callback("usage-by-provider", Input("usage-query", "data"), needs="usage:read")
 def by_provider(query):
-    return show(sources().usage.by_provider(UsageQuery.parse(query)), view=breakdown_chart)
+    return show(sources().usage.breakdown(UsageQuery.parse(query), "provider"), view=breakdown_chart)
 ```
 """
 

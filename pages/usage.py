@@ -169,21 +169,21 @@ def _groups(result: Result[Breakdown], query: UsageQuery) -> Result[Breakdown]:
 @usage_panel("usage-providers")
 def providers(query: UsageQuery, _: dict[str, Any]) -> Look:
     """Calls by provider."""
-    result = _groups(sources().usage.by_provider(query, limit=FEW), query)
+    result = _groups(sources().usage.breakdown(query, "provider", limit=FEW), query)
     return _told("providers", query, result, draw.calls_list, foot=draw.list_foot)
 
 
 @usage_panel("usage-levels")
 def levels(query: UsageQuery, _: dict[str, Any]) -> Look:
     """Cost by power level."""
-    result = _groups(sources().usage.by_power_level(query, limit=FEW), query)
+    result = _groups(sources().usage.breakdown(query, "power_level", limit=FEW), query)
     return _told("levels", query, result, draw.cost_list, foot=draw.cost_list_foot)
 
 
 @usage_panel("usage-models")
 def models(query: UsageQuery, _: dict[str, Any]) -> Look:
     """The models with most calls."""
-    result = _groups(sources().usage.by_model(query, limit=TOP_MODELS), query)
+    result = _groups(sources().usage.breakdown(query, "model", limit=TOP_MODELS), query)
     return _told("models", query, result, draw.calls_list, sub=draw.models_sub, foot=draw.list_foot)
 
 

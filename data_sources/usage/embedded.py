@@ -266,26 +266,6 @@ class EmbeddedUsage:
         """The window by the values of one dimension, most calls first."""
         return self._answer(query, lambda ask: _breakdown(ask, dimension, limit))
 
-    def by_provider(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by provider."""
-        return self.breakdown(query, "provider", limit=limit)
-
-    def by_model(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by model."""
-        return self.breakdown(query, "model", limit=limit)
-
-    def by_power_level(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by power level."""
-        return self.breakdown(query, "power_level", limit=limit)
-
-    def by_user(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by user."""
-        return self.breakdown(query, "user", limit=limit)
-
-    def by_team(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by team."""
-        return self.breakdown(query, "team", limit=limit)
-
     def timeseries(
         self,
         query: UsageQuery,

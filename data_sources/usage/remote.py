@@ -150,26 +150,6 @@ class RemoteUsage:
             about=lambda found: (found.coverage, found.total, found.data_as_of),
         )
 
-    def by_provider(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by provider."""
-        return self.breakdown(query, "provider", limit=limit)
-
-    def by_model(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by model."""
-        return self.breakdown(query, "model", limit=limit)
-
-    def by_power_level(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by power level."""
-        return self.breakdown(query, "power_level", limit=limit)
-
-    def by_user(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by user."""
-        return self.breakdown(query, "user", limit=limit)
-
-    def by_team(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by team."""
-        return self.breakdown(query, "team", limit=limit)
-
     def timeseries(
         self,
         query: UsageQuery,

@@ -675,21 +675,6 @@ class UsageSource(Protocol):
     def breakdown(self, query: UsageQuery, dimension: Dimension, *, limit: int | None = None) -> Result[Breakdown]:
         """The window by the values of one dimension; `limit` cuts the list, the rest is in `other`."""
 
-    def by_provider(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by provider."""
-
-    def by_model(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by model."""
-
-    def by_power_level(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by power level."""
-
-    def by_user(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by user."""
-
-    def by_team(self, query: UsageQuery, *, limit: int | None = None) -> Result[Breakdown]:
-        """`breakdown` by team."""
-
     def timeseries(
         self,
         query: UsageQuery,

@@ -137,7 +137,9 @@ def test_the_quota_is_of_the_calendar_month(source):
 )
 def test_an_empty_window_is_a_true_zero_only_where_collection_ran(source, listened, title, words):
     query = UsageQuery(range="today")
-    result = draw.or_empty(source([], listened).by_model(query), lambda found: (found.total, found.coverage), query)
+    result = draw.or_empty(
+        source([], listened).breakdown(query, "model"), lambda found: (found.total, found.coverage), query
+    )
     assert isinstance(result, Empty)
     assert result.title == title
     assert words in result.detail
@@ -147,7 +149,7 @@ def test_power_levels_stand_in_their_own_order_with_not_set_last(source):
     rows = [
         attempt(n, TODAY, power_level=level, cost_usd="1") for n, level in enumerate([None, "precision", "eco", "x"])
     ]
-    found = source(rows).by_power_level(UsageQuery(range="today")).value
+    found = source(rows).breakdown(UsageQuery(range="today"), "power_level").value
     assert [group.name for group in sorted(found.groups, key=draw._level_order)] == ["eco", "precision", "x", None]
 
 
@@ -155,18 +157,20 @@ def test_the_list_by_provider_tells_the_same_as_the_chart(source):
     rows = [attempt(n, TODAY, provider=f"p{n % 3}", cost_usd="0.1") for n in range(7)]
     made, query = source(rows), UsageQuery(range="today")
     series = made.timeseries(query, group_by="provider", limit=2).value
-    asked = made.by_provider(query, limit=2).value
+    asked = made.breakdown(query, "provider", limit=2).value
     assert (series.series, series.other, series.total) == (asked.groups, asked.other, asked.total)
 
 
 def test_models_are_counted_without_the_one_that_has_no_name(source):
     rows = [attempt(n, TODAY, model=None if n == 9 else f"m{n}") for n in range(10)]
-    found = source(rows).by_model(UsageQuery(range="today"), limit=4).value
+    found = source(rows).breakdown(UsageQuery(range="today"), "model", limit=4).value
     assert draw.models_sub(found) == "calls, 3 of 9"
 
 
 def test_choices_of_a_filter_hold_what_is_not_set(source):
-    found = source([attempt(1, TODAY, model="m"), attempt(2, TODAY)]).by_model(UsageQuery(range="today")).value
+    found = (
+        source([attempt(1, TODAY, model="m"), attempt(2, TODAY)]).breakdown(UsageQuery(range="today"), "model").value
+    )
     assert [option["value"] for option in draw.options(found)] == ["v:m", "n:"]
 
 

@@ -111,7 +111,7 @@ def test_the_card_the_list_its_rows_and_the_export_count_the_same_calls(batches,
         assert listed == sorted(listed, reverse=True)
         file = ready(source.export(query, grain="calls"))
         assert file.total_rows == file.total_calls == len(list(file.rows)) == calls
-        assert sum(group.sums.calls for group in ready(source.by_model(query)).groups) == calls
+        assert sum(group.sums.calls for group in ready(source.breakdown(query, "model")).groups) == calls
         assert ready(source.timeseries(query)).total.calls == calls
         assert [page.newer_calls for page in pages] == [
             sum(len(p.requests) for p in pages[:n]) for n in range(len(pages))

@@ -78,7 +78,7 @@ def test_the_origins_of_a_cost_add_up_to_it_and_disputes_are_counted(calls, quer
         assert basis.disputed_attempts == len(disputed)
         listed = value(usage.recent(replace(query, pricing=("disputed",)), limit=500))
         assert basis.disputed_calls == (listed.total_calls or 0)
-        assert value(usage.by_model(query)).basis == value(usage.timeseries(query)).basis == basis
+        assert value(usage.breakdown(query, "model")).basis == value(usage.timeseries(query)).basis == basis
 
 
 def test_each_origin_is_told_with_the_version_of_its_prices():

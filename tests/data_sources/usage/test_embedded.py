@@ -131,7 +131,7 @@ def test_no_growth_of_a_cost_that_is_only_partly_known(usage):
 def test_groups_keep_what_has_no_value_and_the_hue_of_first_arrival(usage):
     start = at("2026-11-22T09:00:00")
     rows = [attempt(n, start, provider=("openai", None, "anthropic", "openai")[n]) for n in range(4)]
-    found = ready(usage(rows).by_provider(UsageQuery(range="today")))
+    found = ready(usage(rows).breakdown(UsageQuery(range="today"), "provider"))
     assert [(group.name, group.hue, group.sums.calls) for group in found.groups] == [
         ("openai", 0, 2),
         ("anthropic", 1, 1),
@@ -145,7 +145,7 @@ def test_a_limit_cuts_the_list_and_sums_the_rest_but_never_hides_what_has_no_val
     start = at("2026-11-22T09:00:00")
     names = ["a"] * 5 + ["b"] * 4 + ["c"] * 3 + ["d"] * 2 + [None]
     rows = [attempt(n, start, model=name, cost_usd="0.1") for n, name in enumerate(names)]
-    found = ready(usage(rows).by_model(UsageQuery(range="today"), limit=3))
+    found = ready(usage(rows).breakdown(UsageQuery(range="today"), "model", limit=3))
     assert [group.name for group in found.groups] == ["a", "b", None]
     assert (found.other.sums.calls, found.other_groups, found.total_groups) == (5, 2, 5)
     assert found.other.sums.cost == Decimal("0.5")
@@ -173,7 +173,7 @@ def test_a_member_sees_its_own_organization_only(usage):
     rows = [attempt(n, start, organization_id=("acme", "other")[n % 2], model=f"m{n}") for n in range(5)]
     source, query = usage(rows), UsageQuery(range="today", organization_id="acme")
     assert ready(source.summary(query)).figures.total_calls == 3
-    assert {group.name for group in ready(source.by_model(query)).groups} == {"m0", "m2", "m4"}
+    assert {group.name for group in ready(source.breakdown(query, "model")).groups} == {"m0", "m2", "m4"}
     assert {row.decided_by.model for row in ready(source.recent(query)).requests} == {"m0", "m2", "m4"}
     assert ready(source.export(query)).total_rows == 3
 
@@ -265,7 +265,7 @@ def test_a_store_that_cannot_open_is_a_failed_answer_not_an_exception(tmp_path):
     source, query = EmbeddedUsage(store, now=lambda: NOW), UsageQuery(range="today")
     for result in (
         source.summary(query),
-        source.by_model(query),
+        source.breakdown(query, "model"),
         source.timeseries(query),
         source.recent(query),
         source.export(query),
@@ -289,14 +289,14 @@ def test_what_is_kept_is_never_older_than_the_data(usage):
     start, query = at("2026-11-22T09:00:00"), UsageQuery(range="today")
     source = usage([attempt(1, start)])
     for number in range(2, 5):
-        assert ready(source.by_model(query)).total.calls == number - 1
-        assert ready(source.by_model(query)).total.calls == number - 1
+        assert ready(source.breakdown(query, "model")).total.calls == number - 1
+        assert ready(source.breakdown(query, "model")).total.calls == number - 1
         fill(source._store, [attempt(number, start)])
 
 
 def test_every_answer_says_where_it_comes_from(usage):
     rows = [attempt(1, at("2026-11-22T09:00:00"), input_tokens=3)]
-    result = usage(rows).by_model(UsageQuery(range="today", tz="Europe/Berlin"))
+    result = usage(rows).breakdown(UsageQuery(range="today", tz="Europe/Berlin"), "model")
     source = result.provenance
     assert source.source == "Usage store"
     assert source.window == "22 Nov 2026 00:00 to 15:02, Europe/Berlin"

@@ -104,7 +104,7 @@ def test_what_was_not_sent_is_unknown_with_its_reason_and_never_0(usage):
 
 
 def test_original_style_groups_are_read_with_what_they_do_not_tell_unknown(usage):
-    providers = ready(usage.by_provider(WEEK))
+    providers = ready(usage.breakdown(WEEK, "provider"))
     assert [(group.name, group.sums.calls, group.sums.cost) for group in providers.groups] == [
         ("openai", 900, Decimal("30.06")),
         ("anthropic", 300, Decimal("4.5")),
@@ -116,21 +116,21 @@ def test_original_style_groups_are_read_with_what_they_do_not_tell_unknown(usage
     first = providers.groups[0].sums
     assert (first.attempts, first.priced_calls, first.tokens.input, first.reports.input) == (None, None, None, None)
     assert (providers.total.calls, providers.total_groups, providers.other) == (None, None, None)
-    levels = ready(usage.by_power_level(WEEK))
+    levels = ready(usage.breakdown(WEEK, "power_level"))
     assert [(group.name, group.sums.cost) for group in levels.groups] == [("balanced", 20), ("eco", Decimal("14.56"))]
 
 
 def test_a_value_keeps_its_colour_whatever_order_it_comes_in(usage, api):
-    before = {group.name: group.hue for group in ready(usage.by_provider(WEEK)).groups}
+    before = {group.name: group.hue for group in ready(usage.breakdown(WEEK, "provider")).groups}
     change(api, "by-provider", providers=[{"name": "new"}, *reversed(api.bodies[f"{ROOT}/by-provider"]["providers"])])
-    after = {group.name: group.hue for group in ready(usage.by_provider(WEEK)).groups}
+    after = {group.name: group.hue for group in ready(usage.breakdown(WEEK, "provider")).groups}
     assert after == before | {"new": 2}
 
 
 ASKS = {
-    "by-model": (lambda usage: usage.by_model(WEEK), "usage by model"),
-    "by-user": (lambda usage: usage.by_user(WEEK), "usage by user"),
-    "by-team": (lambda usage: usage.by_team(WEEK), "usage by team"),
+    "by-model": (lambda usage: usage.breakdown(WEEK, "model"), "usage by model"),
+    "by-user": (lambda usage: usage.breakdown(WEEK, "user"), "usage by user"),
+    "by-team": (lambda usage: usage.breakdown(WEEK, "team"), "usage by team"),
     "unpriced": (lambda usage: usage.unpriced(WEEK), "usage without a price"),
     "timeseries": (lambda usage: usage.timeseries(WEEK), "usage over time"),
     "recent": (lambda usage: usage.recent(WEEK), "single calls"),
@@ -161,7 +161,7 @@ def test_window_zone_filters_and_key_are_always_sent(usage, api):
     query = UsageQuery(
         range="custom", start=start, end=start + timedelta(days=1), tz="Asia/Kathmandu", model=("a&b=c", None)
     )
-    usage.by_provider(query, limit=7)
+    usage.breakdown(query, "provider", limit=7)
     (asked,) = api.requests("GET", f"{ROOT}/by-provider")
     assert asked.query == {
         "range": ["custom"],
@@ -230,7 +230,7 @@ MEMBER = UsageQuery(range="7d", tz="Europe/Berlin", organization_id="acme")
     ("name", "ask"),
     [
         ("summary", lambda usage: usage.summary(MEMBER)),
-        ("by-provider", lambda usage: usage.by_provider(MEMBER)),
+        ("by-provider", lambda usage: usage.breakdown(MEMBER, "provider")),
         ("export", lambda usage: usage.export(MEMBER)),
     ],
 )
@@ -275,10 +275,10 @@ def test_a_member_s_answer_is_never_given_to_another(usage, api):
         ("empty", Kind.UPSTREAM, "answered nothing"),
     ],
 )
-@pytest.mark.parametrize("name", ["summary", "by_provider"])
-def test_a_fault_is_a_failure_with_its_cause_and_never_a_figure(usage, api, fault, kind, words, name):
+@pytest.mark.parametrize(("name", "more"), [("summary", ()), ("breakdown", ("provider",))])
+def test_a_fault_is_a_failure_with_its_cause_and_never_a_figure(usage, api, fault, kind, words, name, more):
     api.fail(fault)
-    found = problem(getattr(usage, name)(WEEK))
+    found = problem(getattr(usage, name)(WEEK, *more))
     assert (found.kind, found.title) == (kind, FAILED)
     assert words in found.detail
 
@@ -357,7 +357,7 @@ def test_a_wrong_type_is_a_failure_that_names_the_field(usage, api, sent, field)
 )
 def test_a_wrong_group_is_named(usage, api, sent, field):
     api.bodies[f"{ROOT}/by-provider"] = sent
-    assert field in problem(usage.by_provider(WEEK)).detail
+    assert field in problem(usage.breakdown(WEEK, "provider")).detail
 
 
 BUCKET = {"start": "2026-11-22T00:00:00Z", "end": "2026-11-23T00:00:00Z", "state": "forming", "calls": 3}
@@ -423,7 +423,7 @@ def test_the_last_good_answer_is_shown_as_stale_for_a_while(usage, api, clock):
     found = usage.summary(WEEK)
     assert (found.value, found.provenance) == (good.value, good.provenance)
     assert found.stale.code == "HTTP 500"
-    assert problem(usage.by_provider(WEEK)).code == "HTTP 500"
+    assert problem(usage.breakdown(WEEK, "provider")).code == "HTTP 500"
     clock.now_s = 901
     assert problem(usage.summary(WEEK)).code == "HTTP 500"
     api.heal()
@@ -439,10 +439,10 @@ def test_who_may_no_longer_read_sees_no_old_answer(usage, api):
 def test_how_the_source_is_can_be_told_without_asking(usage, api):
     assert usage.seen is None
     good = usage.summary(WEEK)
-    usage.by_model(WEEK)
+    usage.breakdown(WEEK, "model")
     assert usage.seen is good
     api.fail("500")
-    usage.by_provider(WEEK)
+    usage.breakdown(WEEK, "provider")
     assert problem(usage.seen).code == "HTTP 500"
     assert len(api.asked) == 3
 

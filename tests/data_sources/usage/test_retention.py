@@ -122,7 +122,7 @@ def test_sums_stay_and_percentiles_say_why_they_are_gone(reader):
     assert "kept since" in summary.figures.reasons["latency_ms.p50"]
     recent = reader.summary(UsageQuery(range="7d")).value
     assert (recent.figures.total_calls, recent.figures.latency.p50) == (50, 12)
-    assert sum(group.sums.calls for group in reader.by_provider(UsageQuery(range="year")).value.groups) == 100
+    assert sum(group.sums.calls for group in reader.breakdown(UsageQuery(range="year"), "provider").value.groups) == 100
     series = reader.timeseries(UsageQuery(range="year"), granularity="day").value
     assert sum(bucket.sums.calls for bucket in series.buckets if bucket.sums) == 100
 
@@ -130,7 +130,7 @@ def test_sums_stay_and_percentiles_say_why_they_are_gone(reader):
 def test_what_needs_single_calls_beyond_the_edge_is_refused_with_the_reason(reader):
     year = UsageQuery(range="year")
     refused = [
-        reader.by_user(year),
+        reader.breakdown(year, "user"),
         reader.timeseries(year, group_by="team"),
         reader.summary(UsageQuery(range="year", user=("u1",))),
         reader.export(year),
@@ -139,7 +139,7 @@ def test_what_needs_single_calls_beyond_the_edge_is_refused_with_the_reason(read
         assert isinstance(result, Failed)
         assert result.problem.status == 400
         assert "OPS_USAGE_KEEP_DAYS" in result.problem.detail
-    assert reader.by_user(UsageQuery(range="7d")).value.total.calls == 50
+    assert reader.breakdown(UsageQuery(range="7d"), "user").value.total.calls == 50
 
 
 def test_a_period_before_that_is_gone_is_not_known_instead_of_zero(reader):
