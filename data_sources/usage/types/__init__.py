@@ -1,0 +1,98 @@
+"""What a usage source is asked and what it answers.
+
+`None` in a figure means "not known" and always has a sentence in `reasons` under the figure's name. Sums are exact:
+counts are integers, money is `Decimal` US dollars, times are aware UTC.
+"""
+
+from data_sources.usage.types.calls import (
+    NO_CALL,
+    NO_CALL_CODE,
+    NO_CALL_WHY,
+    AttemptRow,
+    CallFacts,
+    CallKey,
+    Export,
+    Fact,
+    RequestPage,
+    RequestRow,
+)
+from data_sources.usage.types.figures import (
+    NOT_SENT,
+    Coverage,
+    Figures,
+    Growth,
+    LastEvent,
+    Latency,
+    Summary,
+    Sums,
+    Tokens,
+    Totals,
+)
+from data_sources.usage.types.groups import Breakdown, Bucket, BucketState, Group, Timeseries, Unpriced, UnpricedModel
+from data_sources.usage.types.intake import ImportedFile, Intake, IntakeBucket, Rejection, SourceIntake, Taken
+from data_sources.usage.types.question import (
+    DIMENSIONS,
+    FILTERS,
+    GRANULARITIES,
+    LISTS,
+    PRICINGS,
+    Dimension,
+    Filter,
+    Grain,
+    Granularity,
+    RangeName,
+    UsageQuery,
+    Window,
+)
+from data_sources.usage.types.source import FAILED, UsageSource, Version
+
+__all__ = [
+    "DIMENSIONS",
+    "FAILED",
+    "FILTERS",
+    "GRANULARITIES",
+    "LISTS",
+    "NOT_SENT",
+    "NO_CALL",
+    "NO_CALL_CODE",
+    "NO_CALL_WHY",
+    "PRICINGS",
+    "AttemptRow",
+    "Breakdown",
+    "Bucket",
+    "BucketState",
+    "CallFacts",
+    "CallKey",
+    "Coverage",
+    "Dimension",
+    "Export",
+    "Fact",
+    "Figures",
+    "Filter",
+    "Grain",
+    "Granularity",
+    "Group",
+    "Growth",
+    "ImportedFile",
+    "Intake",
+    "IntakeBucket",
+    "LastEvent",
+    "Latency",
+    "RangeName",
+    "Rejection",
+    "RequestPage",
+    "RequestRow",
+    "SourceIntake",
+    "Summary",
+    "Sums",
+    "Taken",
+    "Timeseries",
+    "Tokens",
+    "Totals",
+    "Unpriced",
+    "UnpricedModel",
+    "UsageQuery",
+    "UsageSource",
+    "Version",
+    "Window",
+]
