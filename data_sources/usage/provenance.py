@@ -14,7 +14,7 @@ from data_sources.usage.types import Coverage, Totals, Window
 
 
 class Asked(Protocol):
-    """What `embedded.Ask` knows of a question."""
+    """What `ask.Ask` knows of a question."""
 
     window: Window
     now: datetime

@@ -1,0 +1,210 @@
+"""From the sums of one question to the answers of the protocol: summary, breakdown, buckets, what has no price."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from data_sources.result import Provenance
+from data_sources.usage import sql
+from data_sources.usage.ask import Ask, ExpiredError
+from data_sources.usage.figures import ZERO, add, cost_percentage, figures_of, growth_of, percentage, sums_of, total
+from data_sources.usage.pricing import PriceBook
+from data_sources.usage.provenance import provenance
+from data_sources.usage.types import (
+    Breakdown,
+    Bucket,
+    Coverage,
+    Dimension,
+    Figures,
+    Granularity,
+    Group,
+    Latency,
+    Summary,
+    Sums,
+    Timeseries,
+    Unpriced,
+)
+from data_sources.usage.unpriced import BY, whole_and_models
+from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid
+
+_NO_LATENCY = Latency(None, None, None, 0)
+
+
+def calls(ask: Ask, coverage: Coverage) -> tuple[int | None, tuple[str, ...]]:
+    """How many calls the window has, None where that is not known; and why not all of them can be listed."""
+    try:
+        # of a time without collection nothing is known
+        count = ask.calls() or (0 if coverage.collected_s else None)
+    except ExpiredError as error:
+        return None, (str(error),)
+    try:
+        ask.need_attempts(ask.span)
+    except ExpiredError as error:
+        return count, (str(error),)
+    return count, ()
+
+
+def _figures(ask: Ask, read: Span, sums: Sums, coverage: Coverage, *, split: bool) -> Figures:
+    """The figures of a span; without percentiles where its attempts are no longer kept."""
+    try:
+        return figures_of(sums, ask.latency(read), coverage, split=split)
+    except ExpiredError as error:
+        found = figures_of(sums, _NO_LATENCY, coverage, split=split)
+        why = dict.fromkeys(("latency_ms.p50", "latency_ms.p95", "latency_ms.p99"), str(error))
+        return replace(found, reasons={**found.reasons, **why})
+
+
+def summary(ask: Ask) -> tuple[Summary, Provenance]:
+    """All figures of the window and of the period before."""
+    collected = ask.collected()
+    coverage, coverage_before = collected.coverage(ask.span), collected.coverage(ask.previous_span)
+    sums = ask.total(ask.span)
+    # the tries of one call may differ in these
+    split = bool(ask.query.status or ask.query.provider or ask.query.model or ask.query.pricing)
+    figures = _figures(ask, ask.span, sums, coverage, split=split)
+    try:
+        before = _figures(ask, ask.previous_span, ask.total(ask.previous_span), coverage_before, split=split)
+    except ExpiredError as error:
+        unknown = figures_of(ZERO, _NO_LATENCY, replace(coverage_before, collected_s=0.0))
+        before = replace(unknown, reasons=dict.fromkeys(unknown.reasons, str(error)))
+    newest = ask.newest()
+    value = Summary(
+        window=ask.window,
+        figures=figures,
+        previous_window=ask.previous,
+        previous=before,
+        growth=growth_of(figures, before, coverage_before),
+        coverage=coverage,
+        previous_coverage=coverage_before,
+        data_as_of=newest,
+        basis=ask.basis(sums, coverage),
+        last_events=() if sums.attempts else ask.last_events(),
+    )
+    return value, provenance(ask, newest, coverage, sums, value.basis)
+
+
+def unpriced(ask: Ask, prices: PriceBook, limit: int | None) -> tuple[Unpriced, Provenance]:
+    """The models with usage that has no price, `limit` of them, and why."""
+    whole, models = whole_and_models(ask.rows(ask.sums(ask.span, by=BY)), prices.why_unpriced)
+    newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
+    known = bool(whole.attempts or coverage.collected_s)
+    value = Unpriced(
+        window=ask.window,
+        models=tuple(models if limit is None else models[:limit]),
+        total_models=len(models),
+        calls=sum(model.calls for model in models) if known else None,
+        attempts=sum(model.attempts for model in models) if known else None,
+        total=whole,
+        coverage=coverage,
+        data_as_of=newest,
+    )
+    return value, provenance(ask, newest, coverage, whole)
+
+
+def _rank(item: tuple[str | None, Sums]) -> tuple[int, int, bool, str]:
+    name, sums = item
+    return (-sums.calls, -sums.attempts, name is None, name if name is not None else "")
+
+
+def _cut(
+    found: dict[str | None, Sums], limit: int | None
+) -> tuple[list[tuple[str | None, Sums]], list[tuple[str | None, Sums]]]:
+    """The values to list and the rest; what has no value is never cut away, unless only one may be listed."""
+    ranked = sorted(found.items(), key=_rank)
+    if limit is None or len(ranked) <= limit:
+        return ranked, []
+    listed = ranked[:limit]
+    if None in found and limit > 1 and all(name is not None for name, _ in listed):
+        listed = [*ranked[: limit - 1], (None, found[None])]
+    names = {name for name, _ in listed}
+    return listed, [item for item in ranked if item[0] not in names]
+
+
+def _group(name: str | None, hue: int | None, sums: Sums, whole: Sums) -> Group:
+    return Group(
+        name, hue, sums, percentage(sums.calls, whole.calls), cost_percentage(sums.measured_cost, whole.measured_cost)
+    )
+
+
+def _groups(
+    ask: Ask, dimension: Dimension, found: dict[str | None, Sums], whole: Sums, limit: int | None
+) -> tuple[list[Group], Group | None, list[str | None]]:
+    listed, rest = _cut(found, limit)
+    hues = ask.hues(dimension, [name for name, _ in listed if name is not None])
+    groups = [_group(name, None if name is None else hues.get(name), sums, whole) for name, sums in listed]
+    other = _group(None, None, total(sums for _, sums in rest), whole) if rest else None
+    return groups, other, [name for name, _ in rest]
+
+
+def breakdown(ask: Ask, dimension: Dimension, limit: int | None) -> tuple[Breakdown, Provenance]:
+    """The window by the values of one dimension, most calls first; what `limit` cuts away is in `other`."""
+    found: dict[str | None, Sums] = {}
+    for name, *measures in ask.rows(ask.sums(ask.span, by=(dimension,))):
+        sums = sums_of(measures)
+        if sums.attempts:
+            found[name] = add(found[name], sums) if name in found else sums
+    whole = total(found.values())
+    groups, other, rest = _groups(ask, dimension, found, whole, limit)
+    newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
+    basis = ask.basis(whole, coverage)
+    value = Breakdown(
+        dimension, ask.window, tuple(groups), other, len(rest), len(found), whole, coverage, newest, basis
+    )
+    return value, provenance(ask, newest, coverage, whole, basis)
+
+
+_STEPS: dict[Granularity, sql.Step] = {"minute": "minute", "hour": "hour", "day": "day", "week": "day", "month": "day"}
+
+
+_Cells = dict[str | None, dict[int, Sums]]
+
+
+def _cells(ask: Ask, buckets: Grid, by: tuple[Dimension, ...]) -> tuple[_Cells, dict[str | None, Sums], list[Sums]]:
+    """The sums of each group in each bucket, those of each group, and those of each bucket."""
+    cells: _Cells = {}
+    for key, *row in ask.rows(ask.sums(ask.span, by=by, step=_STEPS[buckets.granularity])):
+        sums = sums_of(row[len(by) :])
+        if sums.attempts:
+            place, line = buckets.index[key], cells.setdefault(row[0] if by else None, {})
+            line[place] = add(line[place], sums) if place in line else sums
+    lines = cells.values()
+    columns = [total(line[place] for line in lines if place in line) for place in range(len(buckets.edges))]
+    return cells, {name: total(line.values()) for name, line in cells.items()}, columns
+
+
+def timeseries(
+    ask: Ask, granularity: Granularity | None, group_by: Dimension | None, limit: int | None
+) -> tuple[Timeseries, Provenance]:
+    """The window in buckets that tile it; without a granularity in those that suit its length."""
+    grain = granularity or auto_granularity(ask.window)
+    buckets = grid(ask.window, ask.span, grain)
+    by = (group_by,) if group_by else ()
+    # the sums depend on the data alone, the state of a bucket also on the time now
+    cells, found, columns = ask.kept(("cells", ask.query, ask.span, grain, by), lambda: _cells(ask, buckets, by))
+    whole = total(found.values())
+    groups, other, rest = _groups(ask, group_by, found, whole, limit) if group_by else ([], None, [])
+    newest, collected = ask.newest(), ask.collected()
+    drawn = []
+    for place, (start_us, end_us) in enumerate(buckets.edges):
+        sums = columns[place]
+        state, seconds = collected.state(start_us, end_us, has_events=bool(sums.attempts))
+        known = state != "not_collected"
+        cut = total(cells[name][place] for name in rest if place in cells[name]) if rest and known else None
+        series = tuple(cells[group.name].get(place, ZERO) if known else None for group in groups)
+        drawn.append(Bucket(from_us(start_us), from_us(end_us), state, seconds, sums if known else None, series, cut))
+    coverage = collected.coverage(ask.span)
+    value = Timeseries(
+        window=ask.window,
+        granularity=grain,
+        group_by=group_by,
+        buckets=tuple(drawn),
+        series=tuple(groups),
+        other=other,
+        other_groups=len(rest),
+        total_groups=len(found) if group_by else 0,
+        total=whole,
+        coverage=coverage,
+        data_as_of=newest,
+        basis=ask.basis(whole, coverage),
+    )
+    return value, provenance(ask, newest, coverage, whole, value.basis)
