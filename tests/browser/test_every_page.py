@@ -12,6 +12,14 @@ from tests.fakes.usage_rows import attempt, fill
 pytestmark = pytest.mark.browser
 
 USAGE, SYSTEM, PLAN = "/admin/llm/usage", "/admin/system/monitoring", "/admin/subscription/plan"
+REQUESTS, COVERAGE = "/admin/llm/requests", "/admin/llm/coverage"
+MARKS = {
+    USAGE: "#usage-calls .main-svg",
+    SYSTEM: "#system-disk-graph .js-line",
+    PLAN: ".oc-plan",
+    REQUESTS: "#requests-list tbody tr",
+    COVERAGE: "#coverage-listening .oc-span",
+}
 
 SMALL = """
 const found = [];
@@ -103,8 +111,7 @@ def wait_drawn(browser, path):
         lambda: browser.driver.execute_script(SETTLED),
         f"{path} went on loading",
     )
-    marks = {USAGE: "#usage-calls .main-svg", SYSTEM: "#system-disk-graph .js-line", PLAN: ".oc-plan"}
-    browser.wait_for(lambda: browser.find_all(marks[path]), f"nothing was drawn on {path}")
+    browser.wait_for(lambda: browser.find_all(MARKS[path]), f"nothing was drawn on {path}")
 
 
 def test_what_a_finger_presses_is_44_pixels_on_a_phone(browser, served):
@@ -120,7 +127,7 @@ def test_what_a_finger_presses_is_44_pixels_on_a_phone(browser, served):
     )
     assert browser.driver.execute_script(covered) == 0, "a copy button stands on the words it copies"
     calls(served)
-    for path in (USAGE, SYSTEM, PLAN):
+    for path in MARKS:
         browser.go(served, path)
         wait_drawn(browser, path)
         assert browser.driver.execute_script(SMALL) == [], path
@@ -134,7 +141,7 @@ def test_every_control_shows_a_ring_that_can_be_seen_in_both_themes(browser, ser
 
     calls(served)
     browser.sign_in(served)
-    for path in (USAGE, SYSTEM, PLAN, "/login"):
+    for path in (*MARKS, "/login"):
         browser.go(served, path)
         if path != "/login":
             wait_drawn(browser, path)
@@ -151,7 +158,7 @@ def test_nothing_jumps_when_the_figures_come(browser, served, phone):
         browser.phone()
     browser.sign_in(served, path="/no/such/page")
     browser.expect_log("404")
-    for path in (USAGE, SYSTEM, PLAN):
+    for path in MARKS:
         browser.go(served, path)
         wait_drawn(browser, path)
         shifts = browser.driver.execute_async_script(SHIFTS)
