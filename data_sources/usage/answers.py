@@ -27,7 +27,7 @@ from data_sources.usage.types import (
 from data_sources.usage.unpriced import BY, whole_and_models
 from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid
 
-_NO_LATENCY = Latency(None, None, None, 0)
+_NO_LATENCY = Latency(None, None, None, None)
 
 
 def calls(ask: Ask, coverage: Coverage) -> tuple[int | None, tuple[str, ...]]:

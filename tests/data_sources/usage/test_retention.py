@@ -12,7 +12,9 @@ from data_sources.usage.commit import ChangeRefusedError
 from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.store import StoreError
 from data_sources.usage.types import UsageQuery
+from data_sources.usage.writer import now_us
 from tests.data_sources.usage.ingest_rows import NOON_US, TOTALS, ask, attempts, event, open_store, writing
+from tests.data_sources.usage.otlp_rows import CAPTURED
 from tests.data_sources.usage.random_events import EVENTS, HOUR_US
 from tests.data_sources.usage.test_verify import check
 from tests.data_sources.usage.test_writer import wait_until
@@ -118,7 +120,7 @@ def reader(tmp_path):
 def test_sums_stay_and_percentiles_say_why_they_are_gone(reader):
     summary = reader.summary(UsageQuery(range="year")).value
     assert summary.figures.total_calls == 100
-    assert summary.figures.latency.p50 is None
+    assert (summary.figures.latency.p50, summary.figures.latency.calls) == (None, None)
     assert "kept since" in summary.figures.reasons["latency_ms.p50"]
     recent = reader.summary(UsageQuery(range="7d")).value
     assert (recent.figures.total_calls, recent.figures.latency.p50) == (50, 12)
@@ -173,3 +175,9 @@ def test_too_old_events_are_refused_each_in_its_place_through_both_doors(make_ap
         (1, True),
         (3, True),
     ]
+    export = {"headers": key, "json": CAPTURED}
+    assert client.post("/v1/traces", **export).get_json() == {}
+    expired(ops.writer, retention.edge_for(now_us() + 9 * DAY_US, 1))
+    told = client.post("/v1/traces", **export).get_json()["partialSuccess"]
+    assert told["rejectedSpans"] == "2"
+    assert "OPS_USAGE_KEEP_DAYS" in told["errorMessage"]
