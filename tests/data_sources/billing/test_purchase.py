@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -35,6 +36,17 @@ def test_stripe_is_told_no_name_and_no_mail_of_the_reader(house: House) -> None:
     buy(house.source())
     sent = b" ".join(one.body for one in house.stripe.asked)
     assert b"anna" not in sent
+
+
+def test_stripe_is_told_nothing_of_the_machine_and_no_timings(house: House) -> None:
+    source = house.source()
+    buy(source)
+    buy(source, buyer=EVE)  # Stripe's client would send the timings of one call with the next
+    assert len(house.stripe.asked) > 1
+    for one in house.stripe.asked:
+        assert "X-Stripe-Client-Telemetry" not in one.headers
+        said = json.loads(one.headers["X-Stripe-Client-User-Agent"])
+        assert not {"platform", "uname", "telemetry_id"} & said.keys()
 
 
 def test_stripes_page_names_the_plan_the_price_and_that_nothing_is_charged_there(house: House) -> None:
