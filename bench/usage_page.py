@@ -146,6 +146,7 @@ def _bare(store: Any, query: UsageQuery, panel: str) -> None:
         for part in (here, there):
             statements += sql.sums(query, part)
             statements += sql.sums(query, part, by=("call_duration_ms",), measures=("calls",))
+        statements += sql.sums(query, here, by=("cost_source",), measures=("attempts", "calls", "cost_usd"))
     elif panel == "recent":
         text = sql.rows(
             ("started_at_us", "call_id", "model", "provider", "status", "input_tokens", "output_tokens", "cost_usd"),
@@ -155,6 +156,8 @@ def _bare(store: Any, query: UsageQuery, panel: str) -> None:
             after=False,
         )
         statements.append((text, dict(sql.values_of(query, here, limit=51))))
+    elif panel == "unpriced":  # beside the totals, which the figures ask for
+        statements += sql.sums(query, here, by=("provider", "model"), without_cost=True)
     elif panel in _BY:
         step = {"30d": "day", "quarter": "day", "year": "day"}[query.range] if panel == "calls" else None
         statements += sql.sums(query, here, by=_BY[panel], step=step)  # type: ignore[arg-type]

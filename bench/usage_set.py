@@ -76,6 +76,7 @@ def build(path: Path, attempts: int, *, now: datetime | None = None, seed: int =
             "cache_read_tokens": pa.array(tokens[:, 0] // 3, mask=failed | (model % 2 == 0)),
             "cost_usd": pa.array(cost, mask=unknown),
             "pricing": pa.array(pricing),
+            "cost_source": pa.array(np.where(model % 3 == 0, "reported", "genai-prices"), mask=unknown),
             "source": pa.array(["bench"] * attempts),
             "batch_id": pa.array(["bench"] * attempts),
             "received_at_us": pa.array(started),

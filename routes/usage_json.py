@@ -242,7 +242,7 @@ def unpriced(value: Unpriced) -> dict[str, Any]:
                 "model": model.model,
                 "calls": model.calls,
                 "attempts": model.attempts,
-                "tokens": tokens(model.tokens),
+                "tokens": {"input": model.tokens.input, "output": model.tokens.output},
                 "why": model.why,
             }
             for model in value.models

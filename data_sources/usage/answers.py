@@ -24,7 +24,7 @@ from data_sources.usage.types import (
     Timeseries,
     Unpriced,
 )
-from data_sources.usage.unpriced import BY, whole_and_models
+from data_sources.usage.unpriced import BY, MEASURES, unpriced_models
 from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid
 
 _NO_LATENCY = Latency(None, None, None, None)
@@ -85,7 +85,9 @@ def summary(ask: Ask) -> tuple[Summary, Provenance]:
 
 def unpriced(ask: Ask, prices: PriceBook, limit: int | None) -> tuple[Unpriced, Provenance]:
     """The models with usage that has no price, `limit` of them, and why."""
-    whole, models = whole_and_models(ask.rows(ask.sums(ask.span, by=BY)), prices.why_unpriced)
+    whole = ask.total(ask.span)
+    without = ask.sums(ask.span, by=BY, measures=MEASURES, without_cost=True)
+    models = unpriced_models(ask.rows(without), prices.why_unpriced)
     newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
     known = bool(whole.attempts or coverage.collected_s)
     value = Unpriced(

@@ -50,6 +50,7 @@ class Ask:
         by: tuple[str, ...] = (),
         step: sql.Step | None = None,
         measures: tuple[str, ...] = sql.MEASURES,
+        without_cost: bool = False,
     ) -> tuple[tuple[str, dict[str, sql.Value]], ...]:
         """The statements of `sql.sums`.
 
@@ -58,7 +59,7 @@ class Ask:
         """
         if sql.table_for(self.query, by, step=step) == "attempts":
             self.need_attempts(read)
-        return sql.sums(self.query, read, by=by, step=step, measures=measures)
+        return sql.sums(self.query, read, by=by, step=step, measures=measures, without_cost=without_cost)
 
     def need_attempts(self, read: Span) -> None:
         """See that all attempts of a span are there.

@@ -115,7 +115,7 @@ class UnpricedModel:
         model: Likewise.
         calls: Calls that end unpriced.
         attempts: Attempts with usage and no price, retries among them.
-        tokens: What those attempts report.
+        tokens: What those attempts report of input and output.
         why: Why there is no price, None where the source does not say.
     """
 
