@@ -248,10 +248,17 @@ def test_a_dead_server_shows_by_the_third_missed_tick_and_a_restart_heals_it(bro
     browser.sign_in(console, path=PATH)
     browser.wait_for_text(BADGE, "Live")
     _, missed_before = asked(browser)
+    # Counted in the page, when the words appear: a busy machine lets the driver look later, after further misses.
+    browser.driver.execute_script(
+        "const badge = document.querySelector(arguments[0]);"
+        "new MutationObserver(() => { if (window.missed === undefined && badge.textContent.includes('No answer since'))"
+        " window.missed = performance.getEntriesByType('resource').filter(e => e.name.includes('/system/live')"
+        " && e.responseStatus === 0).length; }).observe(badge, {childList: true, subtree: true})",
+        BADGE,
+    )
     console.stop()
     browser.wait_for_text(BADGE, "No answer since")
-    _, missed = asked(browser)
-    assert missed - missed_before <= 3
+    assert 0 < browser.driver.execute_script("return window.missed") - missed_before <= 3
     browser.wait_for_text("#system-received-note", "old")
     assert browser.find_all("#system-now .sys-stale")
     console.start()

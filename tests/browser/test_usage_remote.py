@@ -13,6 +13,7 @@ PATH = "/admin/llm/usage"
 NOW = at("2026-11-22T14:02:10")
 
 
+# The tests name their fake before the browser: it must outlive the page, which goes on asking until it is left.
 @pytest.fixture
 def original():
     made = OriginalUsageApi()
@@ -52,7 +53,7 @@ def look(browser, panel, name):
     browser.wait_for(lambda: browser.find_all(f"#{panel}[data-look='{name}']"), f"{panel} never looked {name}")
 
 
-def test_an_original_style_backend_shows_what_it_has_and_says_what_it_lacks(browser, open_page, original):
+def test_an_original_style_backend_shows_what_it_has_and_says_what_it_lacks(original, browser, open_page):
     open_page(original.url)
     look(browser, "usage-figures", "ready")
     browser.wait_for_text("#usage-figures", "1,200")
@@ -66,7 +67,7 @@ def test_an_original_style_backend_shows_what_it_has_and_says_what_it_lacks(brow
         browser.wait_for_text(f"#{panel}", f"This usage API does not offer {words}.")
 
 
-def test_another_console_is_read_whole_and_its_words_stay_text(browser, open_page, another_console):
+def test_another_console_is_read_whole_and_its_words_stay_text(another_console, browser, open_page):
     open_page(another_console.url)
     for panel in ("usage-figures", "usage-calls", "usage-cost", "usage-models", "usage-providers", "usage-recent"):
         look(browser, panel, "ready")
@@ -74,21 +75,21 @@ def test_another_console_is_read_whole_and_its_words_stay_text(browser, open_pag
     browser.wait_for_text("#usage-figures", "0.75")
 
 
-def test_a_member_sees_its_own_organization_of_another_console(browser, open_page, another_console):
+def test_a_member_sees_its_own_organization_of_another_console(another_console, browser, open_page):
     open_page(another_console.url, role="member", org="acme")
     look(browser, "usage-figures", "ready")
     browser.wait_for_text("#usage-providers", "openai")
     assert "evil" not in browser.text("#usage-panels")
 
 
-def test_a_member_sees_nothing_of_an_api_that_does_not_know_organizations(browser, open_page, original):
+def test_a_member_sees_nothing_of_an_api_that_does_not_know_organizations(original, browser, open_page):
     open_page(original.url, role="member", org="acme")
     look(browser, "usage-figures", "failed")
     browser.wait_for_text("#usage-figures", "does not confirm that its answer is limited to your organization")
     assert "1,200" not in browser.text("#usage-panels")
 
 
-def test_an_api_that_dies_while_the_page_is_open_is_seen_without_a_reload(browser, open_page, original):
+def test_an_api_that_dies_while_the_page_is_open_is_seen_without_a_reload(original, browser, open_page):
     open_page(original.url)
     browser.wait_for_text("#usage-figures", "1,200")
     look(browser, "usage-figures", "ready")
@@ -105,7 +106,7 @@ def test_an_api_that_dies_while_the_page_is_open_is_seen_without_a_reload(browse
     look(browser, "usage-figures", "ready")
 
 
-def test_an_api_that_fails_shows_its_cause_and_retry_brings_it_back(browser, open_page, original):
+def test_an_api_that_fails_shows_its_cause_and_retry_brings_it_back(original, browser, open_page):
     original.fail("500")
     browser.expect_log("/api/v1/llm/usage/version")
     open_page(original.url)
