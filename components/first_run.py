@@ -86,15 +86,15 @@ def _picker() -> html.Div:
 
 
 def _curl(base_url: str, key: str) -> list[Any]:
-    event = (
-        '{"event_id":"hello-1","started_at":"\'$(date -u +%FT%TZ)\'","provider":"openai","model":"gpt-5-mini",'
-        '"status":"success","input_tokens":2006,"output_tokens":300,"duration_ms":831}'
-    )
+    # Short lines, so that a wide screen shows the whole command.
     command = (
         f"KEY='{key}'\n"
-        f'curl {base_url}/api/v1/llm/usage/events -H "Authorization: Bearer $KEY" '
-        "-H 'Content-Type: application/json' "
-        f"-d '{event}'"
+        f"curl {base_url}/api/v1/llm/usage/events \\\n"
+        "  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n"
+        '  -d \'{"event_id": "hello-1", "provider": "openai",\n'
+        '  "model": "gpt-5-mini", "started_at": "\'$(date -u +%FT%TZ)\'",\n'
+        '  "status": "success", "input_tokens": 2006, "output_tokens": 300,\n'
+        '  "duration_ms": 831}\''
     )
     words = (
         "Any program that can post JSON can send its calls. Send the same event twice: it counts once. "

@@ -7,7 +7,7 @@ and height stay the same in all six looks, so nothing moves when data arrives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -139,7 +139,7 @@ def show(
         result: What the source answered.
         view: Draws the value of a Ready.
         foot: Says how whole the value is.
-        sub: Replaces the words beside the title.
+        sub: Replaces the words beside the title; without a value they are taken away.
         extra: More rows of the info popover, from the value.
         more: Links in the info popover.
     """
@@ -159,6 +159,13 @@ def show(
             sub=sub(result.value) if sub else None,
             foot=foot(result.value) if foot else None,
         )
+    told = _without(result)
+    # Words that are made of the value, such as "all 12,050 requests", must not outlive it.
+    return told if sub is None else replace(told, sub="")
+
+
+def _without(result: Empty | NotConfigured | Failed) -> Look:
+    """The look of a result that has no value."""
     if isinstance(result, Empty):
         return Look("empty", say("", "empty", result.title, result.detail), info=static(provenance(result.provenance)))
     if isinstance(result, NotConfigured):

@@ -176,6 +176,8 @@ def _errors(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     rate = None if now.error_rate is None else Decimal(repr(now.error_rate))
     notes = "" if now.failed_calls is None else f"{formats.number(now.failed_calls)} failed"
+    if notes and now.unknown_calls and now.total_calls is not None:
+        notes = f"{notes} of {formats.number(now.total_calls - now.unknown_calls)} whose end is known"
     return _figure(
         "fig-errors",
         "Error rate",

@@ -120,6 +120,7 @@ def _figures(value: Figures) -> dict[str, Any]:
         "total_calls": value.total_calls,
         "total_attempts": value.total_attempts,
         "failed_calls": value.failed_calls,
+        "unknown_calls": value.unknown_calls,
         "priced_calls": value.priced_calls,
         "unpriced_calls": value.unpriced_calls,
         "unmetered_calls": value.unmetered_calls,

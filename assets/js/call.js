@@ -19,13 +19,21 @@
     var text = params.toString();
     history.replaceState(history.state, "", location.pathname + (text ? "?" + text : ""));
   }
+  function part(type, className, children, style) {
+    return { namespace: "dash_html_components", type: type, props: { className: className, children: children, style: style } };
+  }
+  function skeleton() {
+    var rows = [96, 88, 92, 70, 84].map(function (width) { return part("I", "oc-sk", null, { width: width + "%" }); });
+    return part("Div", "oc-loading", [part("Span", "visually-hidden", "Loading"), part("Div", "oc-sk-rows", rows)]);
+  }
   function open(call) {
     var drawer = box(), search = new URLSearchParams(call), zone = document.getElementById("usage-tz");
     var tz = new URLSearchParams(location.search).get("tz") || (zone && zone.value);
     if (tz) search.set("tz", tz);
     // another call's facts must not stand here while these are read
-    window.dash_clientside.set_props("call-body", { children: { namespace: "dash_html_components", type: "Span", props: { className: "visually-hidden", children: "Loading" } } });
-    window.dash_clientside.set_props("call-foot", { children: null });
+    window.dash_clientside.set_props("call", { "data-look": "loading" });
+    window.dash_clientside.set_props("call-body", { children: skeleton() });
+    ["call-badge", "call-foot"].forEach(function (id) { window.dash_clientside.set_props(id, { children: null }); });
     window.dash_clientside.set_props("call-ask", { data: { search: search.toString(), at: Date.now() } });
     if (!drawer.open) drawer.showModal();
     drawer.querySelector("[data-close-drawer]").focus();

@@ -158,6 +158,7 @@ def figures_of(sums: Sums, latency: Latency, coverage: Coverage, *, split: bool 
         total_calls=sums.calls,
         total_attempts=sums.attempts,
         failed_calls=sums.failed_calls if known_ends else None,
+        unknown_calls=sums.unknown_calls,
         priced_calls=sums.priced_calls,
         unpriced_calls=sums.unpriced_calls,
         unmetered_calls=sums.unmetered_calls,
@@ -179,13 +180,15 @@ def _nothing(coverage: Coverage) -> Figures:
     why = "No calls in this window." if listened else NOTHING_COLLECTED
     fields = ["avg_cost_per_call", "error_rate", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99"]
     if not listened:
-        fields += ["total_calls", "total_attempts", "failed_calls", "priced_calls", "unpriced_calls"]
-        fields += ["unmetered_calls", "unpriced_attempts", "total_cost", *(f"tokens.{name}" for name in _TOKEN_WORDS)]
+        fields += ["total_calls", "total_attempts", "failed_calls", "unknown_calls", "priced_calls"]
+        fields += ["unpriced_calls", "unmetered_calls", "unpriced_attempts", "total_cost"]
+        fields += [f"tokens.{name}" for name in _TOKEN_WORDS]
     tokens = Tokens(zero, zero, zero, zero, zero)
     return Figures(
         total_calls=zero,
         total_attempts=zero,
         failed_calls=zero,
+        unknown_calls=zero,
         priced_calls=zero,
         unpriced_calls=zero,
         unmetered_calls=zero,

@@ -409,7 +409,7 @@ def _totals_of(found: Summary) -> Totals:
         attempts=figures.total_attempts,
         calls=figures.total_calls,
         failed_calls=figures.failed_calls,
-        unknown_calls=None,
+        unknown_calls=figures.unknown_calls,
         priced_calls=figures.priced_calls,
         unpriced_calls=figures.unpriced_calls,
         unmetered_calls=figures.unmetered_calls,

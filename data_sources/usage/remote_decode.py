@@ -98,6 +98,7 @@ def figures(node: Node) -> Figures:
         total_calls=node.whole("total_calls"),
         total_attempts=node.whole("total_attempts"),
         failed_calls=node.whole("failed_calls"),
+        unknown_calls=node.whole("unknown_calls"),
         priced_calls=node.whole("priced_calls"),
         unpriced_calls=node.whole("unpriced_calls"),
         unmetered_calls=node.whole("unmetered_calls"),
@@ -121,9 +122,9 @@ def _explained(found: Figures, node: Node) -> Figures:
         if value is None and prefix + name not in reasons:
             reasons[prefix + name] = NO_REASON if inside is not None and inside.has(name) else unsent
 
-    for name in ("total_calls", "total_attempts", "failed_calls", "priced_calls", "unpriced_calls", "unmetered_calls"):
+    for name in ("total_calls", "total_attempts", "failed_calls", "unknown_calls", "priced_calls", "unpriced_calls"):
         explain(node, name, getattr(found, name))
-    for name in ("unpriced_attempts", "total_cost", "avg_cost_per_call", "error_rate"):
+    for name in ("unmetered_calls", "unpriced_attempts", "total_cost", "avg_cost_per_call", "error_rate"):
         explain(node, name, getattr(found, name))
     whole = node.is_whole("tokens")
     counted = None if whole else node.node("tokens")

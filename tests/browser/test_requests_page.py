@@ -78,3 +78,16 @@ def test_a_row_opens_all_facts_of_its_call_and_takes_the_focus_back(browser, con
     assert browser.axe() == []
     click(browser, "[data-close-drawer]")
     browser.wait_for(lambda: not browser.find("#call-drawer").is_displayed(), "the drawer stayed open")
+
+
+def test_the_drawer_shows_that_it_reads_while_it_reads(browser, console):
+    browser.sign_in(console, path=quote(PATH + "?range=7d"))
+    browser.wait_for_text("#requests-list-sub", "1 to 50 of 121")
+    click(browser, "[data-call-row]:nth-child(3) a.oc-call")
+    browser.wait_for_text("#call-body", "c000002")
+    press = "document.querySelector('[data-close-drawer]').click(); document.querySelectorAll('a.oc-call')[4].click()"
+    # The next answer never comes.
+    browser.driver.execute_script("window.fetch = () => new Promise(() => {})")
+    browser.driver.execute_script(press)
+    browser.wait_for(lambda: browser.find_all("#call[data-look='loading'] .oc-sk-rows i"), "the drawer stood blank")
+    assert "c000002" not in browser.text("#call-body")

@@ -70,6 +70,8 @@ def test_before_the_first_call_the_page_tells_how_to_send_one(browser, console):
     browser.wait_for_text("#usage-first", "No usage data yet")
     assert not browser.find("#usage-panels").is_displayed()
     assert KEY in browser.text("#usage-copy-curl")
+    hidden = "const box = arguments[0].parentElement; return box.scrollWidth - box.clientWidth"
+    assert browser.driver.execute_script(hidden, browser.find("#usage-copy-curl")) == 0, "a part of it is hidden"
     next(label for label in browser.find_all("#usage-way label") if label.text == "LiteLLM").click()
     browser.wait_for(lambda: browser.find("#usage-copy-litellm").is_displayed(), "LiteLLM's way never showed")
     assert browser.axe() == []

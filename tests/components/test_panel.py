@@ -53,3 +53,11 @@ def test_the_frame_is_named_by_its_title():
     frame = panel("usage-x", "Calls")
     assert getattr(frame, "aria-labelledby") == "usage-x-title"
     assert "usage-x-body" in words(frame)
+
+
+def test_words_made_of_a_value_do_not_outlive_it():
+    told = "all 12 requests"
+    assert show(Ready(12, TOLD), str, sub=lambda value: f"all {value} requests").sub == told
+    for result in (Failed(PROBLEM), Empty("0 calls", "It ran.", TOLD), NotConfigured("No Lago", "No.", ("A",))):
+        assert show(result, str, sub=lambda value: told).sub == ""
+        assert show(result, str).sub is None, "words that stand in the frame stay"

@@ -69,6 +69,15 @@ def test_an_unknown_figure_has_a_reason_and_no_value(source):
         assert found[label].reason
 
 
+def test_an_error_rate_says_of_how_many_calls_it_is(source):
+    known = [attempt(n, TODAY, status="failure" if n < 2 else "success") for n in range(4)]
+    assert figures(source(known))["Error rate"].notes == "2 failed"
+    more = [attempt(n, TODAY, status="unknown") for n in range(4, 10)]
+    errors = figures(source(more))["Error rate"]
+    assert errors.values == [("50.0%", "", "")]
+    assert errors.notes == "2 failed of 4 whose end is known"
+
+
 def test_latency_shows_three_percentiles_with_their_unit(source):
     rows = [attempt(n, TODAY + timedelta(seconds=n), duration_ms=n * 200) for n in range(1, 101)]
     latency = figures(source(rows))["Latency"]

@@ -60,7 +60,7 @@ def get(server):
 
 def test_the_summary_has_the_fields_of_the_original_console_and_the_new_ones(get):
     body = get("/summary?range=today").json
-    assert (body["total_calls"], body["total_attempts"], body["failed_calls"]) == (3, 3, 1)
+    assert (body["total_calls"], body["total_attempts"], body["failed_calls"], body["unknown_calls"]) == (3, 3, 1, 0)
     assert (body["total_cost"], body["avg_cost_per_call"], body["currency"]) == ("0.0006695", "0.0006695", "USD")
     assert body["tokens"] == {"input": 2016, "output": None, "cache_read": None, "cache_write": None, "reasoning": None}
     assert body["window"] == {

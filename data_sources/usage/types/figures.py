@@ -102,6 +102,7 @@ class Figures:
         total_calls: Calls; None where nothing was collected.
         total_attempts: Attempts; None where nothing was collected.
         failed_calls: Calls that ended in failure, None where no source says how calls ended.
+        unknown_calls: Calls whose source does not say whether they succeeded: the error rate leaves them out.
         priced_calls: Calls with a known cost.
         unpriced_calls: Calls with usage and no price.
         unmetered_calls: Calls without any usage reported.
@@ -118,6 +119,7 @@ class Figures:
     total_calls: int | None
     total_attempts: int | None
     failed_calls: int | None
+    unknown_calls: int | None
     priced_calls: int | None
     unpriced_calls: int | None
     unmetered_calls: int | None
