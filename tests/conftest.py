@@ -7,6 +7,7 @@ import shutil
 
 import dash
 import pytest
+from hypothesis import settings as properties
 
 from app import create_app
 from settings import load
@@ -17,6 +18,9 @@ os.environ.setdefault("SE_OFFLINE", "true")
 # A developer's own settings are not the suite's.
 for _name in [name for name in os.environ if name.startswith("OPS_")]:
     del os.environ[_name]
+# A busy machine makes examples slowly: that says nothing of the property.
+properties.register_profile("ops-center")
+properties.load_profile("ops-center")
 
 
 def pytest_setup_options():

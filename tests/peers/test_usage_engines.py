@@ -30,7 +30,7 @@ def answers(store, clickhouse, query, span, **shape):
     return found, theirs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     EVENTS,
     st.integers(0, 2**32),

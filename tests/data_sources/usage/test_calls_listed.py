@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_sources.result import Failed, Kind, Ready
@@ -94,7 +94,7 @@ filters = st.fixed_dictionaries(
 
 
 # how fast a busy machine draws examples is no promise
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(st.lists(events, min_size=1, max_size=3), filters, st.integers(1, 7))
 def test_the_card_the_list_its_rows_and_the_export_count_the_same_calls(batches, chosen, limit):
     query = UsageQuery(range="7d", **chosen)

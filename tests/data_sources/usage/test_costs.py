@@ -40,7 +40,7 @@ def value(result):
     return result.value
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(CALLS, st.sampled_from([WEEK, replace(WEEK, user=("ann",)), replace(WEEK, provider=("openai",))]), st.randoms())
 def test_the_origins_of_a_cost_add_up_to_it_and_disputes_are_counted(calls, query, order):
     events = [
@@ -163,7 +163,7 @@ def test_models_without_a_price_are_told_with_calls_tokens_and_why(tmp_path):
             assert value(EmbeddedUsage(store, now=lambda: NOW).recent(calls)).total_calls == model.calls
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(CALLS, st.randoms())
 def test_what_is_unpriced_adds_up_to_the_cards(calls, order):
     events = [

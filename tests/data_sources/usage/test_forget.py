@@ -16,7 +16,7 @@ def forgotten(writer, user, **given):
     return writer.change(lambda cursor: forget.forget(cursor, user, **given))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(EVENTS, st.lists(st.sampled_from(["ann", "bob", None]), min_size=14, max_size=14))
 def test_what_is_left_is_what_would_be_there_without_them(tmp_path_factory, events, users):
     made = [one | {"user_id": user} for one, user in zip(events, users, strict=False)]

@@ -53,7 +53,7 @@ def test_what_is_refused_as_a_whole_is_not_counted(tmp_path):
         assert ask(store, COUNTS) == [("api", 1, 0, 0, 0)]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.lists(st.tuples(st.integers(1, 6), st.sampled_from(["a", "b"])), max_size=6), max_size=5))
 def test_what_was_received_adds_up_whatever_comes_twice(tmp_path_factory, batches):
     folder = tmp_path_factory.mktemp("intake")

@@ -38,7 +38,7 @@ def alone(events):
     return attempts, rejected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(PLAIN + OTHERS + litellm_events()), min_size=1, max_size=5))
 def test_a_body_gives_what_its_events_give_alone(events):
     parsed = parse(json.dumps(events).encode(), source="s", now_us=NOW_US)

@@ -61,7 +61,7 @@ def test_an_operators_price_holds_for_its_model_and_names_the_files_content(book
     assert priced(book(PRICES), model="gpt-5-mini").price_version == TABLE_VERSION
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(*[st.integers(0, 10**6)] * 7)
 def test_every_unit_has_its_own_price(tmp_path_factory, fresh, read, write, hour, output, thought, searches):
     path = tmp_path_factory.mktemp("prices") / "prices.toml"

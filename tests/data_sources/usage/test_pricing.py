@@ -118,7 +118,7 @@ _MODELS = [
 _COUNT = st.integers(0, 400_000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(_MODELS), _COUNT, _COUNT, _COUNT, _COUNT, st.integers(0, 60 * 24 * 900))
 def test_our_arithmetic_gives_what_the_price_library_gives(named, uncached, read, write, output, minutes):
     provider, model = named

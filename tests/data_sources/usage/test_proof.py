@@ -54,7 +54,7 @@ def paged(source, query):
             return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     EVENTS,
     st.integers(0, 2**32),
@@ -99,7 +99,7 @@ def test_every_answer_tells_what_is_counted_by_hand(tmp_path_factory, events, se
         assert len(exported(source, query, "calls")) == len(paged(source, query)) == expected["calls"]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(EVENTS, QUERIES, st.integers(1, 96 * 24))
 def test_two_windows_side_by_side_are_the_window_over_both(tmp_path_factory, events, query, cut):
     slots = (query.end - query.start) // timedelta(minutes=15)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_sources.usage.query import RANGES, BadQueryError, parse, to_parameters
@@ -20,7 +20,6 @@ def lists(pairs):
     return found
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([name for name in RANGES if name != "custom"]),
     st.sampled_from(["UTC", "Asia/Kathmandu", "Europe/Berlin"]),
@@ -31,7 +30,6 @@ def test_parameters_read_back_to_the_same_query(name, tz, filters):
     assert parse(lists(to_parameters(query))) == query
 
 
-@settings(deadline=None)
 @given(quarters, st.integers(1, 5000))
 def test_a_custom_window_reads_back_to_the_same_instants(start, slots):
     end = datetime.fromtimestamp(start.timestamp() + slots * 900, UTC)

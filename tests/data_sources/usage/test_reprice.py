@@ -62,7 +62,7 @@ def audited(store):
     return [json.loads(row[0]) for row in ask(store, "SELECT detail FROM audit WHERE action = 'reprice'")]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(EVENTS, st.lists(st.sampled_from(["m1", "gpt-5-mini", None]), min_size=14, max_size=14), st.integers(1, 9))
 def test_figures_are_those_of_a_store_that_always_had_the_prices(tmp_path_factory, events, models, limit):
     folder = tmp_path_factory.mktemp("prices")

@@ -27,7 +27,7 @@ def expired(writer, until_us):
         pass
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(EVENTS, st.integers(0, 90), st.randoms(use_true_random=False))
 def test_no_figure_of_the_rollup_changes_when_attempts_go_or_are_sent_again(tmp_path_factory, events, hours, random):
     edge = (NOON_US - hours * HOUR_US) // 900_000_000 * 900_000_000

@@ -13,7 +13,7 @@ HOUR_US = 3_600_000_000
 keys = st.tuples(st.sampled_from("ab"), st.integers(0, 200).map(str))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.lists(keys, max_size=40), max_size=12), keys)
 def test_what_was_added_is_never_denied(commits, other):
     fold, seen_module._FOLD = seen_module._FOLD, 8  # many runs
@@ -49,7 +49,7 @@ tries = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.lists(tries, min_size=1, max_size=4), min_size=1, max_size=4), st.booleans())
 def test_figures_are_the_same_with_and_without_it(tmp_path_factory, requests, restart):
     found = []

@@ -29,7 +29,7 @@ def check(store, size):
     return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(EVENTS)
 def test_what_the_writer_made_has_no_difference_however_it_is_parted(tmp_path_factory, events):
     with writing(tmp_path_factory.mktemp("right")) as (store, writer):

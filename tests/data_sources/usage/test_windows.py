@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_sources.usage.query import BadQueryError
@@ -47,7 +47,6 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@settings(deadline=None)
 @given(zones, times, st.integers(1, 96 * 70), st.sampled_from(["hour", "day", "week", "month"]))
 def test_buckets_tile_every_window_in_every_zone(tz, at, slots, granularity):
     first = slot_of(at)
@@ -59,7 +58,6 @@ def test_buckets_tile_every_window_in_every_zone(tz, at, slots, granularity):
     assert all(before[1] == after[0] for before, after in zip(buckets.edges, buckets.edges[1:], strict=False))
 
 
-@settings(deadline=None)
 @given(zones, times, st.integers(1, 96 * 30), st.integers(0, 96 * 30), st.sampled_from(["hour", "day"]))
 def test_the_key_that_sql_computes_names_the_bucket_that_holds_the_slot(tz, at, slots, pick, granularity):
     first = slot_of(at)
@@ -72,7 +70,6 @@ def test_the_key_that_sql_computes_names_the_bucket_that_holds_the_slot(tz, at, 
     assert start <= slot * SLOT_US < end
 
 
-@settings(deadline=None)
 @given(zones, times)
 def test_segments_give_the_offset_of_every_slot(tz, at):
     first = slot_of(at)
@@ -81,7 +78,6 @@ def test_segments_give_the_offset_of_every_slot(tz, at):
         assert [run[1] for run in runs if run[0] <= slot][-1] == offset_slots(tz, slot)
 
 
-@settings(deadline=None)
 @given(zones, times, st.sampled_from(["today", "7d", "30d", "month", "quarter", "year"]))
 def test_an_open_range_starts_at_a_local_midnight_and_its_base_ends_before_it(tz, now, name):
     window, before = windows(UsageQuery(range=name, tz=tz), now)

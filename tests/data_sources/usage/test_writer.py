@@ -96,7 +96,7 @@ def _deliver(store, writer, parts):
     return figures(store)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_sending_three_times_in_any_order_and_any_parts_changes_no_figure(tmp_path_factory, events, random):
     with writing(tmp_path_factory.mktemp("once")) as (store, writer):
@@ -111,7 +111,7 @@ def test_sending_three_times_in_any_order_and_any_parts_changes_no_figure(tmp_pa
         assert differences(store) == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(EVENTS, st.integers(0, 14))
 def test_undoing_a_batch_leaves_what_was_there_without_it(tmp_path_factory, events, cut):
     kept, taken_out = events[:cut], events[cut:]
