@@ -113,7 +113,7 @@ def _why_not(billing: BillingSource, plan: Plan) -> str | None:
 def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Current] | None) -> Any:
     """Why nothing can be bought now, in one place above the cards."""
     if isinstance(result, Ready) and result.stale is not None:
-        return "Lago does not answer, so nothing can be bought now and your current plan is not marked."
+        return "Lago gives no usable answer, so nothing can be bought now and your current plan is not marked."
     if billing.buyer(principal()) is None:
         return (
             [

@@ -52,7 +52,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
             cards = _cards(result.value, source, PAGE if signed_in else SIGN_IN)
             asked = as_of(result.provenance.fetched_at)
             stale = (
-                None if result.stale is None else "The billing system does not answer now. These are its last prices."
+                None if result.stale is None else "The billing system gives no usable answer now. These are its last prices."
             )
             return _page(
                 render_template("plans.html", cards=cards, as_of=asked, stale=stale, words=None, signed_in=signed_in),
@@ -63,7 +63,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         if isinstance(result, Failed):
             status, words = (
                 result.problem.status,
-                ("Plans cannot be shown now", "The billing system does not answer. Try again in a minute."),
+                ("Plans cannot be shown now", "The billing system gives no usable answer. Try again in a minute."),
             )
         else:
             status, words = 503, ("Plans are not set up yet", "This console has no billing system yet.")

@@ -188,7 +188,7 @@ def test_when_lago_goes_down_the_last_plans_stay_pale_unmarked_and_locked(browse
     browser.driver.execute_script("window.opsRetry('subscription-plans')")
     look(browser, PLANS, "stale")
     assert marked(browser) == []
-    assert "Lago does not answer" in browser.text(PLANS)
+    assert "Lago gives no usable answer" in browser.text(PLANS)
     assert "Stale" in browser.text("#subscription-plans-badge")
     assert not [each for each in browser.find_all("[data-select-plan]") if each.is_enabled()]
     assert browser.axe() == []
