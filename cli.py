@@ -159,7 +159,7 @@ def doctor(url: str | None) -> None:
         timeout_s=(3, 60),
     )
     if not isinstance(answer, Answer):
-        fail(f"{answer.title}. {answer.detail} Is it running, and with the same data folder?")
+        fail(f"{answer.title}. {answer.detail} Is it running there (OPS_PORT or --url), and with the same data folder?")
     table = Table(box=None, pad_edge=False)
     for heading in ("Source", "State", "", "What it says"):
         table.add_column(heading)

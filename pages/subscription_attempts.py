@@ -19,6 +19,8 @@ dash.register_page(
     path="/admin/subscription/attempts",
     name="Purchases",
     title="Purchases · Ops Center",
+    icon="file",
+    order=5,
     needs="admin",
     charts=False,
 )

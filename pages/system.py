@@ -30,7 +30,7 @@ dash.register_page(
     name="System",
     title="System · Ops Center",
     icon="system",
-    order=5,
+    order=6,
     needs="system:read",
 )
 
