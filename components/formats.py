@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from babel.dates import format_datetime
 from babel.numbers import format_currency, format_decimal, get_currency_precision
@@ -18,6 +19,11 @@ _BIG = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 _RATE_STEPS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
+# A page writes the same figures again and again, and Babel takes its time: the words depend on nothing but the value.
+_remembered = lru_cache(maxsize=8192)
+
+
+@_remembered
 def number(value: int | Decimal | None, *, locale: str = LOCALE) -> str:
     """An exact count with separators: 13,331."""
     return UNKNOWN if value is None else format_decimal(value, locale=locale)
@@ -39,6 +45,7 @@ def compact(value: int | None, *, locale: str = LOCALE) -> str:
     return f"{words}{NBSP}{unit}" if unit else words
 
 
+@_remembered
 def money(amount: Decimal | None, currency: str, *, locale: str = LOCALE) -> str:
     """A measured cost: two decimals from 1.00 up, four below, `<$0.0001` below that. Never rounded to 0.
 

@@ -52,7 +52,9 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
             cards = _cards(result.value, source, PAGE if signed_in else SIGN_IN)
             asked = as_of(result.provenance.fetched_at)
             stale = (
-                None if result.stale is None else "The billing system gives no usable answer now. These are its last prices."
+                None
+                if result.stale is None
+                else "The billing system gives no usable answer now. These are its last prices."
             )
             return _page(
                 render_template("plans.html", cards=cards, as_of=asked, stale=stale, words=None, signed_in=signed_in),

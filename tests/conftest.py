@@ -7,6 +7,7 @@ import shutil
 
 import dash
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as properties
 
 from app import create_app
@@ -19,7 +20,7 @@ os.environ.setdefault("SE_OFFLINE", "true")
 for _name in [name for name in os.environ if name.startswith("OPS_")]:
     del os.environ[_name]
 # A busy machine makes examples slowly: that says nothing of the property.
-properties.register_profile("ops-center")
+properties.register_profile("ops-center", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 properties.load_profile("ops-center")
 
 

@@ -102,19 +102,24 @@ class Ask:
 
     def total(self, read: Span) -> Sums:
         """The sums of a span."""
+        if read == self.span:
+            return total(sums_of(row[1:]) for row in self._by_cost_source())
         return total(sums_of(row) for row in self.rows(self.sums(read)))
+
+    def _by_cost_source(self) -> list[tuple[Any, ...]]:
+        """The window's sums by whose the cost is: every panel's total and basis are in this one answer."""
+        return self.rows(self.sums(self.span, by=("cost_source",)))
 
     def basis(self, sums: Totals, coverage: Coverage) -> CostBasis | None:
         """Whose the costs of the window are; None where nothing was collected, so that nobody knows."""
         if sums.cost is None:  # no origin to ask for
             return basis_of(()) if sums.attempts or coverage.collected_s else None
-        asked = self.sums(self.span, by=("cost_source",), measures=("attempts", "calls", "cost_usd"))
-        return basis_of(self.rows(asked))
+        wanted = [1 + sql.MEASURES.index(name) for name in ("attempts", "calls", "cost_usd")]
+        return basis_of((row[0], *(row[place] for place in wanted)) for row in self._by_cost_source())
 
     def calls(self) -> int:
         """How many calls the window has: the figure of the cards, by itself."""
-        rows = self.rows(self.sums(self.span, measures=("calls",)))
-        return sum(int(calls) for (calls,) in rows if calls is not None)
+        return self.total(self.span).calls
 
     def latency(self, read: Span) -> Latency:
         """Percentiles from the value counts of what calls took."""
