@@ -72,7 +72,7 @@ def test_what_became_too_old_at_the_door_is_refused_and_not_counted(tmp_path):
 
 
 def test_a_batch_that_is_partly_gone_cannot_be_undone(tmp_path):
-    with writing(tmp_path) as (store, writer):
+    with writing(tmp_path, clock_us=lambda: NOON_US) as (store, writer):
         late = event(2) | {"started_at_us": NOON_US + 3 * DAY_US}
         writer.submit(attempts(event(1), late), batch_id="i", named=True, kind="import")
         writer.submit(attempts(event(5)), batch_id="request")
