@@ -122,7 +122,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
     server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))
-    server.register_blueprint(static_files.plotly_blueprint())
+    server.register_blueprint(static_files.stand_ins())
     server.after_request(_page_status)
     static_files.install(server, csp_hashes=lambda: list(app.csp_hashes()), https=https)
     return app

@@ -13,6 +13,7 @@ PUBLIC_RULES = {
     "/assets/<path:filename>",
     "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>",
     "/_dash-component-suites/plotly/package_data/plotly.min.js",
+    "/_dash-component-suites/dash/deps/polyfill@<path:fingerprint>",
     "/_favicon.ico",
 }
 

@@ -19,6 +19,27 @@ def test_the_vendored_plotly_is_the_version_that_plotly_draws_for():
     assert found[1] == plotly.offline.get_plotlyjs_version()
 
 
+def test_the_packed_plotly_is_the_same_file():
+    plain = ASSETS / "vendor" / "plotly-cartesian.min.js"
+    assert brotli.decompress(plain.with_name(f"{plain.name}.br").read_bytes()) == plain.read_bytes()
+
+
+def test_the_part_of_the_polyfill_that_dash_needs_stands_for_all_of_it(app, sign_in):
+    page = sign_in(app).get("/admin/llm/usage").get_data(as_text=True)
+    address = re.search(r'src="(/_dash-component-suites/dash/deps/polyfill@[^"]+)"', page)
+    assert address is not None
+    sent = app.server.test_client().get(address[1])
+    assert sent.data == (ASSETS / "vendor" / "regenerator-runtime.js").read_bytes()
+    assert b"regeneratorRuntime = runtime" in sent.data
+    # what a script of Dash takes from the polyfill beyond that would be missing on every page
+    used = set()
+    for script in re.findall(r'src="(/_dash-component-suites/[^"]+)"', page):
+        used |= set(
+            re.findall(r"_babelPolyfill|\bcore-js\b", app.server.test_client().get(script).get_data(as_text=True))
+        )
+    assert used == set()
+
+
 def test_the_vendored_bootstrap_is_5_3_with_no_address_in_it():
     sheet = (ASSETS / "css" / "0-bootstrap.min.css").read_text(encoding="utf-8")
     assert re.search(r"Bootstrap\s+v5\.3\.\d+", sheet)
@@ -26,7 +47,7 @@ def test_the_vendored_bootstrap_is_5_3_with_no_address_in_it():
     assert "sourceMappingURL" not in sheet
 
 
-@pytest.mark.parametrize("name", ["bootstrap", "ibm-plex", "lucide", "plotly.js"])
+@pytest.mark.parametrize("name", ["bootstrap", "ibm-plex", "lucide", "plotly.js", "regenerator-runtime"])
 def test_each_vendored_part_has_its_licence(name):
     assert len((ASSETS / "licences" / f"{name}.txt").read_text(encoding="utf-8")) > 300
 
