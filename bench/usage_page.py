@@ -157,7 +157,7 @@ def _bare(store: Any, query: UsageQuery, panel: str) -> None:
         )
         statements.append((text, dict(sql.values_of(query, here, limit=51))))
     elif panel == "unpriced":  # beside the totals, which the figures ask for
-        statements += sql.sums(query, here, by=("provider", "model"), without_cost=True)
+        statements += sql.sums(query, here, by=("provider", "model", "cost_source"))
     elif panel in _BY:
         step = {"30d": "day", "quarter": "day", "year": "day"}[query.range] if panel == "calls" else None
         statements += sql.sums(query, here, by=_BY[panel], step=step)  # type: ignore[arg-type]

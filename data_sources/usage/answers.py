@@ -24,7 +24,7 @@ from data_sources.usage.types import (
     Timeseries,
     Unpriced,
 )
-from data_sources.usage.unpriced import BY, MEASURES, unpriced_models
+from data_sources.usage.unpriced import BY, unpriced_models
 from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid
 
 _NO_LATENCY = Latency(None, None, None, None)
@@ -86,8 +86,7 @@ def summary(ask: Ask) -> tuple[Summary, Provenance]:
 def unpriced(ask: Ask, prices: PriceBook, limit: int | None) -> tuple[Unpriced, Provenance]:
     """The models with usage that has no price, `limit` of them, and why."""
     whole = ask.total(ask.span)
-    without = ask.sums(ask.span, by=BY, measures=MEASURES, without_cost=True)
-    models = unpriced_models(ask.rows(without), prices.why_unpriced)
+    models = unpriced_models(ask.by(*BY), prices.why_unpriced)
     newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
     known = bool(whole.attempts or coverage.collected_s)
     value = Unpriced(
@@ -141,7 +140,7 @@ def _groups(
 def breakdown(ask: Ask, dimension: Dimension, limit: int | None) -> tuple[Breakdown, Provenance]:
     """The window by the values of one dimension, most calls first; what `limit` cuts away is in `other`."""
     found: dict[str | None, Sums] = {}
-    for name, *measures in ask.rows(ask.sums(ask.span, by=(dimension,))):
+    for name, *measures in ask.by(dimension):
         sums = sums_of(measures)
         if sums.attempts:
             found[name] = add(found[name], sums) if name in found else sums

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sized
+from collections.abc import Callable, Hashable, Iterable, Sequence, Sized
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import duckdb
 import numpy as np
@@ -20,6 +20,32 @@ from data_sources.usage.types import Coverage, Dimension, LastEvent, Latency, Su
 from data_sources.usage.windows import Span, from_us, span, to_us, windows
 
 S = TypeVar("S", bound=Sized)
+Rows: TypeAlias = list[tuple[Any, ...]]
+# What the panels of one page tell apart in a window. One question by all of them costs as much as two by one each.
+SHARED = ("provider", "model", "power_level", "cost_source")
+_MOST_SHARED = 5_000  # groups; more are no longer added up faster here than the store does
+
+
+def fold(rows: Rows, places: Sequence[int], keys: int) -> Rows:
+    """Add up rows of measures by some of their keys.
+
+    Args:
+        rows: Keys, then measures; a measure that is None has nothing to add.
+        places: Which of the keys to keep, in the order wanted.
+        keys: How many keys a row has.
+
+    Returns:
+        One row a group: its keys, then the sums.
+    """
+    groups: dict[tuple[Any, ...], Rows] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[place] for place in places), []).append(row[keys:])
+    return [(*key, *map(_added, zip(*found, strict=True))) for key, found in groups.items()]
+
+
+def _added(column: tuple[Any, ...]) -> Any:
+    known = [value for value in column if value is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 class ExpiredError(Exception):
@@ -41,7 +67,7 @@ class Ask:
         self.span = span(self.window, now)
         self.previous_span = span(self.previous, now)
         self.statements: list[tuple[str, dict[str, sql.Value]]] = []
-        self._raw_from_us = integrity.raw_from(cursor)
+        [self._raw_from_us] = self.kept(("raw from",), lambda: [integrity.raw_from(cursor)])
 
     def sums(
         self,
@@ -50,7 +76,6 @@ class Ask:
         by: tuple[str, ...] = (),
         step: sql.Step | None = None,
         measures: tuple[str, ...] = sql.MEASURES,
-        without_cost: bool = False,
     ) -> tuple[tuple[str, dict[str, sql.Value]], ...]:
         """The statements of `sql.sums`.
 
@@ -59,7 +84,7 @@ class Ask:
         """
         if sql.table_for(self.query, by, step=step) == "attempts":
             self.need_attempts(read)
-        return sql.sums(self.query, read, by=by, step=step, measures=measures, without_cost=without_cost)
+        return sql.sums(self.query, read, by=by, step=step, measures=measures)
 
     def need_attempts(self, read: Span) -> None:
         """See that all attempts of a span are there.
@@ -85,15 +110,15 @@ class Ask:
         start_us = max(self.span.start_us, self._raw_from_us or 0)
         return Span(start_us, max(start_us, self.span.end_us))
 
-    def rows(self, statements: Iterable[tuple[str, dict[str, sql.Value]]]) -> list[tuple[Any, ...]]:
+    def rows(self, statements: Iterable[tuple[str, dict[str, sql.Value]]]) -> Rows:
         """Run statements and join their answers."""
-        found: list[tuple[Any, ...]] = []
+        found: Rows = []
         for text, values in statements:
             self.statements.append((text, values))
             found += self._run(text, values)
         return found
 
-    def _run(self, text: str, values: dict[str, sql.Value]) -> list[tuple[Any, ...]]:
+    def _run(self, text: str, values: dict[str, sql.Value]) -> Rows:
         return self.kept((text, *values.items()), lambda: self.cursor.execute(text, values).fetchall())
 
     def kept(self, key: tuple[Hashable, ...], make: Callable[[], S]) -> S:
@@ -103,19 +128,34 @@ class Ask:
     def total(self, read: Span) -> Sums:
         """The sums of a span."""
         if read == self.span:
-            return total(sums_of(row[1:]) for row in self._by_cost_source())
+            return total(sums_of(row) for row in self.by())
         return total(sums_of(row) for row in self.rows(self.sums(read)))
 
-    def _by_cost_source(self) -> list[tuple[Any, ...]]:
-        """The window's sums by whose the cost is: every panel's total and basis are in this one answer."""
-        return self.rows(self.sums(self.span, by=("cost_source",)))
+    def by(self, *names: str) -> Rows:
+        """The window's sums by some columns: their values, then `sql.MEASURES`; one group may come in several rows."""
+        shared = self._shared() if set(names) <= set(SHARED) else []
+        if not shared:  # of other columns, of very many groups, or of nothing
+            return self.rows(self.sums(self.span, by=names))
+        places = [SHARED.index(name) for name in names]
+        return self.kept(("fold", self.query, self.span, names), lambda: fold(shared, places, len(SHARED)))
+
+    def _shared(self) -> Rows:
+        """The window by all of `SHARED`, nothing where those are too many groups."""
+        statements = self.sums(self.span, by=SHARED)
+        self.statements += statements
+
+        def read() -> Rows:
+            found = [row for text, values in statements for row in self.cursor.execute(text, values).fetchall()]
+            return found if len(found) <= _MOST_SHARED else []
+
+        return self.kept(("shared", self.query, self.span), read)
 
     def basis(self, sums: Totals, coverage: Coverage) -> CostBasis | None:
         """Whose the costs of the window are; None where nothing was collected, so that nobody knows."""
         if sums.cost is None:  # no origin to ask for
             return basis_of(()) if sums.attempts or coverage.collected_s else None
         wanted = [1 + sql.MEASURES.index(name) for name in ("attempts", "calls", "cost_usd")]
-        return basis_of((row[0], *(row[place] for place in wanted)) for row in self._by_cost_source())
+        return basis_of((row[0], *(row[place] for place in wanted)) for row in self.by("cost_source"))
 
     def calls(self) -> int:
         """How many calls the window has: the figure of the cards, by itself."""

@@ -87,7 +87,6 @@ def sums(
     by: Sequence[str] = (),
     step: Step | None = None,
     measures: tuple[str, ...] = MEASURES,
-    without_cost: bool = False,
     dialect: Dialect = DIALECT,
 ) -> tuple[tuple[str, dict[str, Value]], ...]:
     """Additive measures of a span by dimensions and buckets.
@@ -98,7 +97,6 @@ def sums(
         by: Dimensions, or `call_duration_ms`.
         step: Bucket length: the answer's first column is a key of `windows.Grid.index`.
         measures: Some of `MEASURES`.
-        without_cost: Only of attempts that have no cost.
         dialect: The engine that will read the statements.
 
     Returns:
@@ -109,8 +107,7 @@ def sums(
     parts: list[tuple[Table, Span]] = [(table, span)]
     if table == "rollup":
         parts = _split(span)
-    more: _Filters = (("cost_source", 0, True),) if without_cost else ()
-    return tuple(_statement(query, part, where, tuple(by), step, measures, more, dialect) for part, where in parts)
+    return tuple(_statement(query, part, where, tuple(by), step, measures, dialect) for part, where in parts)
 
 
 def _split(span: Span) -> list[tuple[Table, Span]]:
@@ -133,11 +130,9 @@ def _statement(
     by: tuple[str, ...],
     step: Step | None,
     measures: tuple[str, ...],
-    more: _Filters,
     dialect: Dialect,
 ) -> tuple[str, dict[str, Value]]:
     filters, values = bind(query)
-    filters += more
     values |= _time_values(table, span)
     runs = 1
     if step in ("hour", "day"):
