@@ -37,6 +37,7 @@ from routes import (
     webhooks,
 )
 from routes.gate import Gate
+from routes.server import Server, Sessions
 from routes.sources import Sources
 from settings import Settings, SettingsError, load
 
@@ -61,7 +62,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     settings = settings or load()
     https = check_address(settings)
     sources = Sources(settings)
-    server = Flask(
+    server = Server(
         "app", root_path=str(static_files.ASSETS.parent), static_folder=None, template_folder="routes/templates"
     )
     server.extensions["ops"] = sources
@@ -175,6 +176,7 @@ def _configure(server: Flask, settings: Settings, sources: Sources, *, https: bo
         SESSION_REFRESH_EACH_REQUEST=False,
         MAX_CONTENT_LENGTH=settings.max_ingest_mb * 10**6,
     )
+    server.session_interface = Sessions()
     hops = settings.trusted_proxies
     if hops:
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -92,7 +92,8 @@ class Gate:
     def check(self) -> WerkzeugResponse | None:
         """Let the request pass, or answer it."""
         g.principal = None
-        if request.path.startswith(_PUBLIC_PREFIXES) or request.path in _PUBLIC_PATHS:
+        path = request.path
+        if path.startswith(_PUBLIC_PREFIXES) or path in _PUBLIC_PATHS:
             return None if request.method in SAFE else _closed(405, "method-not-allowed", "Only reading is possible")
         view = current_app.view_functions.get(request.endpoint or "")
         if getattr(view, "signed", False):
@@ -190,6 +191,8 @@ class Gate:
 
     def give_csrf_cookie(self, answer: Response) -> Response:
         """Give a signed-in browser the token that its own pages must send back."""
+        if not (g.get("by_session") or session.modified):  # a key, a visitor: there is no session to look into
+            return answer
         if "sid" in session and request.cookies.get(CSRF_COOKIE) != (token := self.csrf_token()):
             answer.set_cookie(
                 CSRF_COOKIE,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import count
 
+import msgspec
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
@@ -108,12 +109,13 @@ def _store(writer: Writer, asked: dict[str, str], parsed: Parsed, span: tuple[in
         return from_problem(error.problem)
     except BatchRefusedError as error:
         return problem_response("conflict", "The batch cannot take more events", 409, str(error))
-    return jsonify(
-        accepted=receipt.accepted,
-        duplicates=receipt.duplicates,
-        rejected=[{"index": bad.index, "reason": bad.reason} for bad in parsed.rejected],
-        batch_id=receipt.batch_id,
-    )
+    told = {
+        "accepted": receipt.accepted,
+        "duplicates": receipt.duplicates,
+        "rejected": [{"index": bad.index, "reason": bad.reason} for bad in parsed.rejected],
+        "batch_id": receipt.batch_id,
+    }
+    return Response(msgspec.json.encode(told), mimetype="application/json")
 
 
 def _young_enough(parsed: Parsed, raw_from_us: int | None) -> Parsed:

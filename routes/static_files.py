@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import brotli
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Response, request
 
 from routes.gate import public
+from routes.server import Server
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 PLOTLY = ASSETS / "vendor" / "plotly-cartesian.min.js"
@@ -92,22 +93,22 @@ class Compression:
 
     def __call__(self, answer: Response) -> Response:
         """Compress an answer where that helps."""
-        answer.headers.add("Vary", "Accept-Encoding")
-        if not self._worth_it(answer):
+        static = request.path.startswith(_STATIC)
+        if request.method != "GET" and not request.path.startswith("/_dash-update-component"):
             return answer
-        if request.path.startswith(_STATIC):
+        answer.headers.add("Vary", "Accept-Encoding")
+        if not self._worth_it(answer, static=static):
+            return answer
+        if static:
             return self._file(answer)
         if (answer.content_length is None) or answer.content_length < _SMALL_BYTES:
             return answer
         return _replace(answer, brotli.compress(answer.get_data(), quality=ANSWER_QUALITY))
 
     @staticmethod
-    def _worth_it(answer: Response) -> bool:
-        static = request.path.startswith(_STATIC)
-        asked = request.method == "GET" or request.path.startswith("/_dash-update-component")
+    def _worth_it(answer: Response, *, static: bool) -> bool:
         return bool(
-            asked
-            and answer.status_code == 200
+            answer.status_code == 200
             and "Content-Encoding" not in answer.headers
             and "br" in request.headers.get("Accept-Encoding", "")
             and _TEXT.match(answer.mimetype or "")
@@ -162,7 +163,7 @@ def _replace(answer: Response, body: bytes) -> Response:
     return answer
 
 
-def install(server: Flask, *, csp_hashes: Callable[[], list[str]], https: bool) -> None:
+def install(server: Server, *, csp_hashes: Callable[[], list[str]], https: bool) -> None:
     """Register caching, compression and the security headers.
 
     Args:
@@ -174,8 +175,6 @@ def install(server: Flask, *, csp_hashes: Callable[[], list[str]], https: bool) 
     for_pages: list[str] = []
 
     def policy() -> str:
-        if request.endpoint not in _PAGES:
-            return _POLICY.format("")
         if not for_pages:
             for_pages.append(_POLICY.format("".join(f" {each}" for each in csp_hashes())))
         return for_pages[0]
@@ -188,17 +187,20 @@ def install(server: Flask, *, csp_hashes: Callable[[], list[str]], https: bool) 
         return answer
 
     @server.after_request
-    def _headers(answer: Response) -> Response:
-        headers = answer.headers
-        headers["Content-Security-Policy"] = policy()
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "same-origin"
-        headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
-        if https:
-            headers["Strict-Transport-Security"] = "max-age=31536000"
-        if "Cache-Control" not in headers and not request.path.startswith(_STATIC):
-            headers["Cache-Control"] = "no-store"
+    def _page_policy(answer: Response) -> Response:
+        if request.endpoint in _PAGES:
+            answer.headers["Content-Security-Policy"] = policy()
         return answer
+
+    server.fixed_headers = {
+        "Content-Security-Policy": _POLICY.format(""),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        **({"Strict-Transport-Security": "max-age=31536000"} if https else {}),
+    }
+    server.uncached_headers = {"Cache-Control": "no-store"}
+    server.cacheable = _STATIC
 
     server.after_request(_compression)

@@ -20,6 +20,7 @@ from data_sources.usage.seen import Key, Seen
 
 T = TypeVar("T")
 HUES = 16
+_FEW = 256  # attempts, which the store need not add up at once
 _DIMENSIONS = {
     "provider": "provider",
     "model": "model",
@@ -238,7 +239,8 @@ def _insert(cursor: duckdb.DuckDBPyConnection, fresh: Fresh, known: Known, *, se
         },
     )
     _execute(cursor, "INSERT INTO attempts BY NAME SELECT * FROM given", rows)
-    _execute(cursor, f"INSERT INTO rollup {rollup.aggregate('given')}", rows)
+    counted = rollup.one_by_one("given") if len(attempts) <= _FEW else rollup.aggregate("given")
+    _execute(cursor, f"INSERT INTO rollup {counted}", rows)
     settling.move_calls(cursor, changed)
     checksum = integrity.sum_of(values["event_id"], values["started_at_us"])
     after = known.commit.after(attempts=len(attempts), checksum=checksum)

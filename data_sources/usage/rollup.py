@@ -9,16 +9,21 @@ from data_sources.usage.schema import ROLLUP_KEY, ROLLUP_MEASURES, SLOT_US
 _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
-def _measures(sign: str) -> str:
-    parts = [f"{sign}count(*)", f"{sign}sum(counts_call)"]
-    parts += [
-        f"{sign}coalesce(sum(counts_call) FILTER (pricing = '{p}'), 0)" for p in ("priced", "unpriced", "unmetered")
-    ]
-    parts += [f"{sign}count(*) FILTER (pricing = '{p}')" for p in ("priced", "unpriced", "unmetered")]
-    parts.append(f"{sign}coalesce(sum(cost_usd), 0)")
+def _measures() -> list[str]:
+    """What one attempt adds to each of `ROLLUP_MEASURES`."""
+    kinds = ("priced", "unpriced", "unmetered")
+    parts = ["1", "counts_call"]
+    parts += [f"CASE WHEN pricing = '{kind}' THEN counts_call ELSE 0 END" for kind in kinds]
+    parts += [f"(pricing = '{kind}')::INTEGER" for kind in kinds]
+    parts.append("coalesce(cost_usd, 0)")
     for kind in _TOKENS:  # the sum over nothing known is stored as 0 beside a known count of 0: not a figure
-        parts += [f"{sign}coalesce(sum({kind}_tokens), 0)", f"{sign}count({kind}_tokens)"]
-    return ", ".join(parts)
+        parts += [f"coalesce({kind}_tokens, 0)", f"({kind}_tokens IS NOT NULL)::INTEGER"]
+    return parts
+
+
+def _rows_of(table: str, measures: list[str]) -> str:
+    key = f"(started_at_us // {SLOT_US})::INTEGER, provider, model, power_level, status, source, cost_source"
+    return f"SELECT {key}, {', '.join(measures)} FROM {table}"  # noqa: S608
 
 
 def aggregate(table: str, *, where: str = "true", sign: str = "") -> str:
@@ -29,10 +34,12 @@ def aggregate(table: str, *, where: str = "true", sign: str = "") -> str:
         where: A condition of our own making.
         sign: `-` to take them off.
     """
-    return (
-        f"SELECT (started_at_us // {SLOT_US})::INTEGER, provider, model, power_level, status, source, cost_source, "  # noqa: S608
-        f"{_measures(sign)} FROM {table} WHERE {where} GROUP BY ALL"
-    )
+    return f"{_rows_of(table, [f'{sign}sum({each})' for each in _measures()])} WHERE {where} GROUP BY ALL"
+
+
+def one_by_one(table: str) -> str:
+    """The same with a row for each attempt: for a few that is less work, and `merge` adds them up later."""
+    return _rows_of(table, _measures())
 
 
 _KEY = ", ".join(ROLLUP_KEY)

@@ -183,3 +183,23 @@ def test_what_is_unpriced_adds_up_to_the_cards(calls, order):
         ]
         ours = [model.tokens.input or 0 for model in found.models if model.model == "our-7b"]
         assert sum(ours) == sum(wanted)
+
+
+def test_a_window_of_very_many_groups_tells_the_same(tmp_path, monkeypatch):
+    events = [
+        event(n, model=f"m{n % 7}", provider=f"p{n % 3}", power_level=("eco", None)[n % 2], input_tokens=n)
+        | ({"cost_reported_usd": n} if n % 4 else {})
+        for n in range(40)
+    ]
+    with writing(tmp_path) as (store, writer):
+        writer.submit(attempts(*events), batch_id="b")
+
+        def told():
+            source = EmbeddedUsage(store, now=lambda: NOW)
+            by = [value(source.breakdown(WEEK, name, limit=3)) for name in ("provider", "model", "power_level")]
+            return value(source.summary(WEEK)), value(source.unpriced(WEEK)), by
+
+        shared = told()
+        monkeypatch.setattr("data_sources.usage.ask._MOST_SHARED", 5)
+        assert told() == shared
+        assert shared[0].figures.total_cost == sum(Decimal(n) for n in range(40) if n % 4)
