@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,8 +19,9 @@ from routes.usage_json import plain, window
 
 FORMATS = ("csv", "json")
 _ROWS_A_PART = 500
-# A cell that starts with one of these is run as a formula by spreadsheets.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A cell that starts with one of these is run as a formula by spreadsheets, some of which skip what is blank before it
+# and take the wide forms for the same.
+_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def response(export: Export, form: str, *, filters: Mapping[str, Any] | None = None) -> Response:
@@ -47,7 +49,7 @@ def response(export: Export, form: str, *, filters: Mapping[str, Any] | None = N
 def cell(value: object) -> object:
     """A value as text in a CSV cell; unknown is an empty cell, text never starts a formula."""
     if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA) else value
+        return "'" + value if _FORMULA.match(value) else value
     if isinstance(value, list | tuple):
         return cell(";".join(str(part) for part in value))
     if isinstance(value, bool):

@@ -10,10 +10,10 @@ import msgspec
 
 MAX_TEXT = 512
 MAX_TAGS = 64
-MAX_COUNT = 2**53  # beyond it other readers of JSON lose digits
+MAX_COUNT = 10**12  # no attempt has so many; sums of what passes stay within the store's integers
 _EARLIEST_US = 315_532_800_000_000  # 1980: since then every zone's offset is a multiple of 15 minutes
 _DAY_US = 86_400_000_000
-_COST_LIMIT = Decimal(10) ** 6  # DECIMAL(18,12)
+COST_LIMIT = Decimal(10) ** 6  # DECIMAL(18,12)
 _COST_STEP = Decimal(1).scaleb(-12)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -103,6 +103,18 @@ class BadEventError(Exception):
     """An event cannot be taken as it is. The text says why, to the person who sent it."""
 
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what reading somebody's JSON may raise
+
+
+def not_readable(error: Exception) -> BadEventError:
+    """What to raise where an event cannot be read; of bytes that are no text none is repeated.
+
+    Args:
+        error: One of `UNREADABLE`.
+    """
+    return BadEventError("its text is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error))
+
+
 def us_of(moment: datetime) -> int:
     """Whole microseconds since 1970 UTC of an aware time."""
     return (moment - _EPOCH) // _MICROSECOND
@@ -161,7 +173,7 @@ def check(attempt: Attempt, now_us: int) -> None:
         raise BadEventError(f"{_too_long(attempt)} is longer than {MAX_TEXT} characters")
     for place, count in enumerate(_counts(attempt)):
         if count is not None and not 0 <= count <= MAX_COUNT:
-            raise BadEventError(f"{_COUNTS[place]} {count} is not between 0 and 2^53")
+            raise BadEventError(f"{_COUNTS[place]} {count} is not between 0 and 10^12")
     if attempt.tags is not None and (len(attempt.tags) > MAX_TAGS or any(len(tag) > MAX_TEXT for tag in attempt.tags)):
         raise BadEventError(f"tags are more than {MAX_TAGS} or longer than {MAX_TEXT} characters")
     if attempt.http_status is not None and not 100 <= attempt.http_status <= 599:
@@ -171,7 +183,7 @@ def check(attempt: Attempt, now_us: int) -> None:
 
 
 def _check_cost(cost: Decimal | None) -> None:
-    if cost is not None and not (cost.is_finite() and 0 <= cost < _COST_LIMIT):
+    if cost is not None and not (cost.is_finite() and 0 <= cost < COST_LIMIT):
         raise BadEventError("cost_reported_usd is not an amount between 0 and 1,000,000 USD")
 
 

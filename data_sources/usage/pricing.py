@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from data_sources.usage import price_table
-from data_sources.usage.attempt import Attempt, money
+from data_sources.usage.attempt import COST_LIMIT, Attempt, BadEventError, money
 from data_sources.usage.costs import DISPUTED, REPORTED
 from data_sources.usage.price_file import PriceFile
 from data_sources.usage.price_table import DAY_US, TABLE_VERSION
@@ -39,7 +39,11 @@ class PriceBook:
         return [*([self.file.version] if self.file is not None else ()), TABLE_VERSION]
 
     def computed(self, attempt: Attempt) -> tuple[Decimal | None, str | None]:
-        """The cost by price, USD, rounded once to 12 decimals, and which prices gave it; None where none is known."""
+        """The cost by price, USD, rounded once to 12 decimals, and which prices gave it; None where none is known.
+
+        Raises:
+            BadEventError: It is more than an attempt can cost: its counts cannot be right.
+        """
         model = attempt.model
         if model is None:
             return None, None
@@ -60,13 +64,19 @@ class PriceBook:
         usage = {key: count for key, count in zip(KEYS, counts_of(attempt), strict=True) if count is not None}
         if REQUESTS in prices.keys and (usage or attempt.status == "success"):
             usage[REQUESTS] = 1
-        cost = money(prices.cost(usage)) if usage else None
+        exact = prices.cost(usage) if usage else None
+        if exact is not None and exact >= COST_LIMIT:
+            raise BadEventError("its cost by price is 1,000,000 USD or more; are its counts right?")
+        cost = money(exact)
         return cost, None if cost is None else version
 
     def priced(self, attempt: Attempt) -> Attempt:
         """The attempt with its costs and how well they are known.
 
         What the source reported wins; what prices make of it is kept beside it.
+
+        Raises:
+            BadEventError: As `computed`.
         """
         reported = money(attempt.cost_reported_usd)
         computed, version = self.computed(attempt)

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from data_sources.usage import audit, integrity, rollup
-from data_sources.usage.attempt import USED, Attempt
+from data_sources.usage.attempt import USED, Attempt, BadEventError
 from data_sources.usage.commit import Change
 from data_sources.usage.costs import DISPUTED, REPORTED
 from data_sources.usage.pricing import PriceBook, cost_source, pricing_of
@@ -172,12 +172,19 @@ def _priced(book: PriceBook, attempt: Attempt, source_before: str | None, *, ove
 
     A reported cost stands, unless it is to be replaced or was before: then it stays kept beside.
     """
-    computed, version = book.computed(attempt)
+    computed, version = _computed(book, attempt)
     reported = attempt.cost_reported_usd
     replaced = override or source_before not in (None, REPORTED, DISPUTED)
     if reported is not None and not (replaced and computed is not None):
         return reported, computed, version, pricing_of(attempt, reported), cost_source(reported, computed, version)
     return computed, computed, version, pricing_of(attempt, computed), version
+
+
+def _computed(book: PriceBook, attempt: Attempt) -> tuple[Decimal | None, str | None]:
+    try:
+        return book.computed(attempt)
+    except BadEventError:
+        return None, None  # prices that make an impossible cost of a call give it none
 
 
 def _rows(

@@ -3,7 +3,10 @@ import json
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from data_sources.usage.attempt import Facts
 from tests.data_sources.usage.ingest_rows import NOON_US, differences, event, figures, litellm_events
 
 EVENTS = "/api/v1/llm/usage/events"
@@ -189,3 +192,73 @@ def test_a_body_of_too_many_events_is_413_and_the_next_one_is_taken(client, key,
     assert answer.status_code == 413
     assert answer.get_json()["type"] == "too-large"
     assert client.post(EVENTS, headers=key, json=[recent(1)]).get_json()["accepted"] == 1
+
+
+BIG = ["1e999999999", "-1e999999999", "1e-999999999", "9" * 5000, str(2**53), str(10**12), str(2**64), "1e22", "-0"]
+ANYTHING = st.sampled_from(
+    [*BIG, '"\\u0000"', '"=1"', '""', '"NaN"', '"Infinity"', "null", "true", "[]", "{}", '[""]', '["a"]']
+    + [f'"{number}"' for number in BIG]
+    + ['"\xff"', '{"\xff": 1}', '"\\ud800"', '{"prompt_tokens": 1e99}', '{"input_tokens": 1000000000000}']
+)
+OWN = ("event_id", "call_id", "started_at", "started_at_s", "started_at_ms", "started_at_us", "status", "usage")
+LITELLM = (
+    *("id", "litellm_call_id", "startTime", "endTime", "completionStartTime", "call_type", "status", "stream", "model"),
+    *("response_cost", "prompt_tokens", "completion_tokens", "request_tags", "metadata", "error_information"),
+)
+
+
+def written(fields):
+    """An event's JSON from JSON texts, in bytes of which some are no UTF-8."""
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in fields.items()) + "}"
+
+
+def test_whatever_an_event_holds_it_is_taken_or_refused_alone_and_never_an_error(client, key, ops):
+    own = {"event_id": '"a"', "started_at_us": str(NOON_US - 86_400_000_000), "model": '"gpt-5-mini"'}
+    litellm = {"id": '"a"', "call_type": '"completion"', "startTime": "1795262400.5", "status": '"success"'}
+    events = st.one_of(
+        st.dictionaries(st.sampled_from((*OWN, *Facts.__struct_fields__)), ANYTHING, max_size=3).map(lambda d: own | d),
+        st.dictionaries(st.sampled_from(LITELLM), ANYTHING, max_size=3).map(lambda d: litellm | d),
+    )
+    taken = 0
+
+    @settings(max_examples=60, database=None)
+    @given(st.lists(events, min_size=1, max_size=12))
+    def check(made):
+        nonlocal taken
+        lines = "\n".join(map(written, made)).encode("latin-1")
+        answer = client.post(EVENTS, headers=key, data=lines + b"\n" + json.dumps(recent(taken + 10)).encode())
+        assert answer.status_code == 200, answer.text
+        told = answer.get_json()
+        assert told["accepted"] >= 1
+        assert told["accepted"] + told["duplicates"] + len(told["rejected"]) == len(made) + 1
+        taken += 1
+
+    check()
+    assert differences(ops.usage_store) == []
+
+
+@pytest.mark.parametrize("as_array", [True, False])
+def test_counts_and_costs_that_no_attempt_has_are_refused_alone_and_the_rest_is_taken(client, key, as_array):
+    used = {"provider": "openai", "model": "o1-pro", "output_tokens": 1}
+    events = [
+        recent(1, **used, input_tokens=10**12),  # dear beyond belief by price
+        recent(2, **used, input_tokens=10**12 + 1),
+        recent(3, input_tokens=10**12),
+        recent(4, **used, input_tokens=1000),
+    ]
+    body = json.dumps(events) if as_array else "\n".join(map(json.dumps, events))
+    told = client.post(EVENTS, headers=key, data=body).get_json()
+    assert told["accepted"] == 2
+    assert [bad["index"] for bad in told["rejected"]] == [0, 1]
+    assert "its cost by price is 1,000,000 USD or more" in told["rejected"][0]["reason"]
+    assert "input_tokens 1000000000001 is not between 0 and 10^12" in told["rejected"][1]["reason"]
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_event_alone(client, key):
+    good = json.dumps(recent(1)).encode()
+    bad = json.dumps(recent(2, model="XX")).encode().replace(b"XX", b"\xff\xfe")
+    for body in (b"[" + bad + b"," + good + b"]", bad + b"\n" + good):
+        told = client.post(EVENTS, headers=key, data=body).get_json()
+        assert told["accepted"] + told["duplicates"] == 1
+        assert told["rejected"] == [{"index": 0, "reason": "its text is not UTF-8"}]
+    assert client.post(EVENTS, headers=key, data=b"\xff").status_code == 400

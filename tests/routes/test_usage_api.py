@@ -252,7 +252,10 @@ def test_an_export_holds_tags_audio_searches_and_both_costs(get, store):
     assert [row[name] for name in fields] == ["3", "4", "5", "'=a;b"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx"])
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", " =1", "\x00=1", "\ufeff@x", "\xa0-1", "＝1", "＋1", "－1", "＠x"],
+)
 def test_text_never_starts_a_formula(text):
     assert cell(text) == "'" + text
 

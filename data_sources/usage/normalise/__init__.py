@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import MAX_TEXT, Attempt, BadEventError, check
+from data_sources.usage.attempt import MAX_TEXT, UNREADABLE, Attempt, BadEventError, check, not_readable
 from data_sources.usage.normalise import anthropic, litellm, openai, own
 from data_sources.usage.pricing import BUNDLED, PriceBook
 
@@ -110,7 +110,7 @@ def _check_count(body: bytes) -> None:
         try:
             if len(_ARRAY.decode(body)) > MAX_EVENTS:
                 raise TooManyEventsError
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return  # what is wrong with it is told where it is read
 
 
@@ -123,13 +123,13 @@ def _about(event: Any, source: str | None) -> tuple[str, tuple[str, ...]]:
         return named or source or default, tuple(given)
     try:
         fields = _FIELDS.decode(event)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return source or own.DEFAULT_SOURCE, ()
     if "call_type" in fields and "startTime" in fields:
         return source or litellm.DEFAULT_SOURCE, tuple(fields)
     try:
         named = _TEXT.decode(fields["source"])[:MAX_TEXT] if "source" in fields else None
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         named = None
     return named or source or own.DEFAULT_SOURCE, tuple(fields)
 
@@ -139,8 +139,8 @@ def _read(raw: msgspec.Raw, source: str | None) -> Attempt:
         peek = _PEEK.decode(raw)
     except msgspec.ValidationError:
         raise BadEventError("an event must be a JSON object") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadEventError(f"not JSON: {error}") from None
+    except UNREADABLE as error:
+        raise BadEventError(f"not JSON: {not_readable(error)}") from None
     attempt: Attempt = next(form for form in _FORMATS if form.recognises(peek)).read(raw, source)
     return attempt
 
@@ -158,9 +158,9 @@ def _events(body: bytes) -> Iterator[msgspec.Raw]:
             return
         yield _ANY.decode(stripped)
         return
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         if stripped[:1] == b"[" or b"\n" not in stripped:
-            raise BadBodyError(f"The body is not JSON: {error}") from None
+            raise BadBodyError(f"The body is not JSON: {not_readable(error)}") from None
     lines = [line for line in stripped.splitlines() if line.strip()]
     if len(lines) > MAX_EVENTS:
         raise TooManyEventsError
@@ -173,6 +173,6 @@ def _events(body: bytes) -> Iterator[msgspec.Raw]:
 def _is_json(line: bytes) -> bool:
     try:
         _ANY.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from data_sources.usage.attempt import USED, Attempt, BadEventError
+from data_sources.usage.attempt import UNREADABLE, USED, Attempt, BadEventError, not_readable
 from data_sources.usage.normalise import own
 
 Usage = TypeVar("Usage", bound=msgspec.Struct)
@@ -42,7 +42,7 @@ def usage_of(peek: Any) -> dict[str, Any] | None:
 def _response(raw: msgspec.Raw) -> Response | None:
     try:
         return _RESPONSE.decode(raw)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None  # not a provider's response: content of our own JSON, which is dropped
 
 
@@ -62,8 +62,8 @@ def read(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tuple[Atte
         response = _response(event.response) if bytes(event.response)[:1] == b"{" else None
         carried = event.usage if event.usage is not None else response.usage if response else None
         usage = msgspec.convert(carried, shape)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise BadEventError(str(error)) from None
+    except UNREADABLE as error:
+        raise not_readable(error) from None
     twice = next((name for name in USED if getattr(event, name) is not None), None)
     if twice:
         raise BadEventError(f"{twice} is given beside usage; give one of them")

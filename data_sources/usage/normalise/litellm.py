@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import Attempt, BadEventError, iso_us, text_or_none
+from data_sources.usage.attempt import UNREADABLE, Attempt, BadEventError, iso_us, not_readable, text_or_none
 from data_sources.usage.normalise.own import whole_us
 
 DEFAULT_SOURCE = "litellm"
@@ -128,7 +128,7 @@ def decode_all(body: bytes) -> list[Payload] | None:
     """
     try:
         events = _ALL.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return None
     return events if all(event.startTime is not None and event.call_type is not None for event in events) else None
 
@@ -156,8 +156,8 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     """
     try:
         event = _DECODER.decode(raw)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise BadEventError(str(error)) from None
+    except UNREADABLE as error:
+        raise not_readable(error) from None
     return attempt_of(event, source)
 
 

@@ -76,6 +76,6 @@ def _number(given: dict[str, Any], names: Iterable[str]) -> tuple[str, Decimal] 
         number = Decimal(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
     except InvalidOperation:
         number = None
-    if number is None or not number.is_finite() or abs(number) > 10**20:
+    if number is None or not number.is_finite() or number.adjusted() > 20:
         raise BadEventError(f"{name} is not a number")
     return name, number

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import Attempt, BadEventError, Facts, iso_us
+from data_sources.usage.attempt import UNREADABLE, Attempt, BadEventError, Facts, iso_us, not_readable
 
 NOTHING = msgspec.Raw()  # content that was not sent
 
@@ -58,7 +58,7 @@ def decode_all(body: bytes) -> list[OwnEvent] | None:
     """
     try:
         events = _ALL.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return None
     carries = any(event.usage is not None or event.response is not NOTHING for event in events)
     return None if carries else events
@@ -76,8 +76,8 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     """
     try:
         event = _DECODER.decode(raw)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise BadEventError(str(error)) from None
+    except UNREADABLE as error:
+        raise not_readable(error) from None
     if event.usage is not None:
         raise BadEventError("usage has the shape of neither OpenAI's nor Anthropic's")
     return attempt_of(event, source)
@@ -140,6 +140,6 @@ def whole_us(value: Decimal, factor: int) -> int:
     Raises:
         BadEventError: It is not a number that can be a time.
     """
-    if not value.is_finite() or abs(value) > 10**20:
+    if not value.is_finite() or value.adjusted() > 20:  # abs() would round, and fail for very large ones
         raise BadEventError("the start time is not a number that can be a time")
     return round(value * factor)

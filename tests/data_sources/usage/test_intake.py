@@ -141,7 +141,7 @@ def test_no_value_that_was_sent_stays_in_a_reason_or_a_sample(tmp_path, sent):
 def test_one_reason_is_one_whatever_was_sent():
     first, second = (plain_reason(f"parts of input_tokens add up to {n}, more than its {n - 1}") for n in (5, 123))
     assert first == second == "parts of input_tokens add up to …, more than its …"
-    assert plain_reason("input_tokens -3 is not between 0 and 2^53") == "input_tokens … is not between 0 and 2^53"
+    assert plain_reason("input_tokens -3 is not between 0 and 10^12") == "input_tokens … is not between 0 and 10^12"
 
 
 def test_a_source_is_the_event_s_own_then_the_request_s_then_the_format_s():

@@ -109,6 +109,19 @@ def test_a_reported_cost_stands_unless_it_is_overridden_and_is_never_lost(tmp_pa
         assert [row["override"] for row in audited(store)] == [False]  # one run at one time: the last
 
 
+def test_a_price_that_makes_an_impossible_cost_of_a_call_gives_it_none(tmp_path):
+    path = tmp_path / "dear.toml"
+    path.write_text('[[price]]\nmodel = "m1"\ninput = 999_999\noutput = 1', encoding="utf-8")
+    usage = {"model": "m1", "output_tokens": 1}
+    with writing(tmp_path) as (store, writer):
+        made = attempts(event(1, **usage, input_tokens=10**6), event(2, **usage, input_tokens=2 * 10**6))
+        writer.submit(made, batch_id="a")
+        repriced(writer, PriceBook(read_price_file(path)))
+        costs = ask(store, "SELECT event_id, pricing, cost_usd > 999_998 FROM attempts ORDER BY 1")
+        assert costs == [("e1", "priced", True), ("e2", "unpriced", None)]
+        assert differences(store) == []
+
+
 def test_only_the_window_the_provider_and_the_model_asked_for_change(tmp_path, book):
     usage = {"input_tokens": 10**6, "output_tokens": 0}
     made = [
