@@ -16,6 +16,7 @@ from typing import Any
 
 from data_sources.usage.attempt import Attempt, BadEventError, check
 from data_sources.usage.normalise import otlp_litellm
+from data_sources.usage.normalise.otlp_protobuf import spans_of_protobuf
 from data_sources.usage.normalise.otlp_values import cost, count, flag, known_level, seconds_ms, text
 from data_sources.usage.normalise.otlp_wire import (
     CLIENT,
@@ -24,7 +25,6 @@ from data_sources.usage.normalise.otlp_wire import (
     Span,
     checked_ids,
     spans_of_json,
-    spans_of_protobuf,
     whole_ns,
 )
 from data_sources.usage.pricing import BUNDLED, PriceBook

@@ -1,4 +1,4 @@
-"""OTLP/HTTP trace exports, protobuf or JSON, down to spans with the few attributes that are wanted.
+"""OTLP/HTTP trace exports down to spans with the few attributes that are wanted; JSON here, protobuf in its own file.
 
 What is not wanted, prompts and answers above all, is left behind here and never becomes an attribute.
 """
@@ -10,13 +10,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from data_sources.usage.attempt import BadEventError
 
 CLIENT, INTERNAL, UNSPECIFIED = 3, 1, 0
-_ERROR = 2  # the span status code
+ERROR = 2  # the span status code
 
 
 MAX_SPANS = 100_000
@@ -31,7 +29,7 @@ class TooManySpansError(BadExportError):
     """The export holds more spans than are read at once."""
 
     def __init__(self) -> None:
-        super().__init__(f"An export may hold {MAX_SPANS:,} spans. Send smaller ones.")
+        super().__init__(f"An export may hold {MAX_SPANS:,} spans of moderate size. Send smaller ones.")
 
 
 class Span(NamedTuple):
@@ -117,15 +115,10 @@ def spans_of_json(body: bytes, wanted: Collection[str]) -> Iterator[Span]:
         export = _JSON.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadExportError(f"The body is no OTLP trace export in JSON: {error}") from None
-    _check_count(export)
-    return _of_json(export, wanted)
-
-
-def _check_count(export: Any) -> None:
-    """Refuse more spans than can be read without keeping everybody waiting; the same for both encodings."""
     scopes = (scope for group in export.resource_spans or () for scope in group.scope_spans or ())
     if sum(len(scope.spans or ()) for scope in scopes) > MAX_SPANS:
         raise TooManySpansError
+    return _of_json(export, wanted)
 
 
 def _of_json(export: _Export, wanted: Collection[str]) -> Iterator[Span]:
@@ -140,7 +133,7 @@ def _of_json(export: _Export, wanted: Collection[str]) -> Iterator[Span]:
                     span.kind,
                     span.start_time_unix_nano,
                     span.end_time_unix_nano,
-                    span.status is not None and span.status.code == _ERROR,
+                    span.status is not None and span.status.code == ERROR,
                     shared | _json_attributes(span.attributes, wanted),
                 )
 
@@ -160,54 +153,6 @@ def _json_value(value: _Value) -> Any:
         return value.bool_value
     # 64-bit integers are text in JSON; one that is no number is judged with its span
     return value.double_value if value.int_value is None else value.int_value
-
-
-def spans_of_protobuf(body: bytes, wanted: Collection[str]) -> Iterator[Span]:
-    """Read an export in protobuf.
-
-    Args:
-        body: The export, not compressed; an empty one is an export without spans.
-        wanted: Names of the attributes to keep.
-
-    Raises:
-        BadExportError: It is no such export, or holds too much; nothing was yielded then.
-    """
-    try:
-        export = ExportTraceServiceRequest.FromString(body)
-    except DecodeError:
-        raise BadExportError("The body is no OTLP trace export in protobuf.") from None
-    _check_count(export)
-    return _of_protobuf(export, wanted)
-
-
-def _of_protobuf(export: Any, wanted: Collection[str]) -> Iterator[Span]:
-    for group in export.resource_spans:
-        shared = _protobuf_attributes(group.resource.attributes, wanted)
-        for scope in group.scope_spans:
-            for span in scope.spans:
-                yield Span(
-                    span.trace_id.hex(),
-                    span.span_id.hex(),
-                    span.name,
-                    span.kind,
-                    span.start_time_unix_nano,
-                    span.end_time_unix_nano,
-                    span.status.code == _ERROR,
-                    shared | _protobuf_attributes(span.attributes, wanted),
-                )
-
-
-def _protobuf_attributes(given: Any, wanted: Collection[str]) -> dict[str, Any]:
-    found = {}
-    for pair in given:
-        key = pair.key
-        if key in wanted:
-            kind = pair.value.WhichOneof("value")
-            if kind in ("string_value", "bool_value", "int_value"):
-                found[key] = getattr(pair.value, kind)
-            elif kind == "double_value":
-                found[key] = Decimal(repr(pair.value.double_value))  # the shortest digits, as JSON would have them
-    return found
 
 
 def checked_ids(span: Span) -> tuple[str, str]:
