@@ -27,6 +27,7 @@ from routes import (
     errors,
     ingest,
     otlp,
+    refused,
     session_api,
     static_files,
     system_api,
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.before_request(_home)
     server.before_request(lambda: _check_callback(app.callback_map))
     errors.install(server)
+    refused.install(server, lambda: sources.usage_store.refused)
     token = settings.login_token
     server.register_blueprint(
         auth.blueprint(

@@ -42,6 +42,7 @@ def layout(**_: Any) -> Component:
                     panel("coverage-sources", "Sources", kind="table", skeleton="rows", width="oc-c12"),
                     panel("coverage-listening", "When we listened", skeleton="rows", width="oc-c12"),
                     panel("coverage-rejected", "Rejected", kind="table", skeleton="rows", width="oc-c12"),
+                    panel("coverage-refused", "Refused requests", kind="table", skeleton="rows", width="oc-c12"),
                     panel("coverage-imports", "Imports", kind="table", skeleton="rows", width="oc-c12"),
                     panel("coverage-time", "Received over time", kind="table", skeleton="table", width="oc-c12"),
                 ],
@@ -80,6 +81,7 @@ def _panel(
     listed: Callable[[Intake], Sequence[Any]],
     nothing: tuple[str, str],
     view: Callable[[Intake], Component],
+    missing: Callable[[Intake], tuple[str, str] | None] = draw.not_counted,
     **words: Any,
 ) -> None:
     """One panel of the page; all of them ask the same.
@@ -89,6 +91,7 @@ def _panel(
         listed: What it lists: without any of it the panel is empty.
         nothing: Title and sentence of the empty look.
         view: Draws it.
+        missing: Title and sentence where it is not known whether there was nothing; None where it is.
         **words: As in `components.panel.show`.
     """
 
@@ -99,7 +102,7 @@ def _panel(
             told = window_words(result.value.window) if isinstance(result, Ready) else "What came could not be read."
             set_props("coverage-sub", {"children": told})
         if isinstance(result, Ready) and not listed(result.value):
-            title, why = draw.not_counted(result.value) if name != "imports" and result.value.uncounted else nothing
+            title, why = missing(result.value) or nothing
             return show(Empty(title, " ".join([why, *result.provenance.notes]), result.provenance), view)
         return show(result, view, **words)
 
@@ -115,6 +118,14 @@ _panel(
 )
 _panel("listening", lambda found: [found.coverage], ("", ""), draw.listening)
 _panel(
+    "refused",
+    lambda found: found.refused or (),
+    ("0 requests refused", "Every request with events that came in this window was read and stored."),
+    draw.refused_table,
+    missing=draw.refused_not_counted,
+    foot=draw.refused_foot,
+)
+_panel(
     "rejected",
     lambda found: found.rejections,
     ("0 events rejected", "No event that came in this window was refused."),
@@ -126,6 +137,7 @@ _panel(
     lambda found: found.imports,
     ("No imports", "No file was imported yet: `ops-center import FILE` does it."),
     lambda found: draw.imports_table(found, may_undo=_may_undo()),
+    missing=lambda _: None,
     sub=lambda _: "the newest files, whatever the window",
 )
 _panel(

@@ -53,8 +53,10 @@ def _counts(taken: Taken) -> list[Any]:
     return [*map(formats.number, (taken.received, taken.accepted, taken.duplicates)), rejected, late]
 
 
-def not_counted(found: Intake) -> tuple[str, str]:
+def not_counted(found: Intake) -> tuple[str, str] | None:
     """Title and sentence where nothing is known: a zero is shown only of a time in which it was counted."""
+    if not found.uncounted:
+        return None
     if found.counted_since is None:
         return "Nothing counted yet", "No event was received since this is counted."
     since = seconds(found.counted_since, found.window.tz)
@@ -141,6 +143,46 @@ def rejected_foot(found: Intake) -> str:
     more = len(found.rejections) - MOST_REASONS
     cut = f" The {MOST_REASONS} most frequent of {formats.number(len(found.rejections))}." if more > 0 else ""
     return f"Of a rejected event the names of its fields are kept, never a value.{cut}"
+
+
+def refused_table(found: Intake) -> html.Div:
+    """Why requests were refused whole, most first."""
+    tz = found.window.tz
+    rows = [
+        [
+            tags.Span(one.reason, className="oc-wrap"),
+            tags.Code(one.door),
+            str(one.status),
+            formats.number(one.requests),
+            seconds(one.last_received_at, tz),
+        ]
+        for one in found.refused or ()
+    ]
+    heads = [("Reason", False), ("Sent to", False), ("Status", True), ("Requests", True), (f"Last, {tz}", True)]
+    return _table("Table of refused requests", heads, rows)
+
+
+def refused_not_counted(found: Intake) -> tuple[str, str] | None:
+    """Title and sentence where it is not known whether requests were refused."""
+    since = found.refused_since
+    if found.refused is None or since is None:
+        return "Not told", "This usage API does not count requests that it refuses."
+    if found.window.end <= since:
+        told = seconds(since, found.window.tz)
+        return "Not counted in this window", f"Counting began {told}: what was refused before is not known."
+    return None
+
+
+def refused_foot(found: Intake) -> str:
+    """What is not known of them."""
+    since = found.refused_since
+    counted = ""
+    if since is not None and since > found.window.start:
+        counted = f" Counted since {seconds(since, found.window.tz)}."
+    return (
+        "Refused before their events were read, so they are in no figure above, and no source is known. Senders that "
+        f"send again lose nothing.{counted}"
+    )
 
 
 def listening(found: Intake) -> html.Div:

@@ -41,6 +41,7 @@ def problem_response(
         **({"code": code} if code else {}),
         **(more or {}),
     }
+    g.problem_code = code
     answer = jsonify(body)
     answer.status_code = status
     answer.mimetype = "application/problem+json"

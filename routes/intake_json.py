@@ -58,4 +58,17 @@ def _intake(value: Intake) -> dict[str, Any]:
             }
             for one in value.imports
         ],
+        "refused_since": time(value.refused_since),
+        "refused": None
+        if value.refused is None
+        else [
+            {
+                "address": one.door,
+                "status": one.status,
+                "reason": one.reason,
+                "requests": one.requests,
+                "last_received_at": time(one.last_received_at),
+            }
+            for one in value.refused
+        ],
     }

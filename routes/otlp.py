@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from werkzeug.exceptions import BadRequest
@@ -86,6 +86,7 @@ def _stored(writer: Writer, parsed: ParsedSpans, source: str | None) -> Response
         try:
             writer.submit(attempts, batch_id=new_batch_id(), source=source, refusals=refusals)
         except StoreError as error:
+            g.problem_code = error.problem.code
             answer = _refused(503, _UNAVAILABLE, f"{error.problem.title}: {error.problem.detail}")
             answer.headers["Retry-After"] = str(max(1, round(error.problem.retry_after_s or 1)))
             return answer

@@ -144,7 +144,7 @@ def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[
 
 
 def merge(cursor: duckdb.DuckDBPyConnection, now_us: int) -> None:
-    """Gather the rows that commits leave, forget what is old, and keep both tables small; in one transaction.
+    """Gather the rows that commits leave, forget what is old, and keep the tables small; in one transaction.
 
     Args:
         cursor: Not in a transaction.
@@ -180,5 +180,12 @@ def merge(cursor: duckdb.DuckDBPyConnection, now_us: int) -> None:
     )
     cursor.execute("DELETE FROM rejections")
     cursor.execute("INSERT INTO rejections BY NAME SELECT * FROM merged ORDER BY slot")
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE merged AS SELECT slot, door, status, reason, sum(requests)::BIGINT AS requests, "
+        "max(last_received_us) AS last_received_us FROM refused WHERE slot >= $first GROUP BY ALL",
+        {"first": today - KEEP_DAYS * _DAY_SLOTS},
+    )
+    cursor.execute("DELETE FROM refused")
+    cursor.execute("INSERT INTO refused BY NAME SELECT * FROM merged ORDER BY slot")
     cursor.commit()
     cursor.execute("DROP TABLE merged")

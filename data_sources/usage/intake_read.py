@@ -16,6 +16,7 @@ from data_sources.usage.types import (
     ImportedFile,
     Intake,
     IntakeBucket,
+    Refused,
     Rejection,
     SourceIntake,
     Taken,
@@ -72,6 +73,8 @@ def read(
         buckets=_buckets(slots, grid(window, span, grain).edges),
         rejections=tuple(_rejection(row) for row in rejected),
         imports=_imports(cursor),
+        refused=_refused(cursor, values),
+        refused_since=_refused_since(cursor),
     )
 
 
@@ -104,6 +107,23 @@ def _rejection(row: tuple[Any, ...]) -> Rejection:
     return Rejection(
         source, reason, events, from_us(last_us), told.get("batch"), told.get("index"), tuple(told.get("fields", ()))
     )
+
+
+def _refused(cursor: duckdb.DuckDBPyConnection, values: dict[str, Any]) -> tuple[Refused, ...]:
+    """Whatever the filter on sources: a request is refused before its events are read."""
+    rows = cursor.execute(
+        "SELECT door, status, reason, sum(requests)::BIGINT, max(last_received_us) FROM refused "
+        "WHERE slot >= $first AND slot < $end GROUP BY ALL ORDER BY 4 DESC, 5 DESC, door, status, reason",
+        values,
+    ).fetchall()
+    return tuple(
+        Refused(door, status, reason, requests, from_us(last_us)) for door, status, reason, requests, last_us in rows
+    )
+
+
+def _refused_since(cursor: duckdb.DuckDBPyConnection) -> datetime | None:
+    rows = cursor.execute("SELECT value FROM meta WHERE key = 'refused_since_us'").fetchall()
+    return from_us(int(rows[0][0])) if rows else None
 
 
 def _imports(cursor: duckdb.DuckDBPyConnection) -> tuple[ImportedFile, ...]:

@@ -56,6 +56,12 @@ STEPS: Mapping[int, tuple[str, ...]] = {
         "CREATE TABLE rejections (slot INTEGER NOT NULL, source VARCHAR, reason VARCHAR, events BIGINT NOT NULL, "
         "last_received_us BIGINT NOT NULL, sample VARCHAR)",
     ),
+    # Likewise requests that were refused before.
+    5: (
+        "CREATE TABLE refused (slot INTEGER NOT NULL, door VARCHAR NOT NULL, status SMALLINT NOT NULL, "
+        "reason VARCHAR NOT NULL, requests BIGINT NOT NULL, last_received_us BIGINT NOT NULL)",
+        "INSERT INTO meta SELECT 'refused_since_us', epoch_us(now())::VARCHAR",
+    ),
 }
 
 
@@ -86,7 +92,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     if found == schema.STORE_VERSION:
         return
     statements = (
-        [*schema.TABLES.values()]
+        [*schema.TABLES.values(), schema.COUNTED_SINCE]
         if found is None
         else [text for version in range(found + 1, schema.STORE_VERSION + 1) for text in STEPS[version]]
     )

@@ -11,6 +11,7 @@ from data_sources.usage.types import (
     ImportedFile,
     Intake,
     IntakeBucket,
+    Refused,
     Rejection,
     SourceIntake,
     Taken,
@@ -51,6 +52,21 @@ def intake(root: Node, window: Window) -> Intake | None:
             )
             for one in told.nodes("imports")
         ),
+        refused=_refused(told) if told.is_given("refused") else None,
+        refused_since=told.time("refused_since"),
+    )
+
+
+def _refused(told: Node) -> tuple[Refused, ...]:
+    return tuple(
+        Refused(
+            one.must_text("address"),
+            one.must_whole("status"),
+            one.must_text("reason"),
+            one.must_whole("requests"),
+            one.must_time("last_received_at"),
+        )
+        for one in told.nodes("refused")
     )
 
 

@@ -61,6 +61,10 @@ class Node:
         """Whether the field was sent, null included."""
         return name in self._value
 
+    def is_given(self, name: str) -> bool:
+        """Whether the field was sent and is not null."""
+        return self._value.get(name) is not None
+
     def is_whole(self, name: str) -> bool:
         """Whether the field is a whole number."""
         value = self._value.get(name)

@@ -7,7 +7,7 @@ compare alike in every engine, where time-zone casts do not. Unknown is NULL, ne
 from __future__ import annotations
 
 # What is changed below needs a new version here, and the step that leads to it in `migrate.py`.
-STORE_VERSION = 4
+STORE_VERSION = 5
 SLOT_S = 900
 SLOT_US = SLOT_S * 1_000_000
 
@@ -188,6 +188,18 @@ CREATE TABLE rejections (
 )
 """
 
+# Requests that were refused whole. Additive; counted since `refused_since_us` in `meta`.
+REFUSED = """
+CREATE TABLE refused (
+    slot INTEGER NOT NULL,              -- when it was received, in quarter-hours
+    door VARCHAR NOT NULL,              -- the address that it was sent to
+    status SMALLINT NOT NULL,           -- the answer's
+    reason VARCHAR NOT NULL,            -- in our own words
+    requests BIGINT NOT NULL,
+    last_received_us BIGINT NOT NULL
+)
+"""
+
 META = "CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL)"
 
 TABLES = {
@@ -199,5 +211,8 @@ TABLES = {
     "audit": AUDIT,
     "intake": INTAKE,
     "rejections": REJECTIONS,
+    "refused": REFUSED,
     "meta": META,
 }
+
+COUNTED_SINCE = "INSERT INTO meta SELECT 'refused_since_us', epoch_us(now())::VARCHAR"

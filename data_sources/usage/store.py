@@ -24,6 +24,7 @@ import duckdb
 
 from data_sources.result import Kind, Problem
 from data_sources.usage import integrity, migrate
+from data_sources.usage.refused import RefusedRequests
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class UsageStore:
         self.path = path
         self.min_free_bytes = min_free_bytes
         self.ledger = integrity.Ledger.of(path)
+        self.refused = RefusedRequests()
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_bytes}B",
             "threads": threads,

@@ -351,7 +351,9 @@ class Writer:
                 outcome = store(cursor, [job.batch for job in group if job.batch is not None], self._known)
             if not self._span_stored or self._clock_us() - self._noted_us >= _NOTE_US:
                 self._note_listening(cursor)
+            self._store.refused.write(cursor)
             cursor.commit()
+            self._store.refused.written()
             self._span_stored = True
         return outcome, value
 
@@ -402,8 +404,13 @@ class Writer:
             with self._store.cursor() as cursor:
                 cursor.begin()
                 self._note_listening(cursor)
+                noticed = self._store.refused.write(cursor)
                 cursor.commit()
                 self._span_stored = True
+                if noticed:
+                    self._store.refused.written()
+                    self._store.noticed()
+                    self._ungathered += 1
                 self._beats += 1
                 if self._known is None:  # so that the first sender need not wait for it
                     self._known = Known.read(cursor, self._clock_us())

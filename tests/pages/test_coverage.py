@@ -39,7 +39,7 @@ def shown(reader, search="range=7d&tz=UTC"):
 def test_what_came_twice_and_what_was_refused_is_counted_and_told(app, sign_in):
     send(app, source="proxy")
     panels = shown(sign_in(app))
-    assert set(panels) == {"sources", "listening", "rejected", "imports", "time"}
+    assert set(panels) == {"sources", "listening", "rejected", "refused", "imports", "time"}
     assert "3 events received" in panels["sources"]
     assert "proxy" in panels["sources"]
     assert "is not an ISO 8601 time" in panels["rejected"]
@@ -54,6 +54,20 @@ def test_a_time_before_counting_began_shows_no_zero(app, sign_in):
     for name in ("sources", "rejected", "time"):
         assert "Not counted in this window" in before[name]
         assert "0 events" not in before[name]
+
+
+def test_refused_requests_are_told_and_none_is_a_zero_only_where_they_are_counted(app, sign_in):
+    assert "0 requests refused" in shown(sign_in(app))["refused"]
+    post = app.server.test_client().post
+    assert post("/api/v1/llm/usage/events", headers={"Authorization": "Bearer <wrong>"}).status_code == 401
+    send(app)
+    told = shown(sign_in(app))["refused"]
+    for words in ("No valid ingest key", "/api/v1/llm/usage/events", "401", "Senders that send again lose nothing"):
+        assert words in told.replace("\\u002f", "/")
+    assert "wrong" not in told
+    before = shown(sign_in(app), "start=2025-01-01T00:00:00Z&end=2025-01-02T00:00:00Z&tz=UTC")["refused"]
+    assert "Not counted in this window" in before
+    assert "0 requests" not in before
 
 
 def test_members_see_nothing_of_what_all_organizations_sent(app, sign_in):

@@ -29,7 +29,7 @@ from data_sources.usage.types.figures import (
     Totals,
 )
 from data_sources.usage.types.groups import Breakdown, Bucket, BucketState, Group, Timeseries, Unpriced, UnpricedModel
-from data_sources.usage.types.intake import ImportedFile, Intake, IntakeBucket, Rejection, SourceIntake, Taken
+from data_sources.usage.types.intake import ImportedFile, Intake, IntakeBucket, Refused, Rejection, SourceIntake, Taken
 from data_sources.usage.types.question import (
     DIMENSIONS,
     FILTERS,
@@ -79,6 +79,7 @@ __all__ = [
     "LastEvent",
     "Latency",
     "RangeName",
+    "Refused",
     "Rejection",
     "RequestPage",
     "RequestRow",

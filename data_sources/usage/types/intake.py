@@ -74,6 +74,25 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Requests that were refused whole for one reason: what they held is not known.
+
+    Attributes:
+        door: The address that they were sent to.
+        status: The answer's.
+        reason: Why, in our own words.
+        requests: How many.
+        last_received_at: When the last of them came.
+    """
+
+    door: str
+    status: int
+    reason: str
+    requests: int
+    last_received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedFile:
     """A file that was imported, as one batch that can be taken out again."""
 
@@ -98,6 +117,8 @@ class Intake:
         buckets: By time and source, newest first, without those in which nothing came.
         rejections: By reason, most first.
         imports: The newest files, whatever the window.
+        refused: Requests that were refused whole, by reason, most first; None where the source does not count them.
+        refused_since: Since when these are counted, None where they are not.
     """
 
     window: Window
@@ -108,6 +129,8 @@ class Intake:
     buckets: tuple[IntakeBucket, ...]
     rejections: tuple[Rejection, ...]
     imports: tuple[ImportedFile, ...]
+    refused: tuple[Refused, ...] | None = None
+    refused_since: datetime | None = None
 
     @property
     def uncounted(self) -> bool:

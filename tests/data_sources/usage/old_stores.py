@@ -145,3 +145,26 @@ TABLES[3] = TABLES[2] | {
         "    source VARCHAR NOT NULL,\n", "    source VARCHAR NOT NULL,\n    cost_source VARCHAR,\n"
     ),
 }
+TABLES[4] = TABLES[3] | {
+    "intake": """
+CREATE TABLE intake (
+    slot INTEGER NOT NULL,
+    source VARCHAR,
+    accepted BIGINT NOT NULL,
+    duplicates BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
+    late BIGINT NOT NULL,
+    last_received_us BIGINT NOT NULL
+)
+""",
+    "rejections": """
+CREATE TABLE rejections (
+    slot INTEGER NOT NULL,
+    source VARCHAR,
+    reason VARCHAR,
+    events BIGINT NOT NULL,
+    last_received_us BIGINT NOT NULL,
+    sample VARCHAR
+)
+""",
+}

@@ -37,6 +37,13 @@ REJECTED = [
     (slot("2026-11-22T10:00:00"), "api", "worse", 1, to_us(at("2026-11-22T10:00:30")), None),
     (slot("2026-11-22T10:15:00"), None, None, 1, to_us(at("2026-11-22T10:16:00")), None),
 ]
+DOOR = "/v1/traces"
+REFUSED = [
+    (slot("2026-11-22T10:00:00"), DOOR, 413, "Too large", 2, to_us(at("2026-11-22T10:01:00"))),
+    (slot("2026-11-22T10:15:00"), DOOR, 413, "Too large", 1, to_us(at("2026-11-22T10:16:00"))),
+    (slot("2026-11-22T10:15:00"), DOOR, 503, "The disk was nearly full", 9, to_us(at("2026-11-22T10:17:00"))),
+    (slot("2026-11-01T10:15:00"), DOOR, 503, "The disk was nearly full", 50, to_us(at("2026-11-01T10:17:00"))),
+]
 BATCHES = [
     ("b1", "api", "api", None, to_us(NOW), 7, 0, 0, None, 0),
     ("b2", "import", "csv", "a.csv", to_us(at("2026-10-01T00:00:00")), 7, 1, 2, None, 0),
@@ -47,9 +54,11 @@ BATCHES = [
 def put(store):
     fill(store, [], listened=[(at("2026-11-22T08:00:00"), at("2026-11-22T12:00:00"))])
     with store.cursor() as cursor:
-        for table, rows in (("intake", INTAKE), ("rejections", REJECTED), ("batches", BATCHES)):
+        for table, rows in (("intake", INTAKE), ("rejections", REJECTED), ("batches", BATCHES), ("refused", REFUSED)):
             marks = ", ".join("?" for _ in rows[0])
             cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", [list(row) for row in rows])
+        since = str(to_us(at("2026-11-02T00:00:00")))
+        cursor.execute("UPDATE meta SET value = ? WHERE key = 'refused_since_us'", [since])
 
 
 @pytest.fixture
@@ -124,6 +133,16 @@ def test_imports_are_told_whatever_the_window_and_say_when_they_were_taken_out(s
         ("=cmd().csv", NOW, 3),
         ("a.csv", None, 7),
     ]
+
+
+@BOTH
+def test_refused_requests_are_told_by_reason_whatever_the_filter_and_since_when(source):
+    found = ready(source.intake(UsageQuery(range="7d", source=("litellm",))))
+    assert [(one.door, one.status, one.reason, one.requests, one.last_received_at) for one in found.refused] == [
+        (DOOR, 503, "The disk was nearly full", 9, at("2026-11-22T10:17:00")),
+        (DOOR, 413, "Too large", 3, at("2026-11-22T10:16:00")),
+    ]
+    assert found.refused_since == at("2026-11-02T00:00:00")
 
 
 @BOTH
