@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from html import escape
 from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 from dash import html
 
 from components.chart import INK, MAIN_PX, PALE, bar_marker, chart, legend, swatch
-from data_sources.usage.types import Bucket, Granularity, Group, Timeseries, Totals
+from components.time_axis import axis, labels
+from data_sources.usage.types import Bucket, Group, Timeseries, Totals
 
 Measure: TypeAlias = Callable[[Totals], Decimal | int | None]
-_TICKS = 7
 _INK = -1  # in place of a colour slot
 _TABLE_ROWS = 400
 
@@ -44,61 +42,6 @@ class Style:
     unknown: str
 
 
-def labels(buckets: Sequence[Bucket], granularity: Granularity, tz: str) -> list[str]:
-    """A label for each bucket in its zone, no two alike."""
-    zone = ZoneInfo(tz)
-    made = [_label(bucket.start.astimezone(zone), granularity) for bucket in buckets]
-    twice = {label for label in made if made.count(label) > 1} if len(set(made)) < len(made) else set()
-    return [
-        f"{label} {bucket.start.astimezone(zone):%Z}" if label in twice else label
-        for label, bucket in zip(made, buckets, strict=True)
-    ]
-
-
-def _label(at: datetime, granularity: Granularity) -> str:
-    if granularity in ("minute", "hour"):
-        return f"{at.day} {at:%b %H:%M}"
-    if granularity == "month":
-        return f"{at:%b %Y}"
-    return f"{'Week of ' if granularity == 'week' else ''}{at.day} {at:%b %Y}"
-
-
-# Steps between labels that fall on round times, in buckets.
-_STEPS: dict[Granularity, tuple[int, ...]] = {
-    "minute": (1, 2, 5, 10, 15, 30, 60),
-    "hour": (1, 2, 3, 6, 12, 24),
-    "day": (1, 2, 7, 14),
-    "week": (1, 2, 4, 8, 13),
-    "month": (1, 2, 3, 6, 12),
-}
-
-
-def _place_in_cycle(at: datetime, granularity: Granularity, place: int) -> int:
-    """What must be a multiple of the step: the minute of the day, the hour; else just the bucket's number."""
-    if granularity == "minute":
-        return at.hour * 60 + at.minute
-    if granularity == "hour":
-        return at.hour
-    return at.month - 1 if granularity == "month" else place
-
-
-def _ticks(series: Timeseries, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Some evenly spaced labels on round times, cut to what differs."""
-    zone = ZoneInfo(series.window.tz)
-    steps = _STEPS[series.granularity]
-    step = next((step for step in steps if len(names) / step <= _TICKS), -(-len(names) // _TICKS))
-    values, short = [], []
-    for place, bucket in enumerate(series.buckets):
-        at = bucket.start.astimezone(zone)
-        if _place_in_cycle(at, series.granularity, place) % step:
-            continue
-        midnight = not (at.hour or at.minute)
-        clock = series.granularity == "minute" or (series.granularity == "hour" and not midnight)
-        values.append(names[place])
-        short.append(f"{at:%H:%M}" if clock else f"{at:%b}" if series.granularity == "month" else f"{at.day} {at:%b}")
-    return values, short
-
-
 def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str], caption: str) -> html.Figure:
     """The chart of a series.
 
@@ -108,7 +51,8 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
         name_of: A group's name as it is shown.
         caption: The finding in words.
     """
-    names = labels(series.buckets, series.granularity, series.window.tz)
+    starts = [bucket.start for bucket in series.buckets]
+    names = labels(starts, series.granularity, series.window.tz)
     pale = [PALE if bucket.state == "forming" else 1.0 for bucket in series.buckets]
     stacks = _stacks(series, style, name_of)
     traces = [_hatch(series, style, names)]
@@ -127,20 +71,9 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
         )
     top = max((float(value) for bucket in series.buckets if (value := _of(bucket, style)) is not None), default=0.0)
     tick_format, prefix = style.tick(top)
-    places, short = _ticks(series, names)
     layout = {
         "barmode": "stack",
-        "xaxis": {
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": names,
-            "range": [-0.5, len(names) - 0.5],
-            "tickmode": "array",
-            "tickvals": places,
-            "ticktext": short,
-            "tickangle": 0,
-            "showspikes": False,
-        },
+        "xaxis": axis(starts, names, series.granularity, series.window.tz),
         # what is not known lies behind what is: plotly draws an overlaying axis on top
         "yaxis": {"range": [0, 1], "visible": False, "fixedrange": True},
         "yaxis2": {

@@ -16,6 +16,7 @@ from data_sources.usage.provenance import window_words
 from data_sources.usage.types import Intake, UsageQuery
 from pages import coverage_panels as draw
 from pages.callbacks import principal, sources
+from pages.coverage_listening import listening
 from pages.usage_controls import asking, controls, usage_panel
 
 dash.register_page(
@@ -26,7 +27,6 @@ dash.register_page(
     icon="gateway",
     order=3,
     needs="usage:intake",
-    charts=False,
 )
 
 
@@ -39,12 +39,15 @@ def layout(**_: Any) -> Component:
             controls(None, filters=(("Source", "source"),)),
             html.Div(
                 [
+                    panel("coverage-chart", "Received over time", width="oc-c12"),
                     panel("coverage-sources", "Sources", kind="table", skeleton="rows", width="oc-c12"),
                     panel("coverage-listening", "When we listened", skeleton="rows", width="oc-c12"),
                     panel("coverage-rejected", "Rejected", kind="table", skeleton="rows", width="oc-c12"),
                     panel("coverage-refused", "Refused requests", kind="table", skeleton="rows", width="oc-c12"),
                     panel("coverage-imports", "Imports", kind="table", skeleton="rows", width="oc-c12"),
-                    panel("coverage-time", "Received over time", kind="table", skeleton="table", width="oc-c12"),
+                    panel(
+                        "coverage-time", "Received by source and time", kind="table", skeleton="table", width="oc-c12"
+                    ),
                 ],
                 className="oc-grid",
             ),
@@ -101,8 +104,9 @@ def _panel(
         if name == "sources":
             told = window_words(result.value.window) if isinstance(result, Ready) else "What came could not be read."
             set_props("coverage-sub", {"children": told})
-        if isinstance(result, Ready) and not listed(result.value):
-            title, why = missing(result.value) or nothing
+        unknown = missing(result.value) if isinstance(result, Ready) else None
+        if isinstance(result, Ready) and (unknown or not listed(result.value)):
+            title, why = unknown or nothing
             return show(Empty(title, " ".join([why, *result.provenance.notes]), result.provenance), view)
         return show(result, view, **words)
 
@@ -116,7 +120,16 @@ _panel(
     foot=draw.sources_foot,
     extra=lambda _: {"Is": "Events by when they were received, counted in the commit that stored them."},
 )
-_panel("listening", lambda found: [found.coverage], ("", ""), draw.listening)
+_panel(
+    "chart",
+    lambda found: found.buckets,
+    ("0 events received", "Nothing was received and counted in this window."),
+    draw.series_chart,
+    missing=draw.no_series,
+    sub=draw.series_sub,
+    foot=draw.series_foot,
+)
+_panel("listening", lambda found: [found.coverage], ("", ""), listening, missing=lambda _: None)
 _panel(
     "refused",
     lambda found: found.refused or (),
@@ -130,6 +143,7 @@ _panel(
     lambda found: found.rejections,
     ("0 events rejected", "No event that came in this window was refused."),
     draw.rejected_table,
+    missing=draw.no_reasons,
     foot=draw.rejected_foot,
 )
 _panel(

@@ -1,4 +1,4 @@
-"""From what was received to what the coverage page shows: tables, and a bar of the time in which we listened."""
+"""From what was received to what the coverage page shows: a chart and tables."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dash import html
 
 from components import formats
 from components.chart import swatch
+from components.intake_chart import intake_chart
 from components.parts import badge
-from components.static import Node, static, tags
-from data_sources.usage.figures import minutes
-from data_sources.usage.types import Coverage, ImportedFile, Intake, Taken, Window
+from components.static import static, tags
+from data_sources.usage.types import ImportedFile, Intake, Taken
 from pages.usage_panels import seconds
 
-MOST_ROWS, MOST_GAPS, MOST_REASONS = 200, 12, 50
+MOST_ROWS, MOST_REASONS = 200, 50
 LATE = "Late are accepted events that came more than a quarter-hour after they ended; imported files are not counted."
 
 
@@ -63,6 +63,35 @@ def not_counted(found: Intake) -> tuple[str, str] | None:
     return "Not counted in this window", f"Counting began {since}: what was received before is not known."
 
 
+def no_series(found: Intake) -> tuple[str, str] | None:
+    """Title and sentence where what came over time is not known."""
+    if found.series is None:
+        return "Not told", "This usage API does not tell what came over time."
+    return not_counted(found)
+
+
+def series_chart(found: Intake) -> html.Figure | None:
+    """What came in each hour or day, and what became of it."""
+    return None if found.series is None else intake_chart(found.series, found.window.tz)
+
+
+def series_sub(found: Intake) -> str:
+    """How long the steps are."""
+    return "" if found.series is None else f"per {found.series.granularity}, all sources"
+
+
+def series_foot(found: Intake) -> str:
+    """By which time events stand, and what late means."""
+    return f"By when events were received, not by when their calls began. {LATE}{_since(found)}"
+
+
+def _since(found: Intake) -> str:
+    since = found.counted_since
+    if since is None or since <= found.window.start:
+        return ""
+    return f" Counted since {seconds(since, found.window.tz)}: what came before is not known."
+
+
 def sources_table(found: Intake) -> html.Div:
     """What came from each source, most first."""
     tz = found.window.tz
@@ -81,11 +110,7 @@ def sources_sub(found: Intake) -> str:
 
 def sources_foot(found: Intake) -> str:
     """What late means, and since when it is counted."""
-    since = found.counted_since
-    counted = ""
-    if since is not None and since > found.window.start:
-        counted = f" Counted since {seconds(since, found.window.tz)}: what came before is not known."
-    return LATE + counted
+    return LATE + _since(found)
 
 
 def time_table(found: Intake) -> html.Div:
@@ -138,11 +163,26 @@ def _sample(batch_id: str | None, index: int | None, fields: Sequence[str]) -> A
     return tags.Span(f"batch {batch_id}{place}{names}", className="oc-wrap dim")
 
 
+def no_reasons(found: Intake) -> tuple[str, str] | None:
+    """Title and sentence where it is not known why events were rejected."""
+    rejected = _rejected(found)
+    if rejected and not found.rejections:
+        events = "1 event" if rejected == 1 else f"{formats.number(rejected)} events"
+        return f"{events} rejected", "Why is no longer kept: reasons go after 90 days."
+    return not_counted(found)
+
+
+def _rejected(found: Intake) -> int:
+    return sum(one.taken.rejected for one in found.sources)
+
+
 def rejected_foot(found: Intake) -> str:
     """What is kept of a rejected event."""
+    unnamed = _rejected(found) - sum(one.events for one in found.rejections)
+    gone = f" Of {formats.number(unnamed)} more the reason is not kept." if unnamed > 0 else ""
     more = len(found.rejections) - MOST_REASONS
     cut = f" The {MOST_REASONS} most frequent of {formats.number(len(found.rejections))}." if more > 0 else ""
-    return f"Of a rejected event the names of its fields are kept, never a value.{cut}"
+    return f"Of a rejected event the names of its fields are kept, never a value.{cut}{gone}"
 
 
 def refused_table(found: Intake) -> html.Div:
@@ -183,55 +223,6 @@ def refused_foot(found: Intake) -> str:
         "Refused before their events were read, so they are in no figure above, and no source is known. Senders that "
         f"send again lose nothing.{counted}"
     )
-
-
-def listening(found: Intake) -> html.Div:
-    """A bar of the window: solid where we listened or an import covers it, hatched where nobody did."""
-    coverage, window = found.coverage, found.window
-    if not coverage.window_s:
-        return static(tags.P("The window has not begun.", className="oc-muted"))
-    parts = [
-        tags.I(className="hatch" if missing else "", style={"width": f"{share * 100:.3f}%"})
-        for share, missing in _spans(coverage, window)
-    ]
-    words = listening_words(coverage)
-    gaps = [
-        tags.Li(f"{seconds(low, window.tz)} to {seconds(high, window.tz)}: {minutes((high - low).total_seconds())}")
-        for low, high in coverage.gaps[:MOST_GAPS]
-    ]
-    more = len(coverage.gaps) - MOST_GAPS
-    if more > 0:
-        gaps.append(tags.Li(f"and {formats.number(more)} more"))
-    told: list[Node] = [
-        tags.P(words, className="oc-listen-words"),
-        tags.Div(parts, className="oc-span", role="img", **{"aria-label": words}),
-        tags.Div(
-            [tags.Span(seconds(window.start, window.tz)), tags.Span(seconds(window.end, window.tz))],
-            className="oc-span-ends",
-        ),
-    ]
-    if gaps:
-        told += [tags.H3("Nobody listened"), tags.Ul(gaps)]
-    return static(tags.Div(told, className="oc-listened"))
-
-
-def _spans(coverage: Coverage, window: Window) -> list[tuple[float, bool]]:
-    """(share of the window, whether it is a gap) in time order."""
-    shares, at = [], 0.0
-    for low, high in coverage.gaps:
-        start, end = ((one - window.start).total_seconds() for one in (low, high))
-        shares += [((start - at) / coverage.window_s, False), ((end - start) / coverage.window_s, True)]
-        at = end
-    return [part for part in [*shares, ((coverage.window_s - at) / coverage.window_s, False)] if part[0] > 0]
-
-
-def listening_words(coverage: Coverage) -> str:
-    """How much of the window was collected: "Collected 6.9 of 7 days"."""
-    if not coverage.collected_s:
-        return "Nobody listened in this window, and no import covers it."
-    if coverage.complete:
-        return f"Collected the whole time, {minutes(coverage.window_s)}."
-    return f"Collected {minutes(coverage.collected_s)} of {minutes(coverage.window_s)}."
 
 
 def imports_table(found: Intake, *, may_undo: bool) -> html.Div:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_sources.usage.types import Intake, Taken
+from data_sources.usage.types import Intake, IntakeSeries, Taken
 from routes.usage_json import coverage, time, window
 
 
@@ -20,6 +20,22 @@ def _taken(value: Taken) -> dict[str, int | None]:
         "duplicates": value.duplicates,
         "rejected": value.rejected,
         "late": value.late,
+    }
+
+
+def _series(value: IntakeSeries) -> dict[str, Any]:
+    unknown = dict.fromkeys(("received", "accepted", "duplicates", "rejected", "late"))
+    return {
+        "granularity": value.granularity,
+        "steps": [
+            {
+                "start": time(one.start),
+                "end": time(one.end),
+                "state": one.state,
+                **(unknown if one.taken is None else _taken(one.taken)),
+            }
+            for one in value.steps
+        ],
     }
 
 
@@ -58,6 +74,7 @@ def _intake(value: Intake) -> dict[str, Any]:
             }
             for one in value.imports
         ],
+        "series": None if value.series is None else _series(value.series),
         "refused_since": time(value.refused_since),
         "refused": None
         if value.refused is None

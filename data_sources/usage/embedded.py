@@ -174,7 +174,7 @@ class EmbeddedUsage:
 
         def ask_for(ask: Ask) -> tuple[Intake, Provenance]:
             coverage = ask.collected().coverage(ask.span)
-            found = intake_read.read(ask.cursor, query, ask.window, ask.span, coverage)
+            found = intake_read.read(ask.cursor, query, ask.window, ask.span, coverage, ask.now)
             newest = max((one.last_received_at for one in found.sources), default=None)
             return found, provenance(ask, newest, coverage, None)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import duckdb
 
+from data_sources.usage import intake_series
+from data_sources.usage.coverage import Collected
 from data_sources.usage.schema import SLOT_US
 from data_sources.usage.types import (
     Coverage,
@@ -23,7 +25,7 @@ from data_sources.usage.types import (
     UsageQuery,
     Window,
 )
-from data_sources.usage.windows import Span, from_us, grid
+from data_sources.usage.windows import Span, from_us, grid, to_us
 
 _HOURS_UP_TO = timedelta(days=31)
 _IMPORTS = 100
@@ -33,7 +35,12 @@ _MOST_FIRST = "ORDER BY reason IS NULL, 3 DESC, 4 DESC, source, reason"
 
 
 def read(
-    cursor: duckdb.DuckDBPyConnection, query: UsageQuery, window: Window, span: Span, coverage: Coverage
+    cursor: duckdb.DuckDBPyConnection,
+    query: UsageQuery,
+    window: Window,
+    span: Span,
+    coverage: Coverage,
+    now: datetime,
 ) -> Intake:
     """Answer the coverage page's question.
 
@@ -43,6 +50,7 @@ def read(
         window: When events were received, not when their calls began.
         span: What to read of it.
         coverage: For how much of it we listened.
+        now: Now.
     """
     values = {"first": span.start_us // SLOT_US, "end": -(-span.end_us // SLOT_US)}
     where, named = _where(query)
@@ -73,9 +81,22 @@ def read(
         buckets=_buckets(slots, grid(window, span, grain).edges),
         rejections=tuple(_rejection(row) for row in rejected),
         imports=_imports(cursor),
+        series=intake_series.series(
+            ((slot, Taken(*counts)) for slot, _, *counts in slots),
+            _listened(cursor, now),
+            window,
+            span,
+            None if since is None else since * SLOT_US,
+        ),
         refused=_refused(cursor, values),
         refused_since=_refused_since(cursor),
     )
+
+
+def _listened(cursor: duckdb.DuckDBPyConnection, now: datetime) -> Collected:
+    """When the console was there to receive something: an import's span says nothing of that."""
+    log = cursor.execute("SELECT kind, start_us, end_us FROM collection WHERE kind = 'listening'").fetchall()
+    return Collected(log, to_us(now))
 
 
 def _where(query: UsageQuery) -> tuple[str, dict[str, Any]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import cast
 
 from data_sources.usage.remote_decode import whole_coverage
+from data_sources.usage.remote_lists import step
 from data_sources.usage.remote_read import Node
 from data_sources.usage.types import (
     Granularity,
     ImportedFile,
     Intake,
     IntakeBucket,
+    IntakeSeries,
+    IntakeStep,
     Refused,
     Rejection,
     SourceIntake,
@@ -24,14 +27,11 @@ def intake(root: Node, window: Window) -> Intake | None:
     told = root.node("intake")
     if told is None:
         return None
-    grain = told.must_text("granularity")
-    if grain not in ("hour", "day"):
-        raise told.wrong("granularity", "hour or day")
     return Intake(
         window=window,
         coverage=whole_coverage(root),
         counted_since=told.time("counted_since"),
-        granularity=cast(Granularity, grain),
+        granularity=_grain(told),
         sources=tuple(
             SourceIntake(one.text("source"), one.whole("hue"), _taken(one), one.must_time("last_received_at"))
             for one in told.nodes("sources")
@@ -52,9 +52,22 @@ def intake(root: Node, window: Window) -> Intake | None:
             )
             for one in told.nodes("imports")
         ),
+        series=None if (series := told.node("series")) is None else _series(series),
         refused=_refused(told) if told.is_given("refused") else None,
         refused_since=told.time("refused_since"),
     )
+
+
+def _grain(node: Node) -> Granularity:
+    grain = node.must_text("granularity")
+    if grain not in ("hour", "day"):
+        raise node.wrong("granularity", "hour or day")
+    return cast(Granularity, grain)
+
+
+def _series(node: Node) -> IntakeSeries:
+    steps = (IntakeStep(*step(one), _taken(one) if one.is_given("received") else None) for one in node.nodes("steps"))
+    return IntakeSeries(_grain(node), tuple(steps))
 
 
 def _refused(told: Node) -> tuple[Refused, ...]:

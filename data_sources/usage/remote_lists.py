@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import datetime
 from itertools import pairwise
 from typing import cast
 
@@ -94,13 +95,19 @@ def _buckets(root: Node, series: tuple[Group, ...], group_by: Dimension | None) 
     return found
 
 
-def _bucket(node: Node, series: tuple[Group, ...], key: str) -> Bucket:
+def step(node: Node) -> tuple[datetime, datetime, BucketState]:
+    """Start, end and state of a bucket."""
     state = node.must_text("state")
     if state not in _STATES:
         raise node.wrong("state", "one of " + ", ".join(_STATES))
     start, end = node.must_time("start"), node.must_time("end")
     if end <= start:
         raise node.wrong("end", "a time after start")
+    return start, end, cast(BucketState, state)
+
+
+def _bucket(node: Node, series: tuple[Group, ...], key: str) -> Bucket:
+    start, end, state = step(node)
     collected_s = node.number("collected_seconds")
     if state == "not_collected":
         return Bucket(start, end, "not_collected", collected_s, None, tuple(None for _ in series))
@@ -111,7 +118,7 @@ def _bucket(node: Node, series: tuple[Group, ...], key: str) -> Bucket:
     return Bucket(
         start,
         end,
-        cast(BucketState, state),
+        state,
         collected_s,
         totals(node),
         tuple(parts.get(one.name) for one in series),

@@ -44,6 +44,8 @@ def test_an_import_is_taken_out_after_a_question_and_a_rejected_event_appears_by
     click(browser, "[data-undo-confirm]")
     browser.wait_for_text("#coverage-imports-body", "taken out")
     browser.wait_for_text("#oc-toasts", "1 event is out of every figure")
+    browser.wait_for_text("#coverage-chart .oc-legend", "accepted in time")
+    browser.wait_for(lambda: browser.find_all("#coverage-chart .bars path"), "nothing was drawn")
     send(console, "", {"event_id": "b"})
     browser.wait_for_text("#coverage-rejected-body", "started_at is required")
     browser.theme("dark")

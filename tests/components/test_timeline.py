@@ -6,7 +6,7 @@ import pytest
 from dash import dcc
 
 from components.chart import PALE
-from components.timeline import labels
+from components.time_axis import labels
 from data_sources.result import Ready
 from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.types import UsageQuery
@@ -68,7 +68,7 @@ def test_the_two_hours_named_two_stand_side_by_side(series):
     )
     rows = [attempt(n, at("2026-10-25T00:30:00") + timedelta(hours=n)) for n in range(2)]
     found = series(rows, query, listened=[(at("2026-10-01T00:00:00"), NOW)])
-    names = labels(found.buckets, found.granularity, "Europe/Berlin")
+    names = labels([bucket.start for bucket in found.buckets], found.granularity, "Europe/Berlin")
     assert len(names) == len(set(names)) == 25
     assert names[2:4] == ["25 Oct 02:00 CEST", "25 Oct 02:00 CET"]
     _, (stack,) = traces(calls_chart(found))

@@ -39,7 +39,7 @@ def shown(reader, search="range=7d&tz=UTC"):
 def test_what_came_twice_and_what_was_refused_is_counted_and_told(app, sign_in):
     send(app, source="proxy")
     panels = shown(sign_in(app))
-    assert set(panels) == {"sources", "listening", "rejected", "refused", "imports", "time"}
+    assert set(panels) == {"chart", "sources", "listening", "rejected", "refused", "imports", "time"}
     assert "3 events received" in panels["sources"]
     assert "proxy" in panels["sources"]
     assert "is not an ISO 8601 time" in panels["rejected"]
@@ -51,9 +51,20 @@ def test_a_time_before_counting_began_shows_no_zero(app, sign_in):
     assert "Nothing counted yet" in shown(sign_in(app))["sources"]
     send(app)
     before = shown(sign_in(app), "start=2025-01-01T00:00:00Z&end=2025-01-02T00:00:00Z&tz=UTC")
-    for name in ("sources", "rejected", "time"):
+    for name in ("chart", "sources", "rejected", "time"):
         assert "Not counted in this window" in before[name]
         assert "0 events" not in before[name]
+
+
+def test_rejected_events_whose_reasons_are_gone_are_no_zero(app, sign_in):
+    send(app)
+    ops = app.server.extensions["ops"]
+    ops.writer.close()
+    with ops.usage_store.cursor() as cursor:
+        cursor.execute("DELETE FROM rejections")
+    told = shown(sign_in(app))["rejected"]
+    assert "1 event rejected" in told
+    assert "no longer kept" in told
 
 
 def test_refused_requests_are_told_and_none_is_a_zero_only_where_they_are_counted(app, sign_in):

@@ -29,7 +29,17 @@ from data_sources.usage.types.figures import (
     Totals,
 )
 from data_sources.usage.types.groups import Breakdown, Bucket, BucketState, Group, Timeseries, Unpriced, UnpricedModel
-from data_sources.usage.types.intake import ImportedFile, Intake, IntakeBucket, Refused, Rejection, SourceIntake, Taken
+from data_sources.usage.types.intake import (
+    ImportedFile,
+    Intake,
+    IntakeBucket,
+    IntakeSeries,
+    IntakeStep,
+    Refused,
+    Rejection,
+    SourceIntake,
+    Taken,
+)
 from data_sources.usage.types.question import (
     DIMENSIONS,
     FILTERS,
@@ -76,6 +86,8 @@ __all__ = [
     "ImportedFile",
     "Intake",
     "IntakeBucket",
+    "IntakeSeries",
+    "IntakeStep",
     "LastEvent",
     "Latency",
     "RangeName",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data_sources.usage.types.figures import Coverage
+from data_sources.usage.types.groups import BucketState
 from data_sources.usage.types.question import Granularity, Window
 
 
@@ -55,6 +56,31 @@ class IntakeBucket:
     end: datetime
     source: str | None
     taken: Taken
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeStep:
+    """What came in one hour or day from all sources that were asked for.
+
+    Attributes:
+        start: UTC.
+        end: UTC, the natural end also while it is still filling.
+        state: As of `Bucket`, of the time in which the console was listening: nothing is received by an import's span.
+        taken: None where nobody listened, or where it was not counted yet.
+    """
+
+    start: datetime
+    end: datetime
+    state: BucketState
+    taken: Taken | None
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeSeries:
+    """What came over time: steps that tile the window up to now, oldest first."""
+
+    granularity: Granularity
+    steps: tuple[IntakeStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +143,7 @@ class Intake:
         buckets: By time and source, newest first, without those in which nothing came.
         rejections: By reason, most first.
         imports: The newest files, whatever the window.
+        series: The same over time for all sources together, empty times included; None where it is not told.
         refused: Requests that were refused whole, by reason, most first; None where the source does not count them.
         refused_since: Since when these are counted, None where they are not.
     """
@@ -129,6 +156,7 @@ class Intake:
     buckets: tuple[IntakeBucket, ...]
     rejections: tuple[Rejection, ...]
     imports: tuple[ImportedFile, ...]
+    series: IntakeSeries | None = None
     refused: tuple[Refused, ...] | None = None
     refused_since: datetime | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -106,6 +107,55 @@ def test_hours_are_those_of_the_zone_and_add_up_to_the_sources(source):
     assert hours == [("10:15", "litellm", 9), ("10:15", None, 2), ("09:15", "api", 10)]
     assert {one.end - one.start for one in found.buckets} == {timedelta(hours=1)}
     assert sum(one.taken.received for one in found.buckets) == sum(one.taken.received for one in found.sources)
+
+
+TODAY = UsageQuery(start=at("2026-11-22T06:00:00"), end=at("2026-11-23T00:00:00"), range="custom")
+
+
+@BOTH
+def test_hours_of_the_window_tell_a_zero_from_a_time_in_which_nobody_listened(source):
+    found = ready(source.intake(TODAY)).series
+    assert found.granularity == "hour"
+    told = {step.start.hour: (step.state, step.taken) for step in found.steps}
+    assert [told[hour] for hour in (6, 7)] == [("not_collected", None)] * 2
+    assert told[8] == told[11] == ("complete", Taken(0, 0, 0, 0))
+    assert told[9] == ("complete", Taken(2, 1, 0, 1))
+    assert told[10] == ("complete", Taken(14, 0, 4, 0))
+    assert told[12] == ("not_collected", None)
+    assert max(told) == 14
+
+
+@BOTH
+def test_what_came_over_time_adds_up_to_the_sources_in_any_zone_across_a_change_of_the_clocks(source):
+    for tz in ("UTC", "Asia/Kathmandu", "Europe/Berlin", "America/New_York"):
+        for asked in (
+            UsageQuery(range="7d", tz=tz),
+            UsageQuery(range="quarter", tz=tz),
+            UsageQuery(range="30d", tz=tz),
+        ):
+            found = ready(source.intake(asked))
+            steps = found.series.steps
+            assert all(one.end == after.start for one, after in pairwise(steps))
+            whole = sum((one.taken for one in steps if one.taken is not None), Taken(0, 0, 0, 0))
+            assert whole == sum((one.taken for one in found.sources), Taken(0, 0, 0, 0))
+
+
+@BOTH
+def test_before_anything_was_counted_nothing_is_said_to_be_zero(source, store):
+    with store.cursor() as cursor:
+        listened = [to_us(at("2026-10-30T00:00:00")), to_us(at("2026-11-03T00:00:00"))]
+        cursor.execute("INSERT INTO collection VALUES ('listening', ?, ?, NULL, NULL)", listened)
+        imported = [to_us(at("2026-11-04T00:00:00")), to_us(at("2026-11-05T00:00:00"))]
+        cursor.execute("INSERT INTO collection VALUES ('import', ?, ?, NULL, NULL)", imported)
+    asked = UsageQuery(start=at("2026-10-29T00:00:00"), end=at("2026-11-12T00:00:00"), range="custom")
+    days = ready(source.intake(asked)).series
+    assert days.granularity == "day"
+    told = {step.start.strftime("%m-%d"): (step.state, step.taken) for step in days.steps}
+    assert told["10-29"] == ("not_collected", None)
+    assert told["10-31"] == ("complete", None)  # it listened, but did not count yet
+    assert told["11-01"] == ("complete", Taken(5, 0, 0, 0))
+    assert told["11-02"] == ("complete", Taken(0, 0, 0, 0))
+    assert told["11-04"] == ("not_collected", None)  # covered by an import, but nobody was there to receive
 
 
 @BOTH
