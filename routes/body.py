@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from flask import request
 from werkzeug.exceptions import BadRequest
 
 _CHUNK = 65536
+_LARGE = 2_000_000
+_ALONE, _TOGETHER = threading.Lock(), nullcontext()
 
 
 class BodyTooLargeError(Exception):
@@ -43,6 +47,15 @@ def read_body(limit: int) -> bytes:
     if unpack is not None and (not unpack.eof or unpack.unused_data):
         raise BadRequest("The gzip body ends too early, or goes on after its end.")
     return b"".join(parts)
+
+
+def decoding(body: bytes) -> AbstractContextManager[Any]:
+    """What to decode a body in: large ones wait for each other.
+
+    A large body can take ten times its size while it is decoded. The interpreter decodes one at a time anyway, so to
+    hold one such at a time costs nobody anything, however many come together.
+    """
+    return _ALONE if len(body) > _LARGE else _TOGETHER
 
 
 def _unpacked(unpack: Any, chunk: bytes, room: int) -> bytes:

@@ -20,7 +20,7 @@ from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import BatchRefusedError, UnknownBatchError, Writer, now_us
-from routes.body import BodyTooLargeError, read_body
+from routes.body import BodyTooLargeError, decoding, read_body
 from routes.errors import from_problem, problem_response
 from routes.gate import needs
 from routes.wire import query_params
@@ -55,7 +55,8 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
         try:
             parsed = Parsed([], [])
             if body or span is None:
-                parsed = parse(body, source=asked.get("source"), now_us=now_us(), prices=prices)
+                with decoding(body):
+                    parsed = parse(body, source=asked.get("source"), now_us=now_us(), prices=prices)
         except TooManyEventsError as error:
             return problem_response("too-large", "The body holds too many events", 413, str(error))
         except BadBodyError as error:

@@ -23,7 +23,7 @@ from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import Writer, now_us
-from routes.body import BodyTooLargeError, read_body
+from routes.body import BodyTooLargeError, decoding, read_body
 from routes.gate import needs
 from routes.ingest import MB, new_batch_id
 from routes.wire import query_params
@@ -52,7 +52,8 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
         try:
             source = _source()
             body = read_body(max_body_mb * MB)
-            parsed = parse(body, as_json=request.mimetype == JSON, source=source, now_us=now_us(), prices=prices)
+            with decoding(body):
+                parsed = parse(body, as_json=request.mimetype == JSON, source=source, now_us=now_us(), prices=prices)
         except BodyTooLargeError:
             return _refused(413, _INVALID, f"A body may have {max_body_mb} MB, also after decompression.")
         except TooManySpansError as error:

@@ -1,5 +1,6 @@
 import gzip
 import json
+import threading
 import zlib
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_sources.usage.attempt import Facts
+from routes.body import decoding
 from tests.data_sources.usage.ingest_rows import NOON_US, differences, event, figures, litellm_events
 
 EVENTS = "/api/v1/llm/usage/events"
@@ -262,3 +264,17 @@ def test_bytes_that_are_no_text_are_refused_with_their_event_alone(client, key):
         assert told["accepted"] + told["duplicates"] == 1
         assert told["rejected"] == [{"index": 0, "reason": "its text is not UTF-8"}]
     assert client.post(EVENTS, headers=key, data=b"\xff").status_code == 400
+
+
+def test_large_bodies_are_decoded_one_at_a_time_and_small_ones_never_wait(app, client, key):
+    large = b"[" + b" " * 3_000_000 + json.dumps(recent(1)).encode() + b"]"
+    told = []
+    sender = threading.Thread(
+        target=lambda: told.append(app.server.test_client().post(EVENTS, headers=key, data=large).status_code)
+    )
+    with decoding(large):
+        sender.start()
+        assert client.post(EVENTS, headers=key, json=[recent(2)]).status_code == 200
+        assert told == []
+    sender.join(30)
+    assert told == [200]
