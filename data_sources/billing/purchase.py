@@ -1,7 +1,7 @@
-"""The first half of a purchase, from the click to Stripe's page. It takes no money and starts nothing that costs any.
+"""What is looked at before a sale, and Stripe's page for it. Takes no money and starts nothing that costs any.
 
-The reader's click names a plan; everything else comes from Lago, read again at that moment. The second half is
-`fulfil.py`.
+The reader's click names a plan; everything else comes from Lago, read again at that moment. In which order all of it
+is done stands in `subscribe.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Protocol
 
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
-from data_sources.billing.customers import ensure_customer, stripe_customer
 from data_sources.billing.lago import FIRST_GATED_VERSION, Json, LagoClient
 from data_sources.billing.plans import offered
 from data_sources.billing.stripe_checkout import CardOrder, StripeGateway
@@ -55,6 +54,28 @@ class Terms:
     base_url: str
     price_words: PriceWords
     wait: Callable[[float], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """Everything that a sale needs.
+
+    Attributes:
+        lago: Owns plans, customers and subscriptions.
+        stripe: Owns cards and pages; None when it is not configured.
+        attempts: Our record, with whoever acts in its log.
+        terms: How this console sells.
+    """
+
+    lago: LagoClient
+    stripe: StripeGateway | None
+    attempts: Attempts
+    terms: Terms
+
+
+def buyer_in(attempt: Attempt) -> Buyer:
+    """Who made a purchase, as far as it remembers."""
+    return Buyer(attempt.principal_id, attempt.customer_id, None, None)
 
 
 def refusal(detail: str, code: str, *, title: str = TITLE) -> Problem:
@@ -122,56 +143,7 @@ def _is_free(lago: LagoClient, row: Json) -> bool:
     )
 
 
-def begin(
-    lago: LagoClient, stripe: StripeGateway, attempts: Attempts, terms: Terms, buyer: Buyer, plan: Plan
-) -> CheckoutAnswer | Problem:
-    """Send the reader to Stripe to save a card for a plan that costs something. Takes no money.
-
-    Args:
-        lago: Owns plans, customers and subscriptions.
-        stripe: Opens the page.
-        attempts: Our record.
-        terms: How this console sells.
-        buyer: Who buys.
-        plan: The plan as Lago has it now, on offer and not free.
-    """
-    open_one = attempts.open_for(buyer.customer_id)
-    if open_one is not None:
-        reused = earlier_purchase(stripe, attempts, terms, buyer, plan, open_one)
-        if reused is not None:
-            return reused
-    if attempts.recent(buyer.principal_id, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
-        return Problem(
-            Kind.CONFLICT,
-            TITLE,
-            "You have opened checkout many times. Try again in an hour.",
-            code="too_many",
-            retry_after_s=3600,
-        )
-    target = in_the_way(lago, buyer, plan)
-    if isinstance(target, Problem):
-        return target
-    refused = _version_gates(lago)
-    if refused is not None:
-        return refused
-    customer = ensure_customer(lago, buyer)
-    if isinstance(customer, Problem):
-        return customer
-    if customer.get("currency") not in (None, plan.currency):
-        return refusal(
-            f"This customer is billed in {customer['currency']}, the plan in {plan.currency}.",
-            "currencies_does_not_match",
-        )
-    provider_id = stripe_customer(lago, buyer, customer, wait=terms.wait)
-    if isinstance(provider_id, Problem):
-        return provider_id
-    attempt = attempts.open(buyer, plan, collector=terms.collector, subscription_id=target, state=book.OPENED)
-    if attempt is None:
-        return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
-    return _open_page(stripe, attempts, terms, plan, attempt, provider_id)
-
-
-def _version_gates(lago: LagoClient) -> Problem | None:
+def version_gates(lago: LagoClient) -> Problem | None:
     """Only a Lago that holds a subscription back until it is paid may sell; older ones would start it unpaid."""
     version = lago.version()
     if isinstance(version, Problem):
@@ -237,9 +209,10 @@ def _earlier_page(
     return closed if isinstance(closed, Problem) else None
 
 
-def _open_page(
+def open_page(
     stripe: StripeGateway, attempts: Attempts, terms: Terms, plan: Plan, attempt: Attempt, provider_id: str
 ) -> CheckoutAnswer | Problem:
+    """Open Stripe's page for a purchase and note it."""
     expires_at = attempt.created_at + SESSION_LIFE
     session = stripe.save_card(
         CardOrder(

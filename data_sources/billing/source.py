@@ -8,17 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from data_sources.billing import fulfil, purchase
+from data_sources.billing import purchase, subscribe
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import buyer_of, read_current
 from data_sources.billing.desk import Desk
 from data_sources.billing.doorway import Doorway
-from data_sources.billing.free_plan import start_free
 from data_sources.billing.inbox import Inbox
 from data_sources.billing.lago import SOURCE, LagoClient
-from data_sources.billing.plans import offered, why_not
+from data_sources.billing.plans import offered
 from data_sources.billing.progress import progress_of
-from data_sources.billing.purchase import PriceWords, Terms
+from data_sources.billing.purchase import PriceWords, Terms, Till
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.sweeper import Sweeper
 from data_sources.billing.types import Buyer, CheckoutAnswer, Collector, Current, PlanList, Progress, Wanted
@@ -34,9 +33,6 @@ NO_LAGO = NotConfigured(
     "Plans, prices and subscriptions come from Lago, an open billing server.",
     ("OPS_LAGO_URL", "OPS_LAGO_API_KEY"),
 )
-NO_STRIPE = NotConfigured(
-    "Stripe is not connected", "Plans that cost something need Stripe to save a card.", ("OPS_STRIPE_API_KEY",)
-)
 NO_CUSTOMER = Problem(
     Kind.CONFLICT,
     "Nothing was bought",
@@ -47,9 +43,8 @@ NO_CUSTOMER = Problem(
 PATIENCE_S = 10.0
 _SLOW = Problem(Kind.TIMEOUT, "Plans could not be read", "Lago takes long to answer.", code="timeout", retry_after_s=5)
 CHANGE_UNAVAILABLE = purchase.CHANGE_UNAVAILABLE
-COLLECTOR_UNAVAILABLE = (
-    "Paying through Stripe directly is not available yet: a payment could be taken and the plan not started."
-)
+COLLECTOR_UNAVAILABLE = subscribe.COLLECTOR_UNAVAILABLE
+NO_STRIPE = subscribe.NO_STRIPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,39 +213,20 @@ class BillingSource:
             return Failed(NO_CUSTOMER)
         try:
             with self._doorway.place(purchase.TITLE) as busy:
-                got = busy or self._checkout(self.lago, buyer, wanted)
+                got = busy or subscribe.select_plan(self._till(self.lago, buyer), buyer, wanted)
         except StateUnavailableError as error:
             return Failed(error.problem)
         return _result(got, "POST checkout")
 
-    def _checkout(self, lago: LagoClient, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Problem | NotConfigured:
-        plan = purchase.plan_on_offer(lago, self._terms, wanted.plan_code)
-        if isinstance(plan, Problem):
-            return plan
-        if not purchase.same_price(plan, wanted.shown_amount_cents, wanted.shown_currency):
-            return purchase.refusal(
-                f"The price of {plan.name} has changed. Load the page again to see it.", "price_changed"
-            )
-        reason = why_not(plan)
-        if reason is not None:
-            return purchase.refusal(reason, "not_sold_here")
-        attempts = self._attempts.by(buyer.principal_id)
-        if (unsettled := fulfil.settle(lago, attempts, buyer.customer_id)) is not None:
-            return unsettled
-        if plan.is_free:
-            return start_free(lago, self.stripe, attempts, self._terms, buyer, plan)
-        if self._terms.collector == "stripe":
-            return purchase.refusal(f"{COLLECTOR_UNAVAILABLE} Nothing was charged.", "collector_unavailable")
-        if self.stripe is None:
-            return NO_STRIPE
-        return purchase.begin(lago, self.stripe, attempts, self._terms, buyer, plan)
+    def _till(self, lago: LagoClient, buyer: Buyer) -> Till:
+        return Till(lago, self.stripe, self._attempts.by(buyer.principal_id), self._terms)
 
     def _finish(self, attempts: Attempts, attempt: Attempt) -> Problem | None:
         title = "The purchase could not be looked up"
         if self.lago is None:
             return Problem(Kind.CONFLICT, title, f"{NO_LAGO.title}.", code="not_configured")
         with self._doorway.place(title) as busy:
-            return busy or fulfil.finish(self.lago, self.stripe, attempts, self._terms, attempt)
+            return busy or subscribe.sweep(Till(self.lago, self.stripe, attempts, self._terms), attempt)
 
     def returned(self, buyer: Buyer | None, session_id: str) -> Result[Progress]:
         """The reader is back from Stripe: note the saved card. Starts nothing; `progress` does."""
@@ -262,7 +238,7 @@ class BillingSource:
             return Failed(NO_CUSTOMER)
         try:
             with self._doorway.place("Your purchase could not be looked up") as busy:
-                got = busy or fulfil.returned(self.stripe, self._attempts.by(buyer.principal_id), buyer, session_id)
+                got = busy or subscribe.came_back(self._till(self.lago, buyer), buyer, session_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
         return _result(got if isinstance(got, Problem) else progress_of(got), "GET checkout session")
@@ -281,19 +257,11 @@ class BillingSource:
         if buyer is None:
             return nothing
         try:
-            if attempt_id is None:
-                open_one = self._attempts.open_for(buyer.customer_id)
-                attempt = open_one if open_one is not None and open_one.principal_id == buyer.principal_id else None
-            else:
-                attempt = self._attempts.of(buyer, attempt_id)
-            if attempt is None:
-                return nothing
             with self._doorway.place("Your purchase could not be looked up") as busy:
-                mine = self._attempts.by(buyer.principal_id)
-                got = busy or fulfil.advance(self.lago, self.stripe, mine, self._terms, buyer, attempt)
+                got = busy or subscribe.follow(self._till(self.lago, buyer), buyer, attempt_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
-        return _result(got, "GET purchase")
+        return nothing if got is None else _result(got, "GET purchase")
 
 
 def _result(got: T | Problem | NotConfigured, query: str) -> Result[T]:

@@ -1,8 +1,7 @@
-"""The second half of a purchase, from the saved card to a subscription that Lago says is active.
+"""Collector `lago`: from the saved card to a subscription that Lago held back until its payment, and calls active.
 
 Every step may be repeated, by another tab or after a restart: what is so is read from Stripe and Lago each time, and
-our own record only moves forward if nobody else has moved it. A plan counts as started only when Lago says `active`
-after holding it back for its payment; the way back from Stripe proves nothing.
+our own record only moves forward if nobody else has moved it. Called by `subscribe.fulfil` alone.
 """
 
 from __future__ import annotations
@@ -17,17 +16,15 @@ from data_sources.billing.customers import moment
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.plans import why_not
 from data_sources.billing.progress import progress_of
-from data_sources.billing.purchase import Terms, in_the_way, plan_on_offer, reference, same_price
-from data_sources.billing.stripe_checkout import CheckoutSession, StripeGateway
-from data_sources.billing.types import Buyer, Progress
+from data_sources.billing.purchase import Terms, Till, buyer_in, in_the_way, plan_on_offer, same_price
+from data_sources.billing.stripe_checkout import CheckoutSession
+from data_sources.billing.types import Progress
 from data_sources.result import Kind, Problem, utc_now
 
 log = logging.getLogger(__name__)
 
 GATE_HOURS = 24
 LOST_ANSWER = timedelta(seconds=30)
-NEVER_OPENED = timedelta(hours=1)
-PAGE_GIVEN_UP = timedelta(hours=24)
 # A payment that Lago waits for is settled within GATE_HOURS; what is older and not to be found will not come.
 GIVEN_UP = timedelta(hours=GATE_HOURS + 1)
 _OTHER_PLAN = "another plan in the answer"
@@ -35,83 +32,27 @@ _NOT_YET = frozenset({"no_default_payment_method", "payment_method_not_found"})
 _UNKNOWN_OUTCOME = frozenset({Kind.TIMEOUT, Kind.UPSTREAM})
 
 
-def returned(stripe: StripeGateway, attempts: Attempts, buyer: Buyer, session_id: str) -> Attempt | Problem:
-    """The reader is back from Stripe: note the saved card, if this is the reader's own purchase.
-
-    Args:
-        stripe: Tells what became of the session.
-        attempts: Our record.
-        buyer: Who is signed in now.
-        session_id: From the address; proves nothing by itself.
-
-    Returns:
-        The purchase, or the problem: not found for a session of anybody else.
-    """
-    attempt = attempts.of_session(buyer, session_id)
-    if attempt is None:
-        return _unknown()
-    return card_saved(stripe, attempts, buyer, attempt) if attempt.state == book.REDIRECTED else attempt
-
-
-def card_saved(stripe: StripeGateway, attempts: Attempts, buyer: Buyer, attempt: Attempt) -> Attempt | Problem:
-    """Ask Stripe whether the card of a purchase is saved, and note it."""
-    session = stripe.session(attempt.session_id) if attempt.session_id else None
-    if isinstance(session, Problem):
-        return session
-    if session is None or not _belongs(stripe, session, attempt, buyer):
-        log.warning("checkout session does not belong to attempt %s", attempt.id)
-        return _unknown()
+def card_saved(till: Till, attempt: Attempt, session: CheckoutSession) -> Attempt | None:
+    """Note what has become of the card on Stripe's page; None when somebody else noted it first."""
     if session.status == "complete" and session.payment_method:
-        moved = attempts.move(
+        return till.attempts.move(
             attempt, book.CARD_SAVED, payment_method=session.payment_method, card_saved_at=utc_now(), note=None
         )
-    elif session.status == "expired":
-        moved = attempts.move(attempt, book.ABANDONED, note="session expired")
-    elif session.confirming != (attempt.note == book.CONFIRMING):
-        moved = attempts.move(attempt, book.REDIRECTED, note=book.CONFIRMING if session.confirming else None)
-    else:
-        return attempt
-    return moved if moved is not None else attempts.of(buyer, attempt.id) or _unknown()
+    if session.confirming != (attempt.note == book.CONFIRMING):
+        return till.attempts.move(attempt, book.REDIRECTED, note=book.CONFIRMING if session.confirming else None)
+    return attempt
 
 
-def advance(
-    lago: LagoClient, stripe: StripeGateway | None, attempts: Attempts, terms: Terms, buyer: Buyer, attempt: Attempt
-) -> Progress | Problem:
-    """Bring a purchase one step further and say how it stands.
-
-    Args:
-        lago: Starts the plan and says whether it is active.
-        stripe: Says whether the card is saved; None when Stripe is not configured any more.
-        attempts: Our record.
-        terms: How this console sells.
-        buyer: Who asks; must be who bought.
-        attempt: The purchase.
-    """
-    if attempt.state == book.REDIRECTED and stripe is not None:
-        asked = card_saved(stripe, attempts, buyer, attempt)
-        if isinstance(asked, Problem):
-            return asked
-        attempt = asked
+def go_on(till: Till, attempt: Attempt) -> Progress | Problem:
+    """Ask Lago to start the plan once the card is saved, and look what has become of it."""
     if attempt.state == book.CARD_SAVED:
-        return _start(lago, attempts, terms, buyer, attempt)
+        return _start(till.lago, till.attempts, till.terms, attempt)
     if attempt.state in (book.STARTING, book.WAITING):
-        return _look(lago, attempts, terms, buyer, attempt)
+        return _look(till.lago, till.attempts, till.terms, attempt)
     return progress_of(attempt)
 
 
-def _belongs(stripe: StripeGateway, session: CheckoutSession, attempt: Attempt, buyer: Buyer) -> bool:
-    return (
-        session.mode == "setup"
-        and session.id == attempt.session_id
-        and session.attempt_id == attempt.id
-        and session.customer is not None
-        and session.customer == attempt.provider_customer_id
-        and session.reference == reference(buyer.principal_id)
-        and session.livemode == stripe.live
-    )
-
-
-def _start(lago: LagoClient, attempts: Attempts, terms: Terms, buyer: Buyer, attempt: Attempt) -> Progress | Problem:
+def _start(lago: LagoClient, attempts: Attempts, terms: Terms, attempt: Attempt) -> Progress | Problem:
     """The card is saved: ask Lago to start the plan, held back until its payment succeeds."""
     methods = lago.payment_methods(attempt.customer_id)
     if isinstance(methods, Problem):
@@ -129,7 +70,7 @@ def _start(lago: LagoClient, attempts: Attempts, terms: Terms, buyer: Buyer, att
         return _refuse(attempts, attempt, "Its price changed since you chose it.")
     if plan.is_free or (reason := why_not(plan)) is not None:
         return _refuse(attempts, attempt, "The plan was changed since you chose it." if plan.is_free else str(reason))
-    target = in_the_way(lago, buyer, plan)
+    target = in_the_way(lago, buyer_in(attempt), plan)
     if isinstance(target, Problem):
         return target if target.kind in _UNKNOWN_OUTCOME else _refuse(attempts, attempt, target.detail)
     claimed = attempts.move(attempt, book.STARTING, subscription_id=target)
@@ -205,7 +146,7 @@ def _payment_rules(row: Json) -> list[Json]:
     return [rule for rule in rules if isinstance(rule, dict) and rule.get("type") == "payment"]
 
 
-def _look(lago: LagoClient, attempts: Attempts, terms: Terms, buyer: Buyer, attempt: Attempt) -> Progress | Problem:
+def _look(lago: LagoClient, attempts: Attempts, terms: Terms, attempt: Attempt) -> Progress | Problem:
     """Read from Lago what has become of a plan that was asked for, and ask again if it never got there."""
     told = _read(lago, attempts, attempt)
     if told is not None:
@@ -216,35 +157,7 @@ def _look(lago: LagoClient, attempts: Attempts, terms: Terms, buyer: Buyer, atte
         return _moved(attempts, attempt, book.ABANDONED, note="not started")
     # Lago never got it, or lost it: the question is put again, under the same id.
     again = attempts.move(attempt, book.CARD_SAVED)
-    return progress_of(attempt) if again is None else _start(lago, attempts, terms, buyer, again)
-
-
-def finish(
-    lago: LagoClient, stripe: StripeGateway | None, attempts: Attempts, terms: Terms, attempt: Attempt
-) -> Problem | None:
-    """Bring a purchase a step further without its buyer, whose tab may be closed; give up what nobody expects any more.
-
-    Returns:
-        The problem if it could not be found out how it stands.
-    """
-    age = utc_now() - attempt.updated_at
-    if attempt.state == book.OPENED and age > NEVER_OPENED:
-        attempts.move(attempt, book.ABANDONED, note="never opened")
-        return None
-    if attempt.state == book.CARD_SAVED and attempt.card_age > book.CARD_GIVEN_UP:
-        attempts.move(attempt, book.ABANDONED, note="Lago never took the card over")
-        return None
-    if attempt.state == book.WAITING and age > GIVEN_UP:
-        return settle(lago, attempts, attempt.customer_id)
-    buyer = Buyer(attempt.principal_id, attempt.customer_id, None, None)
-    told = advance(lago, stripe, attempts, terms, buyer, attempt)
-    if not isinstance(told, Problem):
-        return None
-    if told.kind is Kind.NOT_FOUND and attempt.state == book.REDIRECTED and age > PAGE_GIVEN_UP:
-        # Stripe has forgotten it, or the console has another key by now: a test key, or another account's.
-        attempts.move(attempt, book.ABANDONED, note="not known to Stripe any more")
-        return None
-    return told
+    return progress_of(attempt) if again is None else _start(lago, attempts, terms, again)
 
 
 def settle(lago: LagoClient, attempts: Attempts, customer_id: str) -> Problem | None:
@@ -302,12 +215,3 @@ def _moved(attempts: Attempts, attempt: Attempt, to: str, **facts: str) -> Progr
 
 def _refuse(attempts: Attempts, attempt: Attempt, why: str) -> Progress:
     return _moved(attempts, attempt, book.REFUSED, note=why[:500])
-
-
-def _unknown() -> Problem:
-    return Problem(
-        Kind.NOT_FOUND,
-        "This checkout is not known",
-        "It is not one of yours, or it is too old.",
-        code="checkout_not_found",
-    )

@@ -1,0 +1,229 @@
+"""A purchase, from the click to a plan that Lago says is active: read it from top to bottom.
+
+1. `select_plan`: the reader clicks. The plan is read from Lago again, and the reader is sent to Stripe's page.
+2. `came_back`: Stripe sends the reader back to us. That proves nothing; what is so is read from Stripe.
+3. `follow` (the open page), `sweep` (webhooks, the sweeper, an admin): all of them call `fulfil`, which brings the
+   purchase one step further and may be called by any number of them, at once and again.
+
+How money is collected stands in two files: `gated_start.py` (Lago charges the saved card).
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from data_sources.billing import attempts as book
+from data_sources.billing import gated_start
+from data_sources.billing.attempts import Attempt
+from data_sources.billing.customers import ensure_customer, stripe_customer
+from data_sources.billing.free_plan import start_free
+from data_sources.billing.plans import why_not
+from data_sources.billing.progress import progress_of
+from data_sources.billing.purchase import (
+    MOST_ATTEMPTS,
+    MOST_ATTEMPTS_WITHIN,
+    TITLE,
+    Till,
+    earlier_purchase,
+    in_the_way,
+    open_page,
+    plan_on_offer,
+    reference,
+    refusal,
+    same_price,
+    version_gates,
+)
+from data_sources.billing.stripe_checkout import CheckoutSession, StripeGateway
+from data_sources.billing.types import Buyer, CheckoutAnswer, Plan, Progress, Wanted
+from data_sources.result import Kind, NotConfigured, Problem, utc_now
+
+log = logging.getLogger(__name__)
+
+COLLECTOR_UNAVAILABLE = (
+    "Paying through Stripe directly is not available yet: a payment could be taken and the plan not started."
+)
+NO_STRIPE = NotConfigured(
+    "Stripe is not connected", "Plans that cost something need Stripe to save a card.", ("OPS_STRIPE_API_KEY",)
+)
+NEVER_OPENED = timedelta(hours=1)
+PAGE_GIVEN_UP = timedelta(hours=24)
+
+
+# ---- 1. the click
+
+
+def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Problem | NotConfigured:
+    """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""
+    plan = plan_on_offer(till.lago, till.terms, wanted.plan_code)
+    if isinstance(plan, Problem):
+        return plan
+    if not same_price(plan, wanted.shown_amount_cents, wanted.shown_currency):
+        return refusal(f"The price of {plan.name} has changed. Load the page again to see it.", "price_changed")
+    reason = why_not(plan)
+    if reason is not None:
+        return refusal(reason, "not_sold_here")
+    unsettled = gated_start.settle(till.lago, till.attempts, buyer.customer_id)
+    if unsettled is not None:
+        return unsettled
+    if plan.is_free:
+        return start_free(till.lago, till.stripe, till.attempts, till.terms, buyer, plan)
+    if till.terms.collector == "stripe":
+        return refusal(f"{COLLECTOR_UNAVAILABLE} Nothing was charged.", "collector_unavailable")
+    if till.stripe is None:
+        return NO_STRIPE
+    return _send_to_stripe(till, till.stripe, buyer, plan)
+
+
+def _send_to_stripe(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan) -> CheckoutAnswer | Problem:
+    open_one = till.attempts.open_for(buyer.customer_id)
+    if open_one is not None:
+        reused = earlier_purchase(stripe, till.attempts, till.terms, buyer, plan, open_one)
+        if reused is not None:
+            return reused
+    if till.attempts.recent(buyer.principal_id, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
+        detail = "You have opened checkout many times. Try again in an hour."
+        return Problem(Kind.CONFLICT, TITLE, detail, code="too_many", retry_after_s=3600)
+    target = in_the_way(till.lago, buyer, plan)
+    if isinstance(target, Problem):
+        return target
+    provider_id = _payer(till, buyer, plan)
+    if isinstance(provider_id, Problem):
+        return provider_id
+    attempt = till.attempts.open(buyer, plan, collector=till.terms.collector, subscription_id=target, state=book.OPENED)
+    if attempt is None:
+        return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
+    return open_page(stripe, till.attempts, till.terms, plan, attempt, provider_id)
+
+
+def _payer(till: Till, buyer: Buyer, plan: Plan) -> str | Problem:
+    """Stripe's customer that pays, if the plan can be collected from this customer at all."""
+    refused = version_gates(till.lago)
+    if refused is not None:
+        return refused
+    customer = ensure_customer(till.lago, buyer)
+    if isinstance(customer, Problem):
+        return customer
+    if customer.get("currency") not in (None, plan.currency):
+        detail = f"This customer is billed in {customer['currency']}, the plan in {plan.currency}."
+        return refusal(detail, "currencies_does_not_match")
+    return stripe_customer(till.lago, buyer, customer, wait=till.terms.wait)
+
+
+# ---- 2. the way back from Stripe
+
+
+def came_back(till: Till, buyer: Buyer, session_id: str) -> Attempt | Problem:
+    """The reader is back from Stripe: note what became of the page, if this is the reader's own purchase.
+
+    Args:
+        till: What a sale needs.
+        buyer: Who is signed in now.
+        session_id: From the address; proves nothing by itself.
+
+    Returns:
+        The purchase, or the problem: not found for a session of anybody else.
+    """
+    attempt = till.attempts.of_session(buyer, session_id)
+    if attempt is None:
+        return _unknown()
+    return _read_page(till, attempt) if attempt.state == book.REDIRECTED else attempt
+
+
+def _read_page(till: Till, attempt: Attempt) -> Attempt | Problem:
+    """Ask Stripe what has become of its page, and note it."""
+    if till.stripe is None:
+        return attempt
+    session = till.stripe.session(attempt.session_id) if attempt.session_id else None
+    if isinstance(session, Problem):
+        return session
+    if session is None or not _belongs(till.stripe, session, attempt):
+        log.warning("checkout session does not belong to attempt %s", attempt.id)
+        return _unknown()
+    if session.status == "expired":
+        moved = till.attempts.move(attempt, book.ABANDONED, note="session expired")
+    else:
+        moved = gated_start.card_saved(till, attempt, session)
+    return moved if moved is not None else till.attempts.one(attempt.id) or _unknown()
+
+
+def _belongs(stripe: StripeGateway, session: CheckoutSession, attempt: Attempt) -> bool:
+    return (
+        session.mode == "setup"
+        and session.id == attempt.session_id
+        and session.attempt_id == attempt.id
+        and session.customer is not None
+        and session.customer == attempt.provider_customer_id
+        and session.reference == reference(attempt.principal_id)
+        and session.livemode == stripe.live
+    )
+
+
+# ---- 3. the one way on, for the open page, a webhook, the sweeper and an admin
+
+
+def fulfil(till: Till, attempt: Attempt) -> Progress | Problem:
+    """Bring a purchase one step further and say how it stands. May be called again, and by many at once.
+
+    Args:
+        till: What a sale needs.
+        attempt: The purchase as it was read.
+
+    Returns:
+        How it stands, or the problem if that could not be found out.
+    """
+    if attempt.state == book.REDIRECTED:
+        read = _read_page(till, attempt)
+        if isinstance(read, Problem):
+            return read
+        attempt = read
+    return gated_start.go_on(till, attempt)
+
+
+def follow(till: Till, buyer: Buyer, attempt_id: str | None) -> Progress | Problem | None:
+    """What the buyer's own page asks: how does it stand? None when there is no such purchase of this person.
+
+    Args:
+        till: What a sale needs.
+        buyer: Who asks; other people's purchases are not found.
+        attempt_id: The purchase; None means the one that is open, if there is one.
+    """
+    if attempt_id is None:
+        attempt = till.attempts.open_for(buyer.customer_id)
+        if attempt is not None and attempt.principal_id != buyer.principal_id:
+            attempt = None
+    else:
+        attempt = till.attempts.of(buyer, attempt_id)
+    if attempt is None:
+        return None
+    return fulfil(till, attempt) if attempt.open_customer is not None else progress_of(attempt)
+
+
+def sweep(till: Till, attempt: Attempt) -> Problem | None:
+    """Bring a purchase a step further without its buyer, whose tab may be closed; give up what nobody expects any more.
+
+    Returns:
+        The problem if it could not be found out how it stands.
+    """
+    age = utc_now() - attempt.updated_at
+    if attempt.state == book.OPENED and age > NEVER_OPENED:
+        till.attempts.move(attempt, book.ABANDONED, note="never opened")
+        return None
+    if attempt.state == book.CARD_SAVED and attempt.card_age > book.CARD_GIVEN_UP:
+        till.attempts.move(attempt, book.ABANDONED, note="Lago never took the card over")
+        return None
+    if attempt.state == book.WAITING and age > gated_start.GIVEN_UP:
+        return gated_start.settle(till.lago, till.attempts, attempt.customer_id)
+    told = fulfil(till, attempt)
+    if not isinstance(told, Problem):
+        return None
+    if told.kind is Kind.NOT_FOUND and attempt.state == book.REDIRECTED and age > PAGE_GIVEN_UP:
+        # Stripe has forgotten it, or the console has another key by now: a test key, or another account's.
+        till.attempts.move(attempt, book.ABANDONED, note="not known to Stripe any more")
+        return None
+    return told
+
+
+def _unknown() -> Problem:
+    detail = "It is not one of yours, or it is too old."
+    return Problem(Kind.NOT_FOUND, "This checkout is not known", detail, code="checkout_not_found")
