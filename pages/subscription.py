@@ -19,7 +19,7 @@ from components.parts import setting
 from components.plans import Shop, as_of, current_strip, hidden_plans, plan_grid
 from components.shell import page
 from data_sources.billing.plans import pairs, why_not
-from data_sources.billing.source import CHANGE_UNAVAILABLE, COLLECTOR_UNAVAILABLE, NO_CUSTOMER, NO_STRIPE, BillingSource
+from data_sources.billing.source import CHANGE_UNAVAILABLE, NO_CUSTOMER, NO_STRIPE, BillingSource
 from data_sources.billing.types import Current, Plan, PlanList
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Ready, Result
@@ -102,11 +102,9 @@ def _shop(billing: BillingSource, listed: PlanList, result: Result[PlanList], he
 
 
 def _why_not(billing: BillingSource, plan: Plan) -> str | None:
-    reason = why_not(plan)
+    reason = why_not(plan, billing.collector)
     if reason is not None or plan.is_free:
         return reason
-    if billing.collector == "stripe":
-        return COLLECTOR_UNAVAILABLE
     return f"{NO_STRIPE.title}: {' and '.join(NO_STRIPE.settings)} is not set." if billing.stripe is None else None
 
 

@@ -95,8 +95,8 @@ def _why_not(plan: Plan, source: BillingSource) -> str | None:
     """Why nobody can buy this plan here, for people who cannot change a setting."""
     if plan.contact_sales:
         return None if mail_address(plan, source.sales_email) else "This plan is sold by our sales team."
-    reason = why_not(plan)
-    if reason is None and not plan.is_free and (source.stripe is None or source.collector != "lago"):
+    reason = why_not(plan, source.collector)
+    if reason is None and not plan.is_free and source.stripe is None:
         return "Plans with a price cannot be bought here yet."
     return reason
 

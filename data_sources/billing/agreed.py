@@ -10,7 +10,7 @@ import logging
 
 from data_sources.billing.attempts import OTHERWISE, WAITING, Attempt
 from data_sources.billing.lago import Json, LagoClient
-from data_sources.billing.money import major_units
+from data_sources.billing.money import said
 from data_sources.billing.plans import read_plan
 from data_sources.billing.types import Plan
 from data_sources.result import Problem
@@ -44,7 +44,7 @@ def _other_price(attempt: Attempt, row: Json) -> str | None:
         return None  # older versions do not tell; the plan itself still can
     if (cents, str(currency).upper()) == (attempt.amount_cents, attempt.currency.upper()):
         return None
-    return f"for {_money(cents, str(currency))}; you chose {_money(attempt.amount_cents, attempt.currency)}."
+    return f"for {said(cents, str(currency))}; you chose {said(attempt.amount_cents, attempt.currency)}."
 
 
 def _other_terms(lago: LagoClient, attempt: Attempt, row: Json) -> str | None:
@@ -56,8 +56,3 @@ def _other_terms(lago: LagoClient, attempt: Attempt, row: Json) -> str | None:
     if attempt.terms is None or plan.terms == attempt.terms:
         return None
     return "on other terms: its interval, its charges or its trial changed as it was started."
-
-
-def _money(cents: object, currency: str) -> str:
-    amount = major_units(cents, currency) if isinstance(cents, int) else None
-    return f"{cents} of the smallest unit of {currency}" if amount is None else f"{amount} {currency}"

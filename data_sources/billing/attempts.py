@@ -16,10 +16,12 @@ from data_sources.result import utc_now
 from data_sources.state.models import Base, UtcDateTime
 from data_sources.state.store import State
 
-# In this order. The first five are open: they hold the customer's only place.
+# The states of OPEN_STATES hold the customer's only place.
 OPENED = "opened"  # the row is there, Stripe has not been asked yet
 REDIRECTED = "redirected"  # the reader was sent to Stripe's page
 CARD_SAVED = "card_saved"  # Stripe has the card, Lago has not been asked yet
+PAID = "paid"  # Stripe itself has taken the payment, Lago has not been asked yet
+HELD = "held"  # paid at Stripe, and Lago cannot start what was paid for: a person must look, nothing new may be sold
 STARTING = "starting"  # Lago is being asked; its answer may have been lost
 WAITING = "waiting"  # Lago holds the subscription back until its payment succeeds
 STARTED = "started"  # Lago says active
@@ -27,12 +29,18 @@ REFUSED = "refused"  # it will not start, and the reader was told why
 ABANDONED = "abandoned"  # given up before a card was saved
 UNDONE = "undone"  # Lago started it without waiting for a payment, and it was stopped again
 STUCK = "stuck"  # it could not be stopped again: a person must look
-OPEN_STATES = frozenset({OPENED, REDIRECTED, CARD_SAVED, STARTING, WAITING})
+ENDED = "ended"  # it had started, and what Stripe collected for it has ended
+OPEN_STATES = frozenset({OPENED, REDIRECTED, CARD_SAVED, PAID, HELD, STARTING, WAITING})
+NEEDS_PERSON = frozenset({HELD, STUCK})
 
 # Note on a redirected purchase whose page is finished while Stripe still checks the card.
 CONFIRMING = "card is being confirmed"
+# The same where Stripe collects: its page is finished and the payment takes days.
+PAYING = "payment is being confirmed"
 # How the note of a purchase begins that Lago started otherwise than it was chosen.
 OTHERWISE = "Lago took it "
+# How the note of a running purchase begins whose payments at Stripe and invoices in Lago do not agree.
+UNEQUAL = "The books differ: "
 # A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
 CARD_PATIENCE = timedelta(minutes=60)
 # Until then it is started by itself once Lago has the card; later nobody expects it any more.
@@ -59,6 +67,9 @@ class Attempt(Base):
     state: Mapped[str] = mapped_column(String(16))
     provider_customer_id: Mapped[str | None] = mapped_column(String(300))
     session_id: Mapped[str | None] = mapped_column(String(300), unique=True)
+    # Whether real money is meant; NULL in purchases older than the column.
+    livemode: Mapped[bool | None]
+    stripe_subscription_id: Mapped[str | None] = mapped_column(String(300), index=True)
     session_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     payment_method: Mapped[str | None] = mapped_column(String(300))
     card_saved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -67,6 +78,12 @@ class Attempt(Base):
     note: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether nothing here can put it right."""
+        note = self.note if self.note is not None else ""
+        return self.state in NEEDS_PERSON or note.startswith((OTHERWISE, UNEQUAL))
 
     @property
     def card_age(self) -> timedelta:
@@ -142,6 +159,31 @@ class Attempts:
             wanted = select(Attempt).where(Attempt.open_customer.is_not(None)).order_by(Attempt.created_at)
             return list(session.scalars(wanted))
 
+    def running(self, customer_id: str | None = None) -> list[Attempt]:
+        """Started purchases that Stripe itself collects for, of all customers or of one."""
+        with self._state.session() as session:
+            wanted = (Attempt.state == STARTED) & Attempt.stripe_subscription_id.is_not(None)
+            if customer_id is not None:
+                wanted &= Attempt.customer_id == customer_id
+            return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
+
+    def with_stripe_subscription(self, subscription_id: str) -> Attempt | None:
+        """The purchase that this subscription at Stripe pays for."""
+        with self._state.session() as session:
+            wanted = select(Attempt).where(Attempt.stripe_subscription_id == subscription_id)
+            return session.scalars(wanted.order_by(Attempt.created_at.desc()).limit(1)).one_or_none()
+
+    def payer(self, customer_id: str, *, live: bool) -> str | None:
+        """Stripe's customer of an earlier purchase that Stripe itself collected for."""
+        with self._state.session() as session:
+            wanted = (
+                (Attempt.customer_id == customer_id)
+                & Attempt.stripe_subscription_id.is_not(None)
+                & Attempt.livemode.is_(live)
+            )
+            newest = select(Attempt.provider_customer_id).where(wanted).order_by(Attempt.created_at.desc()).limit(1)
+            return session.scalars(newest).one_or_none()
+
     def recent(self, principal_id: str, *, within: timedelta) -> int:
         """How many purchases this person has begun lately."""
         with self._state.session() as session:
@@ -150,7 +192,7 @@ class Attempts:
             return session.execute(select(func.count()).select_from(Attempt).where(wanted)).scalar_one()
 
     def move(
-        self, attempt: Attempt, to: str, *, seen: Iterable[str] | None = None, **facts: str | datetime | None
+        self, attempt: Attempt, to: str, *, seen: Iterable[str] | None = None, **facts: str | bool | datetime | None
     ) -> Attempt | None:
         """Bring a purchase into its next state, only if nobody else has moved it meanwhile.
 
@@ -186,10 +228,10 @@ class Attempts:
 
     def unsettled(self, limit: int) -> list[Attempt]:
         """What is open, failed, or started otherwise than chosen; what needs a person comes first."""
-        person = (Attempt.state == STUCK) | Attempt.note.startswith(OTHERWISE)
+        person = Attempt.state.in_(NEEDS_PERSON) | Attempt.note.startswith(OTHERWISE) | Attempt.note.startswith(UNEQUAL)
         order = case((person, 0), (Attempt.open_customer.is_not(None), 1), else_=2)
         with self._state.session() as session:
-            wanted = select(Attempt).where((Attempt.state != STARTED) | person)
+            wanted = select(Attempt).where(Attempt.state.not_in((STARTED, ENDED)) | person)
             return list(session.scalars(wanted.order_by(order, Attempt.updated_at.desc()).limit(limit)))
 
     def log(self, limit: int) -> list[AuditEntry]:

@@ -153,6 +153,11 @@ def stripe_customer(
     return str(found)
 
 
+def collected_by_lago(customer: Json) -> bool:
+    """Whether Lago charges this customer through a provider of its own, so that nobody else may."""
+    return _billing(customer).get("payment_provider") is not None
+
+
 def _billing(customer: Json) -> Json:
     configuration = customer.get("billing_configuration")
     return configuration if isinstance(configuration, dict) else {}

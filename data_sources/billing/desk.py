@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.audit import RETRIED, AuditEntry
 from data_sources.billing.inbox import Event, Inbox
@@ -78,7 +77,8 @@ class Desk:
             if attempt is None:
                 return Failed(Problem(Kind.NOT_FOUND, "There is no such purchase", "Load the page again."))
             attempts.note_step(attempt, RETRIED)
-            problem = self._finish(attempts, attempt) if attempt.open_customer is not None else None
+            goes_on = attempt.open_customer is not None or attempt.stripe_subscription_id is not None
+            problem = self._finish(attempts, attempt) if goes_on else None
             now = attempts.one(attempt_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
@@ -126,7 +126,7 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
         title=told.title,
         note=attempt.note,
         is_open=attempt.open_customer is not None,
-        needs_person=attempt.state == book.STUCK or (attempt.note or "").startswith(book.OTHERWISE),
+        needs_person=attempt.needs_person,
         created_at=attempt.created_at,
         updated_at=attempt.updated_at,
     )

@@ -161,6 +161,43 @@ class LagoClient:
         got = self._call("DELETE", ("subscriptions", external_id), what, params={"status": "pending"})
         return got if isinstance(got, Problem) else _object(got, "subscription", what)
 
+    def end_unpaid(self, external_id: str) -> Json | Problem:
+        """Stop a subscription that nobody pays for any more, with nothing given back; `DELETE /subscriptions/{id}`."""
+        what = "The subscription could not be stopped"
+        params = {"on_termination_credit_note": "skip", "on_termination_invoice": "skip"}
+        got = self._call("DELETE", ("subscriptions", external_id), what, params=params)
+        return got if isinstance(got, Problem) else _object(got, "subscription", what)
+
+    def customer_invoices(self, customer_id: str) -> list[Json] | Problem:
+        """Every invoice of a customer, without its subscriptions and fees; `GET /invoices`."""
+        params = [("external_customer_id", customer_id)]
+        return self._objects(("invoices",), "invoices", "Invoices could not be read", params)
+
+    def invoice(self, lago_id: str) -> Json | Problem:
+        """One invoice with its subscriptions; `GET /invoices/{id}`."""
+        what = "The invoice could not be read"
+        got = self._call("GET", ("invoices", lago_id), what)
+        return got if isinstance(got, Problem) else _object(got, "invoice", what)
+
+    def mark_paid(self, invoice: Json, key: str, value: str) -> Json | Problem:
+        """Note that an invoice was paid outside Lago, and by what; `PUT /invoices/{id}`.
+
+        Args:
+            invoice: As it was listed; its own metadata stays.
+            key: Name of the note.
+            value: The note.
+        """
+        what = "The invoice could not be marked as paid"
+        kept = invoice.get("metadata")
+        tags = [
+            {"id": tag.get("lago_id"), "key": tag.get("key"), "value": tag.get("value")}
+            for tag in (kept if isinstance(kept, list) else [])
+            if isinstance(tag, dict)
+        ]
+        fields = {"payment_status": "succeeded", "metadata": [*tags, {"key": key, "value": value}]}
+        got = self._call("PUT", ("invoices", str(invoice.get("lago_id"))), what, body={"invoice": fields})
+        return got if isinstance(got, Problem) else _object(got, "invoice", what)
+
     def webhook_key(self) -> str | Problem:
         """The public key of Lago's webhook signatures, base64 of a PEM; `GET /webhooks/json_public_key`."""
         what = "Lago's public key could not be read"

@@ -59,3 +59,10 @@ def major_units(amount_cents: int | None, currency: str | None) -> Decimal | Non
     if amount_cents is None or places is None:
         return None
     return Decimal(amount_cents).scaleb(-places)
+
+
+def said(amount_cents: object, currency: object) -> str:
+    """An amount in plain words for notes and logs: "19.00 USD"; what has no known main unit is told in the smallest."""
+    code = currency if isinstance(currency, str) else None
+    amount = major_units(amount_cents, code) if isinstance(amount_cents, int) else None
+    return f"{amount_cents} of the smallest unit of {currency}" if amount is None else f"{amount} {currency}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from data_sources.billing.money import MISMATCHED_AT_STRIPE, too_fine_for_stripe
 from data_sources.billing.plan_terms import terms_of, unreadable
-from data_sources.billing.types import Catalogue, Entitlement, Plan, PlanList, Privilege
+from data_sources.billing.types import Catalogue, Collector, Entitlement, Plan, PlanList, Privilege
 
 TIMES_A_YEAR = {"weekly": 52, "monthly": 12, "quarterly": 4, "semiannual": 2, "yearly": 1}
 _TRUE = frozenset({"true", "yes", "1"})
@@ -139,11 +139,16 @@ def pairs(plans: Iterable[Plan]) -> dict[str, Plan]:
     return found
 
 
-def why_not(plan: Plan) -> str | None:
+def why_not(plan: Plan, collector: Collector = "lago") -> str | None:
     """Why this plan cannot be bought here safely, in one sentence; None when it can.
 
     Lago holds a subscription back until its payment succeeds only for plans paid in advance, outside a trial. Any
-    other plan with a price would start before anybody has paid, so it is not sold here yet.
+    other plan with a price would start before anybody has paid, so it is not sold here yet. Where Stripe itself
+    collects, it can only take a flat price.
+
+    Args:
+        plan: The plan.
+        collector: Who collects the money.
     """
     if plan.contact_sales:
         return "This plan is sold by our sales team."
@@ -169,7 +174,23 @@ def why_not(plan: Plan) -> str | None:
         return "It is paid after use, with no payment at the start. Such plans cannot be started here yet."
     if plan.pay_in_advance is not True:
         return "It is paid at the end of each period. Such plans cannot be started here yet."
-    return None
+    return _not_flat(plan) if collector == "stripe" else None
+
+
+def _not_flat(plan: Plan) -> str | None:
+    more = [
+        words
+        for words, there in (
+            ("usage", plan.usage_charges),
+            ("fixed charges", plan.fixed_charges),
+            ("a minimum", plan.minimum_commitment_cents),
+            ("usage thresholds", plan.usage_thresholds),
+        )
+        if there
+    ]
+    if not more:
+        return None
+    return f"It has {' and '.join(more)} beside its price, and Stripe collects here, which can take a flat price only."
 
 
 def _sorted(plans: Sequence[Plan]) -> list[Plan]:

@@ -24,6 +24,19 @@ def progress_of(attempt: Attempt) -> Progress:
             False,
             None,
         ),
+        book.PAID: (
+            "Your payment is in",
+            f"Waiting for Lago to start {name}. You have not been moved to it yet.",
+            False,
+            None,
+        ),
+        book.HELD: (
+            f"{name} has not started, and your payment is in",
+            f"{attempt.note} Your admin sees this and can start it or give the money back. Nothing else is charged.",
+            True,
+            False,
+        ),
+        book.ENDED: (f"{name} has ended", f"{attempt.note}", True, False),
         book.STARTING: ("Waiting for Lago to confirm", f"You have not been moved to {name} yet.", False, None),
         book.WAITING: (
             "Waiting for Lago to confirm",
@@ -60,6 +73,8 @@ def progress_of(attempt: Attempt) -> Progress:
 def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
     """Where the same state means something else to the reader."""
     name, state = attempt.plan_name, attempt.state
+    if attempt.collector == "stripe" and (words := _paid_to_stripe(attempt)) is not None:
+        return words
     if attempt.note is not None and attempt.note.startswith(book.OTHERWISE):
         if state == book.WAITING:
             detail = f"{attempt.note} You have not been moved to {name} yet. Tell your admin."
@@ -86,4 +101,29 @@ def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
     if state == book.STUCK:
         detail = "Lago did not start it as a free plan, and it could not be taken back. Tell your admin."
         return f"{name} needs a look", detail, True, False
+    return None
+
+
+def _paid_to_stripe(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
+    """Where Stripe itself collects, there is no saved card to speak of."""
+    name, state = attempt.plan_name, attempt.state
+    if attempt.amount_cents == 0:
+        return None
+    if state == book.REDIRECTED and attempt.note == book.PAYING:
+        detail = f"It can take days with this way of paying. {name} starts by itself when the money has arrived."
+        return "Your payment is being confirmed", detail, False, None
+    if state == book.REDIRECTED:
+        return "Checkout was not finished", f"Nothing was charged and {name} was not started.", True, None
+    if state == book.STARTING:
+        return (
+            "Your payment is in",
+            f"Waiting for Lago to start {name}. You have not been moved to it yet.",
+            False,
+            None,
+        )
+    if state == book.REFUSED:
+        return f"{name} was not started", f"{attempt.note} Choose a plan again.", True, False
+    started = attempt.note is None or not attempt.note.startswith(book.OTHERWISE)
+    if state == book.STARTED and started:
+        return f"{name} has started", "Stripe took the payment and Lago started the plan.", True, True
     return None

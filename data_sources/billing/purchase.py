@@ -16,7 +16,7 @@ from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.lago import FIRST_GATED_VERSION, Json, LagoClient
 from data_sources.billing.plans import offered
-from data_sources.billing.stripe_checkout import CardOrder, StripeGateway
+from data_sources.billing.stripe_checkout import PageOrder, Price, StripeGateway
 from data_sources.billing.types import Buyer, CheckoutAnswer, Collector, Plan
 from data_sources.result import Kind, Problem, utc_now
 
@@ -25,6 +25,10 @@ SESSION_LIFE = timedelta(minutes=45)
 # A session about to expire is not handed out again: the reader would stand before a dead page.
 SESSION_REST = timedelta(minutes=3)
 CHANGE_UNAVAILABLE = "Changing a plan that is running is not available here yet. Ask your admin to change it in Lago."
+# With these codes nobody knows whether Stripe has opened the page.
+_PERHAPS_OPEN = frozenset({"timeout", "connection", "unexpected"})
+# For so long Stripe takes the end of a page that was asked for before: 30 minutes are its least.
+ASKED_AGAIN = timedelta(minutes=10)
 STALE_OPENING = timedelta(seconds=60)
 MOST_ATTEMPTS, MOST_ATTEMPTS_WITHIN = 10, timedelta(hours=1)
 
@@ -170,8 +174,13 @@ def earlier_purchase(
     busy = refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
     mine = earlier.principal_id == buyer.principal_id
     age = utc_now() - earlier.updated_at
-    if earlier.state == book.OPENED and age < STALE_OPENING:
+    if earlier.state == book.OPENED and earlier.note is None and age < STALE_OPENING:
         return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
+    if earlier.state == book.OPENED:
+        return _opened_unseen(stripe, attempts, terms, plan, earlier, mine)
+    if earlier.state in (book.PAID, book.HELD):
+        detail = f"Your payment for {earlier.plan_name} is in, and it has not started yet. Nothing else is charged."
+        return refusal(detail, "paid_not_started")
     if earlier.state == book.CARD_SAVED and earlier.card_age < (book.CARD_PATIENCE if mine else SESSION_LIFE):
         return busy
     if earlier.state in (book.STARTING, book.WAITING):
@@ -200,56 +209,107 @@ def _earlier_page(
         return refusal(f"Stripe still checks your card for {plan.name}. Wait a moment.", "card_confirming")
     if session is not None and session.payment_method and same:
         return CheckoutAnswer("redirect", _return_url(terms, earlier.session_id), "Your card is saved already.")
+    if session is not None and earlier.collector == "stripe" and session.status == "complete":
+        # Money is on its way or there already: whoever clicks, it must not be asked for again.
+        if same:
+            return CheckoutAnswer("redirect", _return_url(terms, earlier.session_id), "You have paid already.")
+        return refusal(f"{earlier.plan_name} has been paid for and is about to start.", "already_open")
     if session is None or session.status != "open":
         return None
     fresh = earlier.session_expires_at is not None and earlier.session_expires_at - utc_now() > SESSION_REST
     if same and fresh and session.url:
-        return CheckoutAnswer("redirect", session.url, _redirecting(plan))
+        return CheckoutAnswer("redirect", session.url, _redirecting(terms.collector, plan))
     closed = stripe.expire(earlier.session_id)
     return closed if isinstance(closed, Problem) else None
 
 
-def open_page(
-    stripe: StripeGateway, attempts: Attempts, terms: Terms, plan: Plan, attempt: Attempt, provider_id: str
-) -> CheckoutAnswer | Problem:
-    """Open Stripe's page for a purchase and note it."""
-    expires_at = attempt.created_at + SESSION_LIFE
-    session = stripe.save_card(
-        CardOrder(
-            attempt_id=attempt.id,
-            provider_customer_id=provider_id,
-            reference=reference(attempt.principal_id),
-            metadata={
-                "attempt_id": attempt.id,
-                "plan_code": plan.code[:500],
-                "plan_amount_cents": str(plan.amount_cents),
-                "plan_currency": str(plan.currency),
-            },
-            success_url=_return_url(terms, "{CHECKOUT_SESSION_ID}"),
-            cancel_url=f"{terms.base_url}/admin/subscription/plan?purchase={attempt.id}",
-            expires_at=expires_at,
-            message=f"Your card is saved for {plan.name[:200]}: {terms.price_words(plan)}, before tax. "
-            "Nothing is charged on this page; Lago charges the card when the plan starts.",
-        )
+def _opened_unseen(
+    stripe: StripeGateway | None, attempts: Attempts, terms: Terms, plan: Plan, earlier: Attempt, mine: bool
+) -> CheckoutAnswer | Problem | None:
+    """Stripe may have opened a page whose address never reached us: asked again, it names the very same page."""
+    if stripe is None:
+        return refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
+    same = mine and (earlier.plan_code, earlier.terms) == (plan.code, plan.terms)
+    if same and earlier.collector == terms.collector and utc_now() - earlier.created_at < ASKED_AGAIN:
+        return open_page(stripe, attempts, terms, plan, earlier, earlier.provider_customer_id)
+    return (
+        None
+        if attempts.move(earlier, book.ABANDONED, note="replaced") is not None
+        else refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
     )
+
+
+def open_page(
+    stripe: StripeGateway, attempts: Attempts, terms: Terms, plan: Plan, attempt: Attempt, payer: str | None
+) -> CheckoutAnswer | Problem:
+    """Open Stripe's page for a purchase and note it.
+
+    Args:
+        stripe: Opens it.
+        attempts: Our record.
+        terms: How this console sells.
+        plan: What is bought.
+        attempt: The purchase; the same one always gets the same page.
+        payer: Stripe's customer; None lets Stripe make one, where it collects itself.
+    """
+    expires_at = attempt.created_at + SESSION_LIFE
+    collects = attempt.collector == "stripe"
+    order = PageOrder(
+        attempt_id=attempt.id,
+        provider_customer_id=payer,
+        reference=reference(attempt.principal_id),
+        metadata={
+            "attempt_id": attempt.id,
+            "plan_code": plan.code[:500],
+            "plan_amount_cents": str(plan.amount_cents),
+            "plan_currency": str(plan.currency),
+        },
+        success_url=_return_url(terms, "{CHECKOUT_SESSION_ID}"),
+        cancel_url=f"{terms.base_url}/admin/subscription/plan?purchase={attempt.id}",
+        expires_at=expires_at,
+        message=_on_the_page(terms, plan, collects=collects),
+    )
+    session = stripe.subscribe(order, _price(plan)) if collects else stripe.save_card(order)
     if isinstance(session, Problem):
-        attempts.move(attempt, book.ABANDONED, note=session.code)
+        if session.kind in (Kind.TIMEOUT, Kind.UPSTREAM) and session.code in _PERHAPS_OPEN:
+            attempts.move(attempt, book.OPENED, note=session.code, provider_customer_id=payer)
+        else:
+            attempts.move(attempt, book.ABANDONED, note=session.code)
         return session
     moved = attempts.move(
         attempt,
         book.REDIRECTED,
         session_id=session.id,
         session_expires_at=expires_at,
-        provider_customer_id=provider_id,
+        provider_customer_id=payer,
+        livemode=stripe.live,
+        note=None,
     )
     if moved is None:
         return refusal("Checkout was opened in another tab meanwhile.", "already_open")
-    return CheckoutAnswer("redirect", session.url, _redirecting(plan))
+    return CheckoutAnswer("redirect", session.url, _redirecting(terms.collector, plan))
+
+
+def _price(plan: Plan) -> Price:
+    assert plan.amount_cents is not None  # noqa: S101  a plan without price, currency and interval is not sold
+    assert plan.currency is not None  # noqa: S101
+    assert plan.interval is not None  # noqa: S101
+    return Price(plan.code, plan.name, plan.amount_cents, plan.currency, plan.interval)
+
+
+def _on_the_page(terms: Terms, plan: Plan, *, collects: bool) -> str:
+    price = f"{plan.name[:200]}: {terms.price_words(plan)}"
+    if collects:
+        return f"{price}. Stripe charges it now and at the start of each further period, until it is cancelled."
+    return (
+        f"Your card is saved for {price}, before tax. "
+        "Nothing is charged on this page; Lago charges the card when the plan starts."
+    )
 
 
 def _return_url(terms: Terms, session_id: str) -> str:
     return f"{terms.base_url}/billing/return?session_id={session_id}"
 
 
-def _redirecting(plan: Plan) -> str:
-    return f"Stripe's page opens to save a card for {plan.name}."
+def _redirecting(collector: Collector, plan: Plan) -> str:
+    return f"Stripe's page opens to {'pay' if collector == 'stripe' else 'save a card'} for {plan.name}."

@@ -43,7 +43,6 @@ NO_CUSTOMER = Problem(
 PATIENCE_S = 10.0
 _SLOW = Problem(Kind.TIMEOUT, "Plans could not be read", "Lago takes long to answer.", code="timeout", retry_after_s=5)
 CHANGE_UNAVAILABLE = purchase.CHANGE_UNAVAILABLE
-COLLECTOR_UNAVAILABLE = subscribe.COLLECTOR_UNAVAILABLE
 NO_STRIPE = subscribe.NO_STRIPE
 
 

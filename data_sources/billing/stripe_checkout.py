@@ -1,4 +1,4 @@
-"""Stripe's hosted checkout, for one thing so far: saving a card (`mode=setup`), which takes no money."""
+"""Stripe's hosted checkout: a page to save a card (`mode=setup`), and a page to subscribe (`mode=subscription`)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,38 @@ SOURCE = "Stripe"
 # The version whose published description our requests are checked against; newer ones renamed `payment_method_types`.
 API_VERSION = "2026-08-26.dahlia"
 CHECKOUT_HOST = "checkout.stripe.com"
+# A plan's interval in Stripe's words.
+STEPS = {"weekly": ("week", 1), "monthly": ("month", 1), "quarterly": ("month", 3), "semiannual": ("month", 6)}
+STEPS |= {"yearly": ("year", 1)}
 _SESSION_ID = re.compile(r"^cs_[A-Za-z0-9_]{1,250}$")
 
 
 @dataclass(frozen=True, slots=True)
-class CardOrder:
-    """What a card is saved for.
+class Price:
+    """What Stripe itself collects, made from the Lago plan just read and never from a price stored at Stripe.
+
+    Attributes:
+        plan_code: Lago's code of the plan.
+        plan_name: Its name, for Stripe's page and receipts.
+        amount_cents: In the currency's smallest unit.
+        currency: ISO 4217 code.
+        interval: Lago's word: weekly, monthly, quarterly, semiannual or yearly.
+    """
+
+    plan_code: str
+    plan_name: str
+    amount_cents: int
+    currency: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageOrder:
+    """What a page of Stripe's is for.
 
     Attributes:
         attempt_id: Our purchase; makes the call idempotent.
-        provider_customer_id: Stripe's customer, the one that Lago charges.
+        provider_customer_id: Stripe's customer; None lets Stripe make one, where it collects itself.
         reference: Who asked, opaque, at most 200 characters.
         metadata: Kept by Stripe beside the session, for people who look there.
         success_url: Where Stripe sends the reader back; holds `{CHECKOUT_SESSION_ID}`.
@@ -43,7 +65,7 @@ class CardOrder:
     """
 
     attempt_id: str
-    provider_customer_id: str
+    provider_customer_id: str | None
     reference: str
     metadata: dict[str, str]
     success_url: str
@@ -62,11 +84,15 @@ class CheckoutSession:
         status: open, complete or expired.
         mode: setup, payment or subscription.
         customer: Stripe's customer.
-        reference: What we sent as `CardOrder.reference`.
+        reference: What we sent as `PageOrder.reference`.
         attempt_id: From the metadata.
         livemode: Whether real money is meant.
         payment_method: The card that was saved, once it is.
-        confirming: Whether the page is finished and Stripe still checks the card.
+        confirming: Whether the page is finished and Stripe still checks the card, or waits for the money.
+        payment_status: paid, unpaid or no_payment_required.
+        amount_cents: What it is for before tax and discount, in the smallest unit; None for a saved card.
+        currency: ISO 4217 code in capitals; None for a saved card.
+        subscription_id: Stripe's subscription, once there is one.
     """
 
     id: str
@@ -79,6 +105,10 @@ class CheckoutSession:
     livemode: bool
     payment_method: str | None
     confirming: bool
+    payment_status: str | None
+    amount_cents: int | None
+    currency: str | None
+    subscription_id: str | None
 
 
 def is_live(api_key: str) -> bool:
@@ -87,7 +117,7 @@ def is_live(api_key: str) -> bool:
 
 
 class StripeGateway:
-    """Saves cards through Stripe Checkout. No method raises for what Stripe or the network does."""
+    """Opens and reads pages of Stripe Checkout. No method raises for what Stripe or the network does."""
 
     def __init__(self, api_key: str, *, api_base: str | None = None, timeout_s: float = 10.0, retries: int = 2) -> None:
         """Connect lazily.
@@ -104,7 +134,7 @@ class StripeGateway:
         self._pages = {("https", CHECKOUT_HOST)}
         if base is not None:
             self._pages |= {("https", base.netloc), (base.scheme, base.netloc)}
-        self._client = stripe.StripeClient(
+        self.client = stripe.StripeClient(
             api_key,
             stripe_version=API_VERSION,
             base_addresses={"api": api_base} if api_base else None,
@@ -116,19 +146,49 @@ class StripeGateway:
     def __repr__(self) -> str:
         return f"StripeGateway(live={self.live})"
 
-    def save_card(self, order: CardOrder) -> CheckoutSession | Problem:
+    def save_card(self, order: PageOrder) -> CheckoutSession | Problem:
         """Open a page on which the reader saves a card; `POST /v1/checkout/sessions`.
 
         The same order always gives the same session. The answer's address is checked to be Stripe's.
         """
+        return self._open(
+            order,
+            {
+                "mode": "setup",
+                "payment_method_types": ["card"],
+                "setup_intent_data": {"metadata": order.metadata},
+            },
+        )
+
+    def subscribe(self, order: PageOrder, price: Price) -> CheckoutSession | Problem:
+        """Open a page on which the reader pays and subscribes at Stripe; `POST /v1/checkout/sessions`.
+
+        Discounts, taxes and conversions of Stripe's stay off: they would make the total another one than Lago's.
+        """
+        unit, count = STEPS[price.interval]
+        priced = {
+            "currency": price.currency.lower(),
+            "unit_amount": price.amount_cents,
+            "recurring": {"interval": unit, "interval_count": count},
+            "product_data": {"name": price.plan_name[:250], "metadata": {"plan_code": price.plan_code[:500]}},
+        }
+        return self._open(
+            order,
+            {
+                "mode": "subscription",
+                "line_items": [{"quantity": 1, "price_data": priced}],
+                "subscription_data": {"metadata": order.metadata},
+                "adaptive_pricing": {"enabled": False},
+            },
+        )
+
+    def _open(self, order: PageOrder, more: dict[str, Any]) -> CheckoutSession | Problem:
         what = "Checkout could not be opened"
         params: dict[str, Any] = {
-            "mode": "setup",
-            "payment_method_types": ["card"],
-            "customer": order.provider_customer_id,
+            **more,
+            **({"customer": order.provider_customer_id} if order.provider_customer_id else {}),
             "client_reference_id": order.reference,
             "metadata": order.metadata,
-            "setup_intent_data": {"metadata": order.metadata},
             "success_url": order.success_url,
             "cancel_url": order.cancel_url,
             "expires_at": int(order.expires_at.timestamp()),
@@ -136,15 +196,15 @@ class StripeGateway:
             "custom_text": {"submit": {"message": order.message}},
         }
         try:
-            made = self._client.v1.checkout.sessions.create(
+            made = self.client.v1.checkout.sessions.create(
                 params,  # type: ignore[arg-type]  # typed for the client's newest version
                 {"idempotency_key": f"ops-checkout-{order.attempt_id}"},
             )
             session = self._read(made)
         except stripe.StripeError as error:
-            return _problem(error, what)
-        except _MALFORMED as error:
-            return _malformed(error, what)
+            return problem_of(error, what)
+        except MALFORMED as error:
+            return malformed(error, what)
         if not session.url:
             return Problem(Kind.UPSTREAM, what, "Stripe gave no address of its own checkout page.", code="no_url")
         return session
@@ -155,23 +215,23 @@ class StripeGateway:
         if not _SESSION_ID.match(session_id):
             return None
         try:
-            return self._read(self._client.v1.checkout.sessions.retrieve(session_id, {"expand": ["setup_intent"]}))
+            return self._read(self.client.v1.checkout.sessions.retrieve(session_id, {"expand": ["setup_intent"]}))
         except stripe.InvalidRequestError as error:
-            return None if error.http_status == 404 else _problem(error, what)
+            return None if error.http_status == 404 else problem_of(error, what)
         except stripe.StripeError as error:
-            return _problem(error, what)
-        except _MALFORMED as error:
-            return _malformed(error, what)
+            return problem_of(error, what)
+        except MALFORMED as error:
+            return malformed(error, what)
 
     def expire(self, session_id: str) -> CheckoutSession | Problem:
         """Close an open session, so that nobody can finish it; `POST /v1/checkout/sessions/{id}/expire`."""
         what = "The earlier checkout could not be closed"
         try:
-            return self._read(self._client.v1.checkout.sessions.expire(session_id))
+            return self._read(self.client.v1.checkout.sessions.expire(session_id))
         except stripe.StripeError as error:
-            return _problem(error, what)
-        except _MALFORMED as error:
-            return _malformed(error, what)
+            return problem_of(error, what)
+        except MALFORMED as error:
+            return malformed(error, what)
 
     def _read(self, made: Any) -> CheckoutSession:
         session = _read(made)
@@ -186,7 +246,7 @@ class StripeGateway:
 
 
 # What the client raises when a body is not what it expects: not one of its own errors.
-_MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
+MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def _read(made: Any) -> CheckoutSession:
@@ -195,6 +255,7 @@ def _read(made: Any) -> CheckoutSession:
     saved = intent.get("payment_method") if isinstance(intent, dict) and intent.get("status") == "succeeded" else None
     customer = raw.get("customer")
     metadata = raw.get("metadata")
+    subscription = raw.get("subscription")
     return CheckoutSession(
         id=raw["id"],
         url=raw.get("url"),
@@ -206,17 +267,25 @@ def _read(made: Any) -> CheckoutSession:
         livemode=raw["livemode"],
         payment_method=saved["id"] if isinstance(saved, dict) else saved,
         confirming=raw.get("status") == "complete"
-        and isinstance(intent, dict)
-        and intent.get("status") == "processing",
+        and ((isinstance(intent, dict) and intent.get("status") == "processing") or _unpaid(raw)),
+        payment_status=raw.get("payment_status"),
+        amount_cents=raw.get("amount_subtotal"),
+        currency=raw["currency"].upper() if raw.get("currency") else None,
+        subscription_id=subscription["id"] if isinstance(subscription, dict) else subscription,
     )
 
 
-def _malformed(error: Exception, what: str) -> Problem:
+def _unpaid(raw: dict[str, Any]) -> bool:
+    return raw["mode"] == "subscription" and raw.get("payment_status") == "unpaid"
+
+
+def malformed(error: Exception, what: str) -> Problem:
+    """An answer that is not what Stripe documents, as a problem."""
     log.warning("Stripe: unexpected answer: %s", type(error).__name__)
     return Problem(Kind.UPSTREAM, what, "Stripe's answer does not have the form that it documents.", code="unexpected")
 
 
-def _problem(error: stripe.StripeError, what: str) -> Problem:
+def problem_of(error: stripe.StripeError, what: str) -> Problem:
     """Stripe's error as a problem: its own words only where they are meant for the payer."""
     code = error.code or (f"HTTP {error.http_status}" if error.http_status else "connection")
     if isinstance(error, stripe.APIConnectionError):

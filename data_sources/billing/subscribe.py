@@ -5,7 +5,9 @@
 3. `follow` (the open page), `sweep` (webhooks, the sweeper, an admin): all of them call `fulfil`, which brings the
    purchase one step further and may be called by any number of them, at once and again.
 
-How money is collected stands in two files: `gated_start.py` (Lago charges the saved card).
+How money is collected stands in two files: `gated_start.py` (collector `lago`: Stripe saves a card, Lago charges it and
+holds the plan back until then) and `paid_start.py` (collector `stripe`: Stripe takes the payment, then Lago starts the
+plan); `books.py` keeps the second equal on both sides for as long as it runs.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import logging
 from datetime import timedelta
 
 from data_sources.billing import attempts as book
-from data_sources.billing import gated_start
+from data_sources.billing import books, gated_start, paid_start
 from data_sources.billing.attempts import Attempt
-from data_sources.billing.customers import ensure_customer, stripe_customer
+from data_sources.billing.customers import collected_by_lago, ensure_customer, stripe_customer
 from data_sources.billing.free_plan import start_free
 from data_sources.billing.plans import why_not
 from data_sources.billing.progress import progress_of
@@ -40,12 +42,7 @@ from data_sources.result import Kind, NotConfigured, Problem, utc_now
 
 log = logging.getLogger(__name__)
 
-COLLECTOR_UNAVAILABLE = (
-    "Paying through Stripe directly is not available yet: a payment could be taken and the plan not started."
-)
-NO_STRIPE = NotConfigured(
-    "Stripe is not connected", "Plans that cost something need Stripe to save a card.", ("OPS_STRIPE_API_KEY",)
-)
+NO_STRIPE = NotConfigured("Stripe is not connected", "Plans that cost something need Stripe.", ("OPS_STRIPE_API_KEY",))
 NEVER_OPENED = timedelta(hours=1)
 PAGE_GIVEN_UP = timedelta(hours=24)
 
@@ -60,19 +57,26 @@ def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Pr
         return plan
     if not same_price(plan, wanted.shown_amount_cents, wanted.shown_currency):
         return refusal(f"The price of {plan.name} has changed. Load the page again to see it.", "price_changed")
-    reason = why_not(plan)
+    reason = why_not(plan, till.terms.collector)
     if reason is not None:
         return refusal(reason, "not_sold_here")
-    unsettled = gated_start.settle(till.lago, till.attempts, buyer.customer_id)
+    unsettled = _settle_earlier(till, buyer)
     if unsettled is not None:
         return unsettled
     if plan.is_free:
         return start_free(till.lago, till.stripe, till.attempts, till.terms, buyer, plan)
-    if till.terms.collector == "stripe":
-        return refusal(f"{COLLECTOR_UNAVAILABLE} Nothing was charged.", "collector_unavailable")
     if till.stripe is None:
         return NO_STRIPE
     return _send_to_stripe(till, till.stripe, buyer, plan)
+
+
+def _settle_earlier(till: Till, buyer: Buyer) -> Problem | None:
+    """Bring an earlier purchase of this customer to where it stands by now, whoever made it."""
+    earlier = till.attempts.open_for(buyer.customer_id)
+    if earlier is not None and earlier.collector == "stripe" and earlier.amount_cents != 0:
+        told = fulfil(till, earlier) if earlier.state in (book.PAID, book.HELD, book.STARTING) else None
+        return told if isinstance(told, Problem) else None
+    return gated_start.settle(till.lago, till.attempts, buyer.customer_id)
 
 
 def _send_to_stripe(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan) -> CheckoutAnswer | Problem:
@@ -87,18 +91,27 @@ def _send_to_stripe(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan)
     target = in_the_way(till.lago, buyer, plan)
     if isinstance(target, Problem):
         return target
-    provider_id = _payer(till, buyer, plan)
-    if isinstance(provider_id, Problem):
-        return provider_id
+    payer = _payer(till, stripe, buyer, plan)
+    if isinstance(payer, Problem):
+        return payer
     attempt = till.attempts.open(buyer, plan, collector=till.terms.collector, subscription_id=target, state=book.OPENED)
     if attempt is None:
         return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
-    return open_page(stripe, till.attempts, till.terms, plan, attempt, provider_id)
+    return open_page(stripe, till.attempts, till.terms, plan, attempt, payer)
 
 
-def _payer(till: Till, buyer: Buyer, plan: Plan) -> str | Problem:
-    """Stripe's customer that pays, if the plan can be collected from this customer at all."""
-    refused = version_gates(till.lago)
+def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan) -> str | Problem | None:
+    """Stripe's customer that pays, if this collector may collect from this customer at all.
+
+    One customer has one collector: Lago's own record says whether it charges by itself, our books whether Stripe does.
+
+    Returns:
+        Stripe's customer; None where Stripe makes one on its page; or why nothing may be sold.
+    """
+    if till.attempts.running(buyer.customer_id):
+        detail = "Stripe collects for the plan that runs. It must end before another one is bought. Ask your admin."
+        return refusal(detail, "collector_mismatch")
+    refused = version_gates(till.lago) if till.terms.collector == "lago" else None
     if refused is not None:
         return refused
     customer = ensure_customer(till.lago, buyer)
@@ -107,7 +120,12 @@ def _payer(till: Till, buyer: Buyer, plan: Plan) -> str | Problem:
     if customer.get("currency") not in (None, plan.currency):
         detail = f"This customer is billed in {customer['currency']}, the plan in {plan.currency}."
         return refusal(detail, "currencies_does_not_match")
-    return stripe_customer(till.lago, buyer, customer, wait=till.terms.wait)
+    if till.terms.collector == "lago":
+        return stripe_customer(till.lago, buyer, customer, wait=till.terms.wait)
+    if collected_by_lago(customer):
+        detail = "Lago collects this customer's money itself. Paid here as well, it would be charged twice. "
+        return refusal(f"{detail}Ask your admin.", "collector_mismatch")
+    return till.attempts.payer(buyer.customer_id, live=stripe.live)
 
 
 # ---- 2. the way back from Stripe
@@ -141,19 +159,27 @@ def _read_page(till: Till, attempt: Attempt) -> Attempt | Problem:
         log.warning("checkout session does not belong to attempt %s", attempt.id)
         return _unknown()
     if session.status == "expired":
-        moved = till.attempts.move(attempt, book.ABANDONED, note="session expired")
+        moved: Attempt | Problem | None = till.attempts.move(attempt, book.ABANDONED, note="session expired")
+    elif attempt.collector == "stripe":
+        moved = paid_start.payment_taken(till, till.stripe, attempt, session)
     else:
         moved = gated_start.card_saved(till, attempt, session)
+    if isinstance(moved, Problem):
+        return moved
     return moved if moved is not None else till.attempts.one(attempt.id) or _unknown()
 
 
 def _belongs(stripe: StripeGateway, session: CheckoutSession, attempt: Attempt) -> bool:
+    payer = attempt.provider_customer_id
+    mine = session.customer is not None and session.customer == payer
+    if attempt.collector == "stripe":
+        # Without one of ours, Stripe made a customer of its own on the page.
+        mine = payer is None or mine
     return (
-        session.mode == "setup"
+        session.mode == ("subscription" if attempt.collector == "stripe" else "setup")
         and session.id == attempt.session_id
         and session.attempt_id == attempt.id
-        and session.customer is not None
-        and session.customer == attempt.provider_customer_id
+        and mine
         and session.reference == reference(attempt.principal_id)
         and session.livemode == stripe.live
     )
@@ -177,7 +203,15 @@ def fulfil(till: Till, attempt: Attempt) -> Progress | Problem:
         if isinstance(read, Problem):
             return read
         attempt = read
-    return gated_start.go_on(till, attempt)
+    if attempt.collector == "lago" or attempt.amount_cents == 0:
+        return gated_start.go_on(till, attempt)
+    told = paid_start.go_on(till, attempt)
+    if isinstance(told, Problem) or told.state != book.STARTED:
+        return told
+    started = till.attempts.one(attempt.id)
+    unequal = books.keep(till, started) if started is not None else None
+    # The plan runs and is paid for: what the books still lack is the sweeper's business, not the reader's.
+    return unequal if unequal is not None and attempt.state == book.STARTED else told
 
 
 def follow(till: Till, buyer: Buyer, attempt_id: str | None) -> Progress | Problem | None:

@@ -88,9 +88,10 @@ class Sweeper:
             if self._stopped.is_set():
                 return
             self._work_off(event, now)
-        still_open = self._attempts.all_open()
-        self._looked = {one.id: at for one in still_open if (at := self._looked.get(one.id)) is not None}
-        for attempt in still_open:
+        # Running ones too where Stripe itself collects: a renewal whose webhook got lost is still to be noted in Lago.
+        watched = [*self._attempts.all_open(), *self._attempts.running()]
+        self._looked = {one.id: at for one in watched if (at := self._looked.get(one.id)) is not None}
+        for attempt in watched:
             if self._stopped.is_set():
                 return
             if now - self._looked.get(attempt.id, attempt.updated_at) >= _quiet(attempt, now):
@@ -103,7 +104,7 @@ class Sweeper:
     def _work_off(self, event: Event, now: datetime) -> None:
         attempt = self._meant(event)
         if attempt is None:
-            self._inbox.done(event, "no purchase is open for it")
+            self._inbox.done(event, "no purchase is open or running for it")
             return
         problem = self._step(attempt)
         if problem is None:
@@ -115,8 +116,10 @@ class Sweeper:
         if event.subject is None:
             return None
         if event.source == "stripe":
-            return self._attempts.with_session(event.subject)
-        return self._attempts.open_for(event.subject)
+            by_session = self._attempts.with_session(event.subject)
+            return by_session or self._attempts.with_stripe_subscription(event.subject)
+        running = self._attempts.running(event.subject)
+        return self._attempts.open_for(event.subject) or (running[0] if running else None)
 
     def _step(self, attempt: Attempt) -> Problem | None:
         try:

@@ -95,8 +95,7 @@ class Webhooks:
         if body.get("livemode") is not self._stripe_live:
             words = ("a test", "a live") if self._stripe_live else ("a live", "a test")
             return _refused("stripe", f"It is {words[0]} event and the console has {words[1]} key.", "livemode")
-        subject = about.get("id") if about.get("object") == "checkout.session" else None
-        return self._take(Delivery("stripe", event_id, kind, subject if isinstance(subject, str) else None))
+        return self._take(Delivery("stripe", event_id, kind, _at_stripe(about)))
 
     def lago(self, raw: bytes, headers: Mapping[str, str]) -> Result[bool]:
         """A delivery of Lago's; see `stripe`."""
@@ -156,6 +155,18 @@ def _pem(text: str) -> bytes | None:
         return base64.b64decode(text)
     except (binascii.Error, ValueError):
         return None
+
+
+def _at_stripe(about: dict[str, Any]) -> str | None:
+    """Which checkout session or subscription an event of Stripe's is about; an invoice names its subscription."""
+    kind = about.get("object")
+    found = about.get("id") if kind in ("checkout.session", "subscription") else None
+    if kind == "invoice":
+        parent = about.get("parent")
+        details = parent.get("subscription_details") if isinstance(parent, dict) else None
+        # A webhook of an older version of Stripe's API names it at the invoice itself.
+        found = details.get("subscription") if isinstance(details, dict) else about.get("subscription")
+    return found if isinstance(found, str) else None
 
 
 def _customer(body: dict[str, Any]) -> str | None:

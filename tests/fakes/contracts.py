@@ -21,6 +21,7 @@ from tests.fakes.server import Asked
 # Lago's own servers send these although its description does not allow them.
 _REAL_LAGO = (
     re.compile(r"invoice_display_name"),
+    re.compile(r"'KWD' is not one of"),
     re.compile(r"entitlements/\d+: 'entitlement' is"),
     re.compile(r"(payment_provider|provider_customer_id|cancellation_reason|on_termination_credit_note): None is not"),
 )
@@ -63,6 +64,9 @@ def _stripe(where: Path, asked: Asked) -> list[str]:
         said += [f"Stripe request {asked.path}: {line}" for line in contract.request(method, asked.path, asked.body)]
     if asked.status == 200:
         answer = dict(asked.answer)
+        if asked.path == "/v1/invoices":  # the list is not in the trimmed description, its rows are
+            rows = [contract.response("get", "/v1/invoices/x", one) for one in answer["data"]]
+            return said + [f"Stripe invoice: {line}" for lines in rows for line in lines]
         intent = answer.get("setup_intent")
         if isinstance(intent, dict):  # expanded on request; the description has it as an id
             said += [f"Stripe setup intent: {line}" for line in contract.response("get", "/v1/setup_intents/x", intent)]

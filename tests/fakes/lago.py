@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from tests.fakes import lago_invoices
 from tests.fakes import lago_objects as objects
 from tests.fakes.lago_objects import charge, example_plans, minimum, plan, seats
 from tests.fakes.server import Asked, FakeServer, Reply
@@ -36,6 +37,8 @@ class FakeLago(FakeServer):
     customers: dict[str, dict[str, Any]] = field(default_factory=dict)
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
     methods: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    invoices: list[dict[str, Any]] = field(default_factory=list)
+    tax_cents: int = 0
     page_size: int = 3
     version: str = "v1.51.0"
     connected: bool = True
@@ -78,6 +81,19 @@ class FakeLago(FakeServer):
                     one["cancellation_reason"] = None if paid else "payment_failed"
                     if paid:
                         self._end_others(one)
+                        self.bill(one)
+
+    def bill(self, subscription: dict[str, Any], **more: Any) -> dict[str, Any] | None:
+        """The invoice of a period that begins; paid at once where Lago charges the customer itself."""
+        amount = subscription["plan_amount_cents"]
+        if not amount or not self.plan_of(subscription["plan_code"])["pay_in_advance"]:
+            return None
+        customer = self.customers[subscription["external_customer_id"]]
+        paid = customer["billing_configuration"]["payment_provider"] is not None
+        number = len(self.invoices) + 1
+        made = lago_invoices.invoice(number, subscription, paid=paid, **{"tax_cents": self.tax_cents, **more})
+        self.invoices.append(made)
+        return made
 
     def plan_of(self, code: str) -> dict[str, Any]:
         return next(one for one in self.plans if one["code"] == code)
@@ -191,7 +207,25 @@ class FakeLago(FakeServer):
             del made["activation_rules"]
         if made["status"] == "active":
             self._end_others(made)
+            self.bill(made)
         return 200, {"subscription": _copy(made)}
+
+    def _get_invoices(self, asked: Asked, lago_id: str | None = None) -> Reply:
+        if lago_id is None:
+            customer = asked.query.get("external_customer_id")
+            rows = [one for one in self.invoices if not customer or one["_customer"] == customer[0]]
+            return 200, self._page(asked, "invoices", rows[::-1])
+        found = next((one for one in self.invoices if one["lago_id"] == lago_id), None)
+        if found is None:
+            return _missing("invoice")
+        return 200, {"invoice": _copy(found) | {"subscriptions": [_copy(found["_subscription"])]}}
+
+    def _put_invoices(self, asked: Asked, lago_id: str) -> Reply:
+        found = next((one for one in self.invoices if one["lago_id"] == lago_id), None)
+        if found is None:
+            return _missing("invoice")
+        lago_invoices.update(found, asked.json["invoice"])
+        return 200, {"invoice": _copy(found)}
 
     def _delete_subscriptions(self, asked: Asked, external_id: str) -> Reply:
         status = asked.query.get("status", ["active"])[0]

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.fakes.server import Asked, FakeServer, Reply
+from tests.fakes.stripe_billing import StripeBilling, refused, subscribed_page
 
 KEY = "sk_test_ops"
 
@@ -30,19 +31,34 @@ class FakeStripe(FakeServer):
     livemode: bool = False
     url_host: str | None = None
     key: str = KEY
+    billing: StripeBilling = field(default_factory=StripeBilling)
     _by_key: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
     def complete(self, session_id: str, *, saved: bool = True) -> None:
-        """The reader saves a card; with `saved=False` the session completes while the card is still being checked."""
+        """The reader saves a card, or pays; with `saved=False` the page is finished and that takes its time."""
         with self.lock:
             session = self.sessions[session_id]
             session["status"] = "complete"
             session["url"] = None
+            if session["mode"] == "subscription":
+                self.billing.subscribe(session, paid=saved)
+                return
             method = f"pm_{session_id[-8:]}"
             session["_intent"] = {"status": "succeeded" if saved else "processing", "payment_method": method}
             customer = session["customer"]
         if saved and self.on_card is not None:
             self.on_card(customer, method)
+
+    def arrive(self, session_id: str, *, paid: bool = True) -> None:
+        """A payment that took days arrives, or comes back."""
+        with self.lock:
+            session = self.sessions[session_id]
+            held = self.billing.subscriptions[session["subscription"]]
+            if paid:
+                session["payment_status"] = "paid"
+                self.billing.pay(self.billing.invoices_of(held["id"])[0])
+            else:
+                held["status"] = "past_due"
 
     def only_session(self) -> dict[str, Any]:
         with self.lock:
@@ -60,13 +76,16 @@ class FakeStripe(FakeServer):
         if parts[:3] == ["v1", "checkout", "sessions"] and len(parts) >= 4:
             session = self.sessions.get(parts[3])
             if session is None:
-                return _refused(404, "resource_missing", "No such checkout.session")
+                return refused(404, "resource_missing", "No such checkout.session")
             if asked.method == "POST" and parts[4:] == ["expire"]:
                 if session["status"] != "open":
-                    return _refused(400, "invalid_state", "Only open sessions can be expired")
+                    return refused(400, "invalid_state", "Only open sessions can be expired")
                 session["status"], session["url"] = "expired", None
             return 200, self._shown(session, expand="setup_intent" in str(asked.query))
-        return _refused(404, "resource_missing", f"Unrecognized request URL ({asked.method}: {asked.path})")
+        billed = self.billing.answer(asked, parts)
+        if billed is not None:
+            return json.loads(json.dumps(billed, default=str))
+        return refused(404, "resource_missing", f"Unrecognized request URL ({asked.method}: {asked.path})")
 
     def _create(self, asked: Asked) -> Reply:
         given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
@@ -78,7 +97,10 @@ class FakeStripe(FakeServer):
             return 200, self._shown(self.sessions[session_id])
         now = int(time.time())
         if not now + 1800 <= int(given["expires_at"]) <= now + 86400:
-            return _refused(400, "parameter_invalid", "expires_at must be between 30 minutes and 24 hours")
+            return refused(400, "parameter_invalid", "expires_at must be between 30 minutes and 24 hours")
+        more = subscribed_page(given) if given["mode"] == "subscription" else {}
+        if isinstance(more, tuple):
+            return more
         session_id = f"cs_test_{len(self.sessions):08d}"
         host = self.url_host or self.url
         self.sessions[session_id] = {
@@ -106,6 +128,7 @@ class FakeStripe(FakeServer):
                 "terms_of_service_acceptance": None,
             },
             "shipping_options": [],
+            **more,
         }
         if key:
             self._by_key[key] = (asked.body, session_id)
@@ -114,6 +137,8 @@ class FakeStripe(FakeServer):
     def _shown(self, session: dict[str, Any], *, expand: bool = False) -> dict[str, Any]:
         shown = {name: value for name, value in session.items() if not name.startswith("_")}
         intent = session.get("_intent")
+        if session["mode"] == "subscription":
+            return json.loads(json.dumps(shown))
         shown["setup_intent"] = f"seti_{session['id'][-8:]}"
         if expand:
             shown["setup_intent"] = {
@@ -146,7 +171,3 @@ class FakeStripe(FakeServer):
         self.complete(session_id)
         target = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
         return 303, b"", {**html, "Location": target}
-
-
-def _refused(status: int, code: str, message: str) -> Reply:
-    return status, {"error": {"type": "invalid_request_error", "code": code, "message": message}}

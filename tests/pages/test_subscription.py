@@ -93,10 +93,11 @@ def test_without_stripe_paid_plans_say_what_to_set_and_free_ones_work(look):
     assert "OPS_STRIPE_API_KEY" in words(drawn.body)
 
 
-def test_stripe_as_collector_says_that_it_takes_no_money_yet(look):
+def test_where_stripe_collects_only_flat_prices_can_be_chosen_and_the_others_say_why(look, billing):
+    billing.lago.plan_of("business")["charges"] = []
     drawn = look("plans", billing_collector="stripe")
-    assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": False}
-    assert "not available yet" in words(drawn.body)
+    assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": True}
+    assert "which can take a flat price only" in words(drawn.body)
 
 
 def test_an_admin_without_an_organization_sees_plans_and_why_none_can_be_bought(look):

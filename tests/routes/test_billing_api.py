@@ -156,11 +156,18 @@ def test_an_admin_without_an_organization_is_told_what_to_set(console, sign_in):
     assert "OPS_LAGO_CUSTOMER" in answer.json["detail"]
 
 
-def test_stripe_as_collector_says_that_it_is_not_available_yet(make_app, billing, sign_in):
-    app = make_app(**billing.settings(billing_collector="stripe"))
-    answer = sign_in(app, "member", "acme").post(CREATE, json={"plan_code": "team"})
-    assert answer.status_code == 409
-    assert "not available yet" in answer.json["detail"]
+def test_the_whole_way_where_stripe_collects(make_app, billing, sign_in):
+    billing.lago.plan_of("business")["charges"] = []
+    anna = sign_in(make_app(**billing.settings(billing_collector="stripe")), role="member", org="acme", email="a@b.io")
+    page = anna.post(CREATE, json={"plan_code": "business"}).get_json()
+    assert (page["status"], page["message"]) == ("redirect", "Stripe's page opens to pay for Business.")
+    session = billing.stripe.only_session()["id"]
+    billing.stripe.complete(session)
+    back = anna.get(f"/billing/return?session_id={session}")
+    assert back.status_code == 303
+    told = anna.post(PROGRESS, json={"attempt_id": back.location.rsplit("=", 1)[1]}).get_json()
+    assert (told["good"], told["title"]) == (True, "Business has started")
+    assert billing.lago.invoices[0]["payment_status"] == "succeeded"
 
 
 def test_the_whole_way_from_the_click_to_a_started_plan(anna, billing):

@@ -69,11 +69,23 @@ def test_page_webhook_and_sweep_at_the_same_moment_start_one_subscription(house:
     assert len(house.lago.subscriptions) == 1
 
 
-def test_a_page_that_stripe_made_behind_a_time_out_never_starts_anything(house: House) -> None:
+@pytest.mark.parametrize("collector", ["lago", "stripe"])
+def test_a_page_that_stripe_made_behind_a_time_out_is_the_page_of_the_next_click(house: House, collector: Any) -> None:
+    house.lago.plan_of("business")["charges"] = []
+    house.stripe.fail("slow", "/v1/checkout", times=1, after=True)
+    slow = house.source(stripe=house.gateway(timeout_s=0.3), collector=collector)
+    assert refused(buy(slow)).code == "timeout"
+    source = house.source(stripe=house.gateway(timeout_s=10.0), collector=collector)
+    answered(buy(source))
+    assert len(house.stripe.sessions) == 1
+    assert states(house) == [book.REDIRECTED]
+
+
+def test_a_page_that_stripe_made_behind_a_time_out_starts_nothing_once_another_plan_was_clicked(house: House) -> None:
     house.stripe.fail("slow", "/v1/checkout", times=1, after=True)
     assert refused(buy(house.source(stripe=house.gateway(timeout_s=0.3)))).code == "timeout"
     source = house.source(stripe=house.gateway(timeout_s=10.0))
-    answered(buy(source))
+    answered(buy(source, "team"))
     assert len(house.stripe.sessions) == 2
     house.stripe.complete("cs_test_00000000")  # nobody was sent there, but its address may have been seen
     stripe_tells(source, "cs_test_00000000")
@@ -108,7 +120,7 @@ def test_lago_down_for_hours_after_the_card_was_saved_starts_the_plan_once_when_
 
 @pytest.mark.parametrize(
     ("currency", "cents", "words"),
-    [("JPY", 500, "JPY 500 monthly"), ("EUR", 1999, "EUR 19.99 monthly")],
+    [("JPY", 500, "JPY 500 monthly"), ("KWD", 1500, "KWD 1.500 monthly"), ("EUR", 1999, "EUR 19.99 monthly")],
 )
 def test_every_currency_keeps_its_own_smallest_unit_to_the_end(
     house: House, currency: str, cents: int, words: str

@@ -62,13 +62,6 @@ def test_a_customer_of_another_currency_is_refused(house: House) -> None:
     assert refused(buy(house.source())).code == "currencies_does_not_match"
 
 
-def test_stripe_as_collector_takes_no_money_yet(house: House) -> None:
-    got = refused(buy(house.source(collector="stripe")))
-    assert got.code == "collector_unavailable"
-    assert "not available yet" in got.detail
-    assert house.stripe.asked == []
-
-
 def test_a_running_paid_plan_is_not_changed_here(house: House) -> None:
     house.lago.subscribe("org-acme", "team")
     source = house.source()

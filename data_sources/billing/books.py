@@ -1,0 +1,157 @@
+"""Where Stripe itself collects: keeps Lago's subscription and invoices equal to what Stripe was paid, as it goes on.
+
+Nothing of a webhook is applied: each call reads both sides. Lago owns the subscription, so what ended there ends at
+Stripe; Stripe owns the money, so what nobody pays for any more ends in Lago.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from data_sources.billing import attempts as book
+from data_sources.billing.attempts import Attempt
+from data_sources.billing.customers import moment
+from data_sources.billing.lago import Json
+from data_sources.billing.money import said
+from data_sources.billing.purchase import Till
+from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.billing.stripe_subscriptions import PaidInvoice, StripeSubscription, StripeSubscriptions
+from data_sources.result import Kind, Problem
+
+log = logging.getLogger(__name__)
+
+TITLE = "The books could not be compared"
+# Names Stripe's invoice at the invoice of Lago's that it paid: each pays one, whoever looks and however often.
+PAID_BY = "stripe_invoice"
+_NO_STRIPE = Problem(Kind.CONFLICT, TITLE, "Stripe is not connected.", code="not_configured")
+
+
+def keep(till: Till, attempt: Attempt) -> Problem | None:
+    """Compare a running purchase with both sides and put right what differs; the problem if that could not be done."""
+    stripe = till.stripe
+    if attempt.stripe_subscription_id is None or attempt.state != book.STARTED:
+        return None
+    if stripe is None or stripe.live != attempt.livemode:
+        return _NO_STRIPE
+    at_stripe = StripeSubscriptions(stripe)
+    held = at_stripe.read(attempt.stripe_subscription_id)
+    if isinstance(held, Problem):
+        return held
+    row = till.lago.subscription(attempt.subscription_id, "active")
+    if isinstance(row, Problem):
+        return row
+    ours = row if row is not None and row.get("lago_id") == attempt.lago_subscription_id else None
+    unpaid = _mark_paid(till, stripe, attempt)
+    if held.over:
+        return _ended_at_stripe(till, attempt, ours) or unpaid
+    if ours is None:
+        return _ended_in_lago(till, at_stripe, attempt, held, row) or unpaid
+    return _same_end(at_stripe, held, ours) or unpaid
+
+
+def _ended_at_stripe(till: Till, attempt: Attempt, ours: Json | None) -> Problem | None:
+    """Nobody pays any more. No credit note: nothing is given back here that Stripe has not given back."""
+    if ours is not None:
+        ended = till.lago.end_unpaid(attempt.subscription_id)
+        if isinstance(ended, Problem):
+            return ended
+    till.attempts.move(attempt, book.ENDED, note="Its subscription at Stripe has ended.")
+    return None
+
+
+def _ended_in_lago(
+    till: Till, at_stripe: StripeSubscriptions, attempt: Attempt, held: StripeSubscription, row: Json | None
+) -> Problem | None:
+    """Lago says it has ended, so Stripe must not charge again. If Lago says nothing of the kind, a person must look."""
+    gone = till.lago.subscription(attempt.subscription_id, "terminated")
+    if isinstance(gone, Problem):
+        return gone
+    if row is None and gone is not None and gone.get("lago_id") == attempt.lago_subscription_id:
+        ended = at_stripe.end(held.id)
+        if isinstance(ended, Problem):
+            return ended
+        till.attempts.move(attempt, book.ENDED, note="Its subscription in Lago has ended.")
+        return None
+    _note(till, attempt, "Stripe charges for it, and Lago has another plan or none.")
+    return None
+
+
+def _same_end(at_stripe: StripeSubscriptions, held: StripeSubscription, ours: Json) -> Problem | None:
+    """A cancellation for later, or its taking back, is Lago's to say."""
+    ends = moment(ours.get("ending_at"))
+    if ends is not None:
+        ends = ends.replace(microsecond=0)
+    if ends == held.cancel_at:
+        return None
+    changed = at_stripe.end_at(held.id, ends)
+    return changed if isinstance(changed, Problem) else None
+
+
+def _mark_paid(till: Till, stripe: StripeGateway, attempt: Attempt) -> Problem | None:
+    """Each payment at Stripe pays one invoice of this subscription in Lago, the oldest first."""
+    payments = StripeSubscriptions(stripe).paid(str(attempt.stripe_subscription_id))
+    if isinstance(payments, Problem):
+        return payments
+    invoices = till.lago.customer_invoices(attempt.customer_id)
+    if isinstance(invoices, Problem):
+        return invoices
+    used = {value for one in invoices if (value := _paid_by(one)) is not None}
+    open_ones = sorted((one for one in invoices if _awaits(one)), key=lambda one: str(one.get("created_at")))
+    for payment in (one for one in payments if one.id not in used):
+        found = _for(till, attempt, payment, open_ones)
+        if isinstance(found, Problem):
+            return found
+        marked = till.lago.mark_paid(found, PAID_BY, payment.id)
+        if isinstance(marked, Problem):
+            return marked
+        open_ones.remove(found)
+    if attempt.note is not None and attempt.note.startswith(book.UNEQUAL):
+        till.attempts.move(attempt, book.STARTED, note=None)
+    return None
+
+
+def _for(till: Till, attempt: Attempt, payment: PaidInvoice, open_ones: list[Json]) -> Json | Problem:
+    """The invoice in Lago that a payment is for."""
+    others = []
+    for one in open_ones:
+        whole = till.lago.invoice(str(one.get("lago_id")))
+        if isinstance(whole, Problem):
+            return whole
+        subscriptions = whole.get("subscriptions")
+        ids = [each.get("lago_id") for each in subscriptions if isinstance(each, dict)] if subscriptions else []
+        if attempt.lago_subscription_id not in ids:
+            continue
+        if (one.get("total_amount_cents"), one.get("currency")) == (payment.amount_cents, payment.currency):
+            return one
+        others.append(one)
+    paid = said(payment.amount_cents, payment.currency)
+    if others:
+        asked = said(others[0].get("total_amount_cents"), str(others[0].get("currency")))
+        detail = f"Stripe was paid {paid} ({payment.id}), and Lago's invoice {others[0].get('number')} is {asked}."
+        _note(till, attempt, detail)
+    else:
+        detail = f"Stripe was paid {paid} ({payment.id}), and Lago has no invoice for it yet."
+    return Problem(Kind.CONFLICT, "An invoice could not be marked as paid", detail, code="books_differ")
+
+
+def _awaits(one: Json) -> bool:
+    return (
+        one.get("invoice_type") == "subscription"
+        and one.get("status") == "finalized"
+        and one.get("payment_status") != "succeeded"
+        and one.get("total_amount_cents") != 0
+        and _paid_by(one) is None
+    )
+
+
+def _paid_by(one: Json) -> str | None:
+    tags = one.get("metadata")
+    found = [tag.get("value") for tag in tags if isinstance(tag, dict) and tag.get("key") == PAID_BY] if tags else []
+    return str(found[0]) if found else None
+
+
+def _note(till: Till, attempt: Attempt, detail: str) -> None:
+    note = f"{book.UNEQUAL}{detail}"[:500]
+    if attempt.note != note:
+        log.error("attempt %s: %s", attempt.id, note)
+        till.attempts.move(attempt, book.STARTED, note=note)

@@ -1,0 +1,473 @@
+"""Collector `stripe`: Stripe takes the money, Lago the plan and word of what was paid; never one without the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from data_sources.billing import attempts as book
+from data_sources.billing.attempts import Attempt
+from data_sources.billing.inbox import Delivery
+from data_sources.billing.source import BillingSource
+from data_sources.billing.types import Buyer
+from data_sources.result import utc_now
+from tests.data_sources.billing.conftest import ANNA, BEN, House
+from tests.data_sources.billing.steps import SESSION, answered, buy, failed, posts, refused, told
+from tests.fakes.lago import charge, minimum
+
+LATER = timedelta(seconds=90)
+SUB = "sub_00000000"
+Tell = Callable[..., None]
+
+
+@pytest.fixture
+def source(house: House) -> BillingSource:
+    house.lago.plan_of("business")["charges"] = []
+    return house.source(collector="stripe")
+
+
+def now_of(house: House) -> Attempt:
+    with house.state.session() as session:
+        return session.scalars(select(Attempt).order_by(Attempt.created_at.desc()).limit(1)).one()
+
+
+def pay(house: House, source: BillingSource, **more: Any) -> str:
+    """The click, and a paid page; nobody has come back yet."""
+    answered(buy(source))
+    house.stripe.complete(SESSION, **more)
+    return now_of(house).id
+
+
+def started(house: House, source: BillingSource) -> str:
+    purchase = pay(house, source)
+    assert told(source.progress(ANNA, purchase)).good is True
+    return purchase
+
+
+def tells(source: BillingSource, kind: str, subject: str, event_id: str = "evt", sender: str = "stripe") -> None:
+    source.inbox.add(Delivery(sender, event_id, kind, subject))
+
+
+def look(source: BillingSource, after: timedelta = LATER) -> None:
+    source.sweeper.look(utc_now() + after)
+
+
+def test_the_page_asks_for_the_plans_own_price_and_nothing_of_stripes(house: House, source: BillingSource) -> None:
+    got = answered(buy(source, shown_amount_cents=10000, shown_currency="USD"))
+    assert got.checkout_url is not None
+    asked = house.stripe.requests("POST", "/v1/checkout/sessions")[0].body.decode()
+    for part in (
+        "mode=subscription",
+        "line_items[0][price_data][unit_amount]=10000",
+        "line_items[0][price_data][currency]=usd",
+        "line_items[0][price_data][recurring][interval]=month",
+        "adaptive_pricing[enabled]=false",
+    ):
+        assert part in asked.replace("%5B", "[").replace("%5D", "]")
+    assert not any(word in asked for word in ("anna", "price_1", "automatic_tax", "promotion", "trial"))
+    assert "Stripe charges it now" in house.stripe.only_session()["custom_text"]["submit"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "unit", "count"),
+    [
+        ("weekly", "week", 1),
+        ("monthly", "month", 1),
+        ("quarterly", "month", 3),
+        ("semiannual", "month", 6),
+        ("yearly", "year", 1),
+    ],
+)
+def test_every_interval_is_stripes_own(
+    house: House, source: BillingSource, interval: str, unit: str, count: int
+) -> None:
+    house.lago.plan_of("business")["interval"] = interval
+    answered(buy(source))
+    asked = house.stripe.requests("POST", "/v1/checkout/sessions")[0].body.decode()
+    assert f"recurring%5D%5Binterval%5D={unit}&" in asked or f"[recurring][interval]={unit}&" in asked
+    assert f"interval_count]={count}" in asked.replace("%5D", "]")
+
+
+def test_the_way_back_starts_the_plan_and_marks_lagos_invoice_as_paid(house: House, source: BillingSource) -> None:
+    answered(buy(source))
+    house.stripe.complete(SESSION)
+    purchase = told(source.returned(ANNA, SESSION))
+    assert (purchase.state, purchase.title) == (book.PAID, "Your payment is in")
+    assert house.lago.subscriptions == []
+    done = told(source.progress(ANNA, purchase.attempt_id))
+    assert (done.good, done.message) == (True, "Stripe took the payment and Lago started the plan.")
+    assert house.lago.held_by("org-acme") == ["business"]
+    assert posts(house)[0].get("activation_rules") is None
+    (invoice,) = house.lago.invoices
+    assert (invoice["payment_status"], invoice["metadata"][0]["value"]) == ("succeeded", "in_00000000")
+    assert house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] is None
+
+
+def test_stripe_is_asked_again_for_the_same_customer(house: House, source: BillingSource) -> None:
+    purchase = started(house, source)
+    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
+    look(source, timedelta(hours=2))
+    assert now_of(house).state == book.ENDED
+    answered(buy(source))
+    assert house.stripe.sessions["cs_test_00000001"]["customer"] == "cus_self0000"
+    assert now_of(house).id != purchase
+
+
+# ---- one collector for a customer
+
+
+def test_a_customer_whom_lago_charges_is_refused(house: House, source: BillingSource) -> None:
+    customer = house.lago.add_customer("org-acme")
+    customer["billing_configuration"] = {"payment_provider": "stripe", "provider_customer_id": "cus_lago"}
+    problem = refused(buy(source))
+    assert (problem.code, "charged twice" in problem.detail) == ("collector_mismatch", True)
+    assert house.stripe.asked == []
+
+
+def test_a_customer_whom_stripe_charges_is_refused_by_the_other_collector(house: House, source: BillingSource) -> None:
+    started(house, source)
+    # Were changing a running plan possible, this would still be refused.
+    house.lago.subscriptions.clear()
+    lago = house.source(collector="lago")
+    assert refused(buy(lago, "team")).code == "collector_mismatch"
+    assert house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] is None
+
+
+def test_a_customer_that_lago_took_over_while_it_paid_is_held(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source)
+    house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] = "stripe"
+    held = told(source.progress(ANNA, purchase))
+    assert (held.state, held.good) == (book.HELD, False)
+    assert posts(house) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"charges": [charge()]}, {"minimum_commitment": minimum(20000)}, {"trial_period": 14.0}]
+)
+def test_only_a_flat_price_is_sold(house: House, source: BillingSource, change: dict[str, Any]) -> None:
+    house.lago.plan_of("business").update(change)
+    assert refused(buy(source)).code == "not_sold_here"
+    assert house.stripe.asked == []
+
+
+# ---- not paid, no plan
+
+
+def test_a_finished_page_that_is_not_paid_starts_nothing(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source, saved=False)
+    waiting = told(source.progress(ANNA, purchase))
+    assert (waiting.title, waiting.done) == ("Your payment is being confirmed", False)
+    look(source)
+    assert posts(house) == []
+    assert refused(buy(source, "team")).code in ("already_open", "not_sold_here")
+
+
+def test_a_payment_that_takes_days_starts_the_plan_when_it_arrives(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source, saved=False)
+    source.progress(ANNA, purchase)
+    house.stripe.arrive(SESSION)
+    tells(source, "checkout.session.async_payment_succeeded", SESSION)
+    source.sweeper.look(utc_now())
+    assert now_of(house).state == book.STARTED
+    assert house.lago.invoices[0]["payment_status"] == "succeeded"
+
+
+def test_a_payment_that_comes_back_starts_nothing_and_is_never_tried_again(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source, saved=False)
+    house.stripe.arrive(SESSION, paid=False)
+    tells(source, "checkout.session.async_payment_failed", SESSION)
+    source.sweeper.look(utc_now())
+    assert told(source.progress(ANNA, purchase)).message == "The payment failed. Choose a plan again."
+    assert house.stripe.billing.subscriptions[SUB]["status"] == "canceled"
+    assert posts(house) == []
+    answered(buy(source))
+
+
+def test_a_page_that_asked_for_no_payment_starts_nothing(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source)
+    house.stripe.sessions[SESSION]["payment_status"] = "no_payment_required"
+    assert told(source.progress(ANNA, purchase)).state == book.HELD
+    assert posts(house) == []
+
+
+@pytest.mark.parametrize("change", [{"amount_subtotal": 100}, {"currency": "jpy"}])
+def test_another_sum_than_was_chosen_is_held_and_an_admin_told(
+    house: House, source: BillingSource, change: dict[str, Any]
+) -> None:
+    purchase = pay(house, source)
+    house.stripe.sessions[SESSION].update(change)
+    assert told(source.progress(ANNA, purchase)).state == book.HELD
+    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    assert row.needs_person
+    assert "Stripe took" in str(row.note)
+    source.desk.retry("token:admin", purchase)
+    look(source, timedelta(hours=2))
+    assert posts(house) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"mode": "setup"}, {"client_reference_id": "x"}, {"metadata": {"attempt_id": "x"}}, {"livemode": True}],
+)
+def test_a_page_that_is_not_exactly_ours_proves_nothing(
+    house: House, source: BillingSource, change: dict[str, Any]
+) -> None:
+    pay(house, source)
+    house.stripe.sessions[SESSION].update(change)
+    assert failed(source.returned(ANNA, SESSION)).code == "checkout_not_found"
+    assert posts(house) == []
+
+
+def test_somebody_elses_page_is_not_found(house: House, source: BillingSource) -> None:
+    pay(house, source)
+    assert failed(source.returned(BEN, SESSION)).code == "checkout_not_found"
+
+
+# ---- paid, so there is a plan
+
+
+def test_a_webhook_that_never_comes_is_made_good_by_the_sweep(house: House, source: BillingSource) -> None:
+    pay(house, source)
+    source.sweeper.look(utc_now())
+    assert now_of(house).state == book.REDIRECTED
+    look(source)
+    assert now_of(house).state == book.STARTED
+
+
+def test_lago_down_for_hours_after_the_payment_starts_the_plan_once_when_it_is_back(
+    house: House, source: BillingSource
+) -> None:
+    purchase = pay(house, source)
+    house.lago.fail("500")
+    for hour in (1, 9, 40):
+        look(source, timedelta(hours=hour))
+    assert now_of(house).state == book.PAID
+    house.lago.heal()
+    look(source, timedelta(hours=48))
+    assert told(source.progress(ANNA, purchase)).good is True
+    assert len(posts(house)) == 1
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_a_lost_answer_of_lago_starts_one_plan(house: House, source: BillingSource, after: bool) -> None:
+    purchase = pay(house, source)
+    house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=after)
+    failed(source.progress(ANNA, purchase))
+    assert now_of(house).state == book.STARTING
+    with house.state.session() as session:
+        session.execute(update(Attempt).values(updated_at=utc_now() - timedelta(minutes=1)))
+    assert told(source.progress(ANNA, purchase)).good is True
+    assert house.lago.held_by("org-acme") == ["business"]
+
+
+def test_a_price_that_changed_while_it_was_paid_is_held_and_goes_on_when_it_is_back(
+    house: House, source: BillingSource
+) -> None:
+    purchase = pay(house, source)
+    house.lago.plan_of("business")["amount_cents"] = 12000
+    held = told(source.progress(ANNA, purchase))
+    assert (held.state, posts(house)) == (book.HELD, [])
+    assert refused(buy(source)).code == "paid_not_started"
+    house.lago.plan_of("business")["amount_cents"] = 10000
+    assert told(source.desk.retry("token:admin", purchase)).good is True
+    assert len(house.stripe.sessions) == 1
+
+
+def test_money_given_back_at_stripe_frees_the_place_of_what_was_held(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source)
+    house.lago.plan_of("business")["amount_cents"] = 12000
+    source.progress(ANNA, purchase)
+    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
+    tells(source, "customer.subscription.deleted", SUB)
+    source.sweeper.look(utc_now())
+    assert now_of(house).state == book.REFUSED
+    answered(buy(source))
+
+
+def test_a_plan_started_by_somebody_else_while_it_was_paid_is_held(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source)
+    house.lago.subscribe("org-acme", "team")
+    assert told(source.progress(ANNA, purchase)).state == book.HELD
+    assert house.lago.held_by("org-acme") == ["team"]
+
+
+def test_a_free_plan_gives_way_to_the_one_that_was_paid(house: House, source: BillingSource) -> None:
+    answered(buy(source, "starter"))
+    assert told(source.progress(ANNA, pay(house, source))).good is True
+    assert house.lago.held_by("org-acme") == ["business"]
+
+
+def test_many_at_once_start_one_plan_and_mark_one_invoice(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source)
+    tells(source, "checkout.session.completed", SESSION)
+    gate = threading.Barrier(6)
+
+    def at_once(do: Callable[..., Any], *given: Any) -> None:
+        gate.wait(10)
+        do(*given)
+
+    later = utc_now() + LATER
+    work: list[tuple[Any, ...]] = [(source.progress, ANNA, purchase)] * 3 + [(source.sweeper.look, later)] * 3
+    threads = [threading.Thread(target=at_once, args=each) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    look(source, timedelta(hours=3))
+    assert now_of(house).state == book.STARTED
+    assert (len(house.lago.subscriptions), len(house.lago.invoices)) == (1, 1)
+    assert house.lago.invoices[0]["payment_status"] == "succeeded"
+
+
+def test_two_tabs_and_a_double_click_lead_to_one_page(house: House, source: BillingSource) -> None:
+    first, second = answered(buy(source)), answered(buy(source))
+    assert first.checkout_url == second.checkout_url
+    house.stripe.complete(SESSION)
+    assert "/billing/return?session_id=" in str(answered(buy(source)).checkout_url)
+    assert len(house.stripe.sessions) == 1
+
+
+@pytest.mark.parametrize("currency", ["ISK", "UGX"])
+def test_a_currency_that_the_two_count_differently_is_not_sold(
+    house: House, source: BillingSource, currency: str
+) -> None:
+    house.lago.plan_of("business").update(amount_currency=currency, amount_cents=50000)
+    assert refused(buy(source)).code == "not_sold_here"
+
+
+@pytest.mark.parametrize(
+    ("currency", "cents", "sold"), [("JPY", 500, True), ("KWD", 1500, True), ("KWD", 1505, False), ("EUR", 1999, True)]
+)
+def test_every_currency_keeps_its_own_smallest_unit_to_lagos_invoice(
+    house: House, source: BillingSource, currency: str, cents: int, sold: bool
+) -> None:
+    house.lago.plan_of("business").update(amount_currency=currency, amount_cents=cents)
+    if not sold:
+        assert refused(buy(source)).code == "not_sold_here"
+        return
+    started(house, source)
+    session, (invoice,) = house.stripe.only_session(), house.lago.invoices
+    assert (session["amount_total"], session["currency"].upper()) == (cents, currency)
+    assert (invoice["total_amount_cents"], invoice["payment_status"]) == (cents, "succeeded")
+
+
+def test_a_purchase_begun_with_a_test_key_never_goes_on_with_a_live_one(house: House, source: BillingSource) -> None:
+    pay(house, source)
+    house.stripe.key, house.stripe.livemode = "sk_live_ops", True
+    live = house.source(collector="stripe", stripe=house.gateway("sk_live_ops"), base_url="https://ops.example.com")
+    look(live)
+    assert posts(house) == []
+
+
+# ---- as it goes on
+
+
+def test_each_renewal_marks_its_invoice_whichever_comes_first(house: House, source: BillingSource) -> None:
+    started(house, source)
+    (row,) = house.lago.subscriptions
+    house.stripe.billing.travel(31)
+    tells(source, "invoice.paid", SUB, "evt_2")
+    source.sweeper.look(utc_now())  # Lago has not made its own yet: to be tried again
+    house.lago.bill(row)
+    tells(source, "invoice.created", "org-acme", "key-2", "lago")
+    source.sweeper.look(utc_now())
+    house.lago.bill(row)
+    look(source, timedelta(hours=2))  # nothing paid for this one
+    house.stripe.billing.travel(30)
+    tells(source, "invoice.paid", SUB, "evt_3")
+    source.sweeper.look(utc_now())
+    paid_by = [one["metadata"][0]["value"] for one in house.lago.invoices]
+    assert paid_by == ["in_00000000", "in_00000001", "in_00000002"]
+    assert {one["payment_status"] for one in house.lago.invoices} == {"succeeded"}
+    look(source, timedelta(hours=9))
+    assert len(house.lago.requests("PUT", f"/api/v1/invoices/{house.lago.invoices[0]['lago_id']}")) == 1
+
+
+def test_a_renewal_whose_webhook_got_lost_is_marked_by_the_sweep(house: House, source: BillingSource) -> None:
+    started(house, source)
+    house.stripe.billing.travel(31)
+    house.lago.bill(house.lago.subscriptions[0])
+    look(source, timedelta(hours=2))
+    assert house.lago.invoices[1]["payment_status"] == "succeeded"
+
+
+def test_a_renewal_that_fails_leaves_lagos_invoice_open(house: House, source: BillingSource) -> None:
+    started(house, source)
+    house.stripe.billing.travel(31, pays=False)
+    house.lago.bill(house.lago.subscriptions[0])
+    tells(source, "invoice.payment_failed", SUB)
+    source.sweeper.look(utc_now())
+    assert house.lago.invoices[1]["payment_status"] == "pending"
+    assert house.lago.held_by("org-acme") == ["business"]
+
+
+def test_an_invoice_with_taxes_on_top_is_not_called_paid_and_an_admin_told(house: House, source: BillingSource) -> None:
+    house.lago.tax_cents = 1900
+    purchase = started(house, source)
+    assert house.lago.invoices[0]["payment_status"] == "pending"
+    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    assert (row.attempt_id, row.needs_person) == (purchase, True)
+    assert "100.00 USD" in str(row.note)
+    assert "119.00 USD" in str(row.note)
+
+
+def test_a_subscription_that_ended_at_stripe_ends_in_lago_with_nothing_given_back(
+    house: House, source: BillingSource
+) -> None:
+    started(house, source)
+    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
+    tells(source, "customer.subscription.deleted", SUB)
+    source.sweeper.look(utc_now())
+    assert (now_of(house).state, house.lago.held_by("org-acme")) == (book.ENDED, [])
+    gone = next(one for one in house.lago.asked if one.method == "DELETE")
+    assert gone.query["on_termination_credit_note"] == ["skip"]
+
+
+def test_a_message_that_it_ended_is_not_believed_while_stripe_says_otherwise(
+    house: House, source: BillingSource
+) -> None:
+    started(house, source)
+    tells(source, "customer.subscription.deleted", SUB)
+    source.sweeper.look(utc_now())
+    assert house.lago.held_by("org-acme") == ["business"]
+
+
+def test_a_subscription_that_ended_in_lago_is_never_charged_again(house: House, source: BillingSource) -> None:
+    started(house, source)
+    house.lago.subscriptions[0]["status"] = "terminated"
+    tells(source, "subscription.terminated", "org-acme", "key-9", "lago")
+    source.sweeper.look(utc_now())
+    assert house.stripe.billing.subscriptions[SUB]["status"] == "canceled"
+    assert now_of(house).state == book.ENDED
+
+
+def test_an_end_that_lago_has_set_or_taken_back_is_stripes_too(house: House, source: BillingSource) -> None:
+    started(house, source)
+    row, held = house.lago.subscriptions[0], house.stripe.billing.subscriptions[SUB]
+    row["ending_at"] = "2026-12-24T12:00:00Z"
+    look(source, timedelta(hours=2))
+    assert held["cancel_at"] == 1798113600
+    row["ending_at"] = None
+    look(source, timedelta(hours=4))
+    assert held["cancel_at"] is None
+
+
+def test_another_plan_in_lago_than_the_one_paid_for_needs_a_person(house: House, source: BillingSource) -> None:
+    started(house, source)
+    house.lago.subscriptions[0]["lago_id"] = "00000000-0000-4000-8000-000000000000"
+    look(source, timedelta(hours=2))
+    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    assert row.needs_person
+    assert house.stripe.billing.subscriptions[SUB]["status"] == "active"
+
+
+@pytest.mark.parametrize("buyer", [ANNA, BEN])
+def test_while_the_plan_runs_no_second_one_is_sold(house: House, source: BillingSource, buyer: Buyer) -> None:
+    started(house, source)
+    assert refused(buy(source, buyer=buyer)).code == "already_subscribed"
+    assert len(house.stripe.sessions) == 1

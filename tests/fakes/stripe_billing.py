@@ -1,0 +1,187 @@
+"""Stripe's side of `mode=subscription`: what it makes of a paid page, and what happens as time goes by."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tests.fakes.server import Asked, Reply
+
+_DAYS = {"week": 7, "month": 30, "year": 365}
+_TWO_DECIMALS_ONLY = {"bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"}
+
+
+def subscribed_page(given: dict[str, str]) -> dict[str, Any] | Reply:
+    """The fields of a session in subscription mode; the refusal that Stripe would send for a wrong price."""
+    price = {
+        name.removeprefix("line_items[0][price_data]"): value
+        for name, value in given.items()
+        if name.startswith("line_items[0][price_data]")
+    }
+    cents, currency = price["[unit_amount]"], price["[currency]"]
+    if price["[recurring][interval]"] not in _DAYS:
+        return refused(400, "parameter_invalid", "Invalid recurring[interval]: must be one of day, month, week, year")
+    if currency in _TWO_DECIMALS_ONLY and int(cents) % 10:
+        return refused(400, "parameter_invalid", "Invalid unit_amount: three-decimal currencies end in 0")
+    days = _DAYS[price["[recurring][interval]"]] * int(price.get("[recurring][interval_count]", "1"))
+    return {
+        "amount_subtotal": int(cents),
+        "amount_total": int(cents),
+        "currency": currency,
+        "payment_status": "unpaid",
+        "subscription": None,
+        "_days": days,
+        "_name": price["[product_data][name]"],
+    }
+
+
+class StripeBilling:
+    """Subscriptions and invoices; state lives on the instance, under the server's lock.
+
+    Attributes:
+        subscriptions: By id.
+        invoices: In the order in which they were made.
+        now: The time of Stripe's renewals; travels.
+    """
+
+    def __init__(self) -> None:
+        self.subscriptions: dict[str, dict[str, Any]] = {}
+        self.invoices: list[dict[str, Any]] = []
+        self.now = datetime.now(UTC)
+
+    def subscribe(self, session: dict[str, Any], *, paid: bool) -> dict[str, Any]:
+        """What a finished page leaves behind."""
+        number = len(self.subscriptions)
+        customer = session["customer"] or f"cus_self{number:04d}"
+        made = {
+            "id": f"sub_{number:08d}",
+            "object": "subscription",
+            "status": "active",
+            "customer": customer,
+            "currency": session["currency"],
+            "created": int(time.time()),
+            "start_date": int(time.time()),
+            "billing_cycle_anchor": int(time.time()),
+            "billing_mode": {"type": "classic"},
+            "billing_schedules": [],
+            "cancel_at": None,
+            "cancel_at_period_end": False,
+            "collection_method": "charge_automatically",
+            "discounts": [],
+            "invoice_settings": {"issuer": {"type": "self"}},
+            "items": {"object": "list", "data": [], "has_more": False, "url": "/v1/subscription_items"},
+            "automatic_tax": {"enabled": False, "liability": None, "disabled_reason": None},
+            "livemode": session["livemode"],
+            "metadata": session["metadata"],
+            "_amount": session["amount_total"],
+            "_days": session["_days"],
+            "_until": self.now + timedelta(days=session["_days"]),
+        }
+        self.subscriptions[made["id"]] = made
+        session["customer"], session["subscription"] = customer, made["id"]
+        session["payment_status"] = "paid" if paid else "unpaid"
+        self.bill(made, paid=paid)
+        return made
+
+    def bill(self, subscription: dict[str, Any], *, paid: bool) -> dict[str, Any]:
+        """An invoice of a subscription."""
+        amount, now = subscription["_amount"], int(self.now.timestamp())
+        made = {
+            "id": f"in_{len(self.invoices):08d}",
+            "object": "invoice",
+            "status": "paid" if paid else "open",
+            "amount_due": amount,
+            "amount_paid": amount if paid else 0,
+            "amount_overpaid": 0,
+            "amount_paid_off_stripe": 0,
+            "amount_remaining": 0 if paid else amount,
+            "amount_shipping": 0,
+            "attempt_count": 1,
+            "attempted": True,
+            "auto_advance": False,
+            "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+            "collection_method": "charge_automatically",
+            "created": now,
+            "currency": subscription["currency"],
+            "customer": subscription["customer"],
+            "default_tax_rates": [],
+            "discounts": [],
+            "issuer": {"type": "self"},
+            "lines": {"object": "list", "data": [], "has_more": False, "url": "/v1/invoices/lines"},
+            "livemode": subscription["livemode"],
+            "parent": {"type": "subscription_details", "subscription_details": {"subscription": subscription["id"]}},
+            "payment_settings": {"payment_method_options": None, "payment_method_types": None},
+            "period_start": now,
+            "period_end": now,
+            "post_payment_credit_notes_amount": 0,
+            "pre_payment_credit_notes_amount": 0,
+            "starting_balance": 0,
+            "status_transitions": {},
+            "subtotal": amount,
+            "total": amount,
+        }
+        self.invoices.append(made)
+        return made
+
+    def invoices_of(self, subscription_id: str) -> list[dict[str, Any]]:
+        return [
+            one for one in self.invoices if one["parent"]["subscription_details"]["subscription"] == subscription_id
+        ]
+
+    def pay(self, invoice: dict[str, Any]) -> None:
+        """The money arrives."""
+        invoice.update(status="paid", amount_paid=invoice["amount_due"], amount_remaining=0)
+
+    def end(self, subscription: dict[str, Any]) -> None:
+        """It charges no more."""
+        subscription["status"] = "canceled"
+
+    def travel(self, days: int, *, pays: bool = True) -> list[tuple[str, dict[str, Any]]]:
+        """Let time pass: what is due renews or ends; the events of it, in order."""
+        told: list[tuple[str, dict[str, Any]]] = []
+        self.now += timedelta(days=days)
+        for one in self.subscriptions.values():
+            while one["status"] in ("active", "past_due") and one["_until"] <= self.now:
+                due = one["_until"].timestamp()
+                if one["cancel_at"] is not None and one["cancel_at"] <= due + 1:
+                    self.end(one)
+                    told.append(("customer.subscription.deleted", one))
+                    break
+                one["_until"] += timedelta(days=one["_days"])
+                one["status"] = "active" if pays else "past_due"
+                told.append(("invoice.paid" if pays else "invoice.payment_failed", self.bill(one, paid=pays)))
+        return told
+
+    # ---- what it answers
+
+    def answer(self, asked: Asked, parts: list[str]) -> Reply | None:
+        """The answer about subscriptions and invoices, None where it is not about them."""
+        if parts == ["v1", "invoices"] and asked.method == "GET":
+            wanted = asked.query["subscription"][0]
+            rows = [one for one in self.invoices_of(wanted) if one["status"] == asked.query["status"][0]]
+            rows = rows[::-1]  # Stripe lists the newest first
+            after = asked.query.get("starting_after")
+            if after:
+                rows = rows[[one["id"] for one in rows].index(after[0]) + 1 :]
+            size = min(int(asked.query.get("limit", ["10"])[0]), 2)  # short pages, so that they are all followed
+            shown = rows[:size]
+            return 200, {"object": "list", "data": shown, "has_more": len(rows) > size, "url": "/v1/invoices"}
+        if parts[:2] != ["v1", "subscriptions"] or len(parts) != 3:
+            return None
+        found = self.subscriptions.get(parts[2])
+        if found is None:
+            return refused(404, "resource_missing", "No such subscription")
+        if asked.method == "DELETE":
+            if found["status"] == "canceled":
+                return refused(404, "resource_missing", "No such subscription")
+            self.end(found)
+        if asked.method == "POST":
+            given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
+            found["cancel_at"] = int(given["cancel_at"]) if given.get("cancel_at") else None
+        return 200, {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def refused(status: int, code: str, message: str) -> Reply:
+    return status, {"error": {"type": "invalid_request_error", "code": code, "message": message}}
