@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -330,6 +331,33 @@ def test_two_tabs_and_a_double_click_lead_to_one_page(house: House, source: Bill
     house.stripe.complete(SESSION)
     assert "/billing/return?session_id=" in str(answered(buy(source)).checkout_url)
     assert len(house.stripe.sessions) == 1
+
+
+def test_a_price_that_changed_between_the_card_and_the_click_is_a_conflict(house: House, source: BillingSource) -> None:
+    assert refused(buy(source, shown_amount_cents=9900, shown_currency="USD")).code == "price_changed"
+    assert refused(buy(source, shown_amount_cents=10000, shown_currency="EUR")).code == "price_changed"
+    assert house.stripe.asked == []
+
+
+def test_messages_shuffled_repeated_and_late_leave_one_paid_plan(house: House, source: BillingSource) -> None:
+    events = [
+        ("checkout.session.completed", SESSION),
+        ("checkout.session.expired", SESSION),
+        ("checkout.session.async_payment_failed", SESSION),
+        ("invoice.paid", SUB),
+        ("customer.subscription.deleted", SUB),
+        ("invoice.payment_failed", SUB),
+    ]
+    pay(house, source)
+    order = random.Random(7)
+    for when in range(4):
+        order.shuffle(events)
+        for kind, subject in events * 2:
+            tells(source, kind, subject, f"evt_{when}_{kind}")
+            look(source, timedelta(days=when))
+    assert (now_of(house).state, house.lago.held_by("org-acme")) == (book.STARTED, ["business"])
+    assert (len(posts(house)), len(house.lago.invoices)) == (1, 1)
+    assert house.lago.invoices[0]["payment_status"] == "succeeded"
 
 
 @pytest.mark.parametrize("currency", ["ISK", "UGX"])
