@@ -114,7 +114,7 @@ def _for(till: Till, attempt: Attempt, payment: PaidInvoice, open_ones: list[Jso
     """The invoice in Lago that a payment is for."""
     others = []
     for one in open_ones:
-        whole = till.lago.invoice(str(one.get("lago_id")))
+        whole = till.lago.whole_invoice(str(one.get("lago_id")))
         if isinstance(whole, Problem):
             return whole
         subscriptions = whole.get("subscriptions")

@@ -173,7 +173,7 @@ class LagoClient:
         params = [("external_customer_id", customer_id)]
         return self._objects(("invoices",), "invoices", "Invoices could not be read", params)
 
-    def invoice(self, lago_id: str) -> Json | Problem:
+    def whole_invoice(self, lago_id: str) -> Json | Problem:
         """One invoice with its subscriptions; `GET /invoices/{id}`."""
         what = "The invoice could not be read"
         got = self._call("GET", ("invoices", lago_id), what)

@@ -81,9 +81,9 @@ class FakeLago(FakeServer):
                     one["cancellation_reason"] = None if paid else "payment_failed"
                     if paid:
                         self._end_others(one)
-                        self.bill(one)
+                        self.bill_period(one)
 
-    def bill(self, subscription: dict[str, Any], **more: Any) -> dict[str, Any] | None:
+    def bill_period(self, subscription: dict[str, Any], **more: Any) -> dict[str, Any] | None:
         """The invoice of a period that begins; paid at once where Lago charges the customer itself."""
         amount = subscription["plan_amount_cents"]
         if not amount or not self.plan_of(subscription["plan_code"])["pay_in_advance"]:
@@ -92,7 +92,7 @@ class FakeLago(FakeServer):
         paid = customer["billing_configuration"]["payment_provider"] is not None
         number = len(self.invoices) + 1
         made = lago_invoices.invoice(number, subscription, paid=paid, **{"tax_cents": self.tax_cents, **more})
-        self.invoices.append(made)
+        self.invoices.insert(0, made)
         return made
 
     def plan_of(self, code: str) -> dict[str, Any]:
@@ -207,18 +207,19 @@ class FakeLago(FakeServer):
             del made["activation_rules"]
         if made["status"] == "active":
             self._end_others(made)
-            self.bill(made)
+            self.bill_period(made)
         return 200, {"subscription": _copy(made)}
 
     def _get_invoices(self, asked: Asked, lago_id: str | None = None) -> Reply:
         if lago_id is None:
             customer = asked.query.get("external_customer_id")
-            rows = [one for one in self.invoices if not customer or one["_customer"] == customer[0]]
-            return 200, self._page(asked, "invoices", rows[::-1])
+            rows = [one for one in self.invoices if not customer or one["_of"] == customer[0]]
+            return 200, self._page(asked, "invoices", rows)
         found = next((one for one in self.invoices if one["lago_id"] == lago_id), None)
         if found is None:
             return _missing("invoice")
-        return 200, {"invoice": _copy(found) | {"subscriptions": [_copy(found["_subscription"])]}}
+        of = [_copy(found["_subscription"])] if "_subscription" in found else []
+        return 200, {"invoice": _copy(found) | {"subscriptions": of}}
 
     def _put_invoices(self, asked: Asked, lago_id: str) -> Reply:
         found = next((one for one in self.invoices if one["lago_id"] == lago_id), None)

@@ -40,7 +40,7 @@ def invoice(number: int, subscription: dict[str, Any], *, paid: bool, at: dateti
         "created_at": moment,
         "updated_at": moment,
         "metadata": [],
-        "_customer": subscription["external_customer_id"],
+        "_of": subscription["external_customer_id"],
         "_subscription": subscription,
     } | more
 

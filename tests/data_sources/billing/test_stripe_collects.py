@@ -401,36 +401,36 @@ def test_each_renewal_marks_its_invoice_whichever_comes_first(house: House, sour
     house.stripe.billing.travel(31)
     tells(source, "invoice.paid", SUB, "evt_2")
     source.sweeper.look(utc_now())  # Lago has not made its own yet: to be tried again
-    house.lago.bill(row)
+    house.lago.bill_period(row)
     tells(source, "invoice.created", "org-acme", "key-2", "lago")
     source.sweeper.look(utc_now())
-    house.lago.bill(row)
+    house.lago.bill_period(row)
     look(source, timedelta(hours=2))  # nothing paid for this one
     house.stripe.billing.travel(30)
     tells(source, "invoice.paid", SUB, "evt_3")
     source.sweeper.look(utc_now())
     paid_by = [one["metadata"][0]["value"] for one in house.lago.invoices]
-    assert paid_by == ["in_00000000", "in_00000001", "in_00000002"]
+    assert paid_by == ["in_00000002", "in_00000001", "in_00000000"]
     assert {one["payment_status"] for one in house.lago.invoices} == {"succeeded"}
     look(source, timedelta(hours=9))
-    assert len(house.lago.requests("PUT", f"/api/v1/invoices/{house.lago.invoices[0]['lago_id']}")) == 1
+    assert len(house.lago.requests("PUT", f"/api/v1/invoices/{house.lago.invoices[2]['lago_id']}")) == 1
 
 
 def test_a_renewal_whose_webhook_got_lost_is_marked_by_the_sweep(house: House, source: BillingSource) -> None:
     started(house, source)
     house.stripe.billing.travel(31)
-    house.lago.bill(house.lago.subscriptions[0])
+    house.lago.bill_period(house.lago.subscriptions[0])
     look(source, timedelta(hours=2))
-    assert house.lago.invoices[1]["payment_status"] == "succeeded"
+    assert house.lago.invoices[0]["payment_status"] == "succeeded"
 
 
 def test_a_renewal_that_fails_leaves_lagos_invoice_open(house: House, source: BillingSource) -> None:
     started(house, source)
     house.stripe.billing.travel(31, pays=False)
-    house.lago.bill(house.lago.subscriptions[0])
+    house.lago.bill_period(house.lago.subscriptions[0])
     tells(source, "invoice.payment_failed", SUB)
     source.sweeper.look(utc_now())
-    assert house.lago.invoices[1]["payment_status"] == "pending"
+    assert house.lago.invoices[0]["payment_status"] == "pending"
     assert house.lago.held_by("org-acme") == ["business"]
 
 
