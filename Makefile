@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv
 TEST := .venv-test
 
-.PHONY: help install run test test-peers lint bench screenshots lock clean
+.PHONY: help install run sandbox test test-peers lint bench screenshots lock clean
 
 help:  ## list the chores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -12,6 +12,9 @@ install: $(RUN)/.installed  ## make .venv with the pinned dependencies
 
 run: install  ## install, then serve the console and print the sign-in link
 	@exec $(RUN)/bin/ops-center serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+sandbox: $(TEST)/.installed  ## the console beside stand-ins for Lago and Stripe, to click a purchase through
+	@exec $(TEST)/bin/python -m tests.sandbox $(if $(PORT),--port $(PORT)) $(if $(COLLECTOR),--collector $(COLLECTOR))
 
 test: $(TEST)/.installed browser  ## lint, types, import rules and every test
 	@$(MAKE) --no-print-directory lint

@@ -67,7 +67,9 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         "app", root_path=str(static_files.ASSETS.parent), static_folder=None, template_folder="routes/templates"
     )
     server.extensions["ops"] = sources
-    server.jinja_env.globals.update(asset=static_files.fingerprint, stylesheets=static_files.stylesheets)
+    server.jinja_env.globals.update(
+        asset=static_files.fingerprint, stylesheets=static_files.stylesheets, sandbox=settings.sandbox_url
+    )
     _configure(server, settings, sources, https=https)
 
     app = _Console(
@@ -150,6 +152,8 @@ def check_address(settings: Settings) -> bool:
         SettingsError: The console would be reached over plain http from elsewhere, or with a live Stripe key.
     """
     address = urlsplit(settings.base_url)
+    if settings.sandbox_url is not None and settings.stripe_api_base is None:
+        raise SettingsError("OPS_SANDBOX_URL: a sandbox has a Stripe of its own, so OPS_STRIPE_API_BASE must be set")
     if address.scheme == "https":
         return True
     if settings.stripe_api_key is not None and is_live(settings.stripe_api_key.get_secret_value()):

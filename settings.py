@@ -165,6 +165,9 @@ class Settings(BaseSettings):
         None, description="Signing secret (`whsec_…`) of Stripe's webhook to `/api/v1/webhooks/stripe`."
     )
     stripe_api_base: Url | None = Field(None, description="Another Stripe API address, for tests and sandboxes.")
+    sandbox_url: Url | None = Field(
+        None, description="Control page of a sandbox; a banner on every page then says so. Set by `make sandbox`."
+    )
 
     # State
     state_url: SecretStr | None = Field(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from tests.fakes import lago_invoices
+from tests.fakes import lago_invoices, lago_time
 from tests.fakes import lago_objects as objects
 from tests.fakes.lago_objects import charge, example_plans, minimum, plan, seats
 from tests.fakes.server import Asked, FakeServer, Reply
@@ -30,6 +30,7 @@ class FakeLago(FakeServer):
         connected: Whether the organization has a Stripe connection; without one the customer's stays empty.
         drops_rules: Be an old Lago, which ignores activation rules.
         webhook_key: The public key of its webhooks, base64 of a PEM.
+        now: The time of a Lago with a calendar; None gives every subscription the same dates.
         connects_after: How many reads of a customer it takes until Stripe's customer is there.
     """
 
@@ -39,6 +40,7 @@ class FakeLago(FakeServer):
     methods: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     invoices: list[dict[str, Any]] = field(default_factory=list)
     tax_cents: int = 0
+    now: datetime | None = None
     page_size: int = 3
     version: str = "v1.51.0"
     connected: bool = True
@@ -57,7 +59,10 @@ class FakeLago(FakeServer):
     def subscribe(self, customer: str, plan_code: str, *, status: str = "active", **more: Any) -> dict[str, Any]:
         if customer not in self.customers:
             self.add_customer(customer)
-        made = objects.subscription(self.customers[customer], self.plan_of(plan_code), status, **more)
+        plan = self.plan_of(plan_code)
+        if self.now is not None:
+            more = lago_time.dates(plan, self.now, status) | more
+        made = objects.subscription(self.customers[customer], plan, status, **more)
         self.subscriptions.append(made)
         return made
 
@@ -80,6 +85,7 @@ class FakeLago(FakeServer):
                     one["status"] = "active" if paid else "canceled"
                     one["cancellation_reason"] = None if paid else "payment_failed"
                     if paid:
+                        one["started_at"] = one["subscription_at"]
                         self._end_others(one)
                         self.bill_period(one)
 
@@ -91,7 +97,9 @@ class FakeLago(FakeServer):
         customer = self.customers[subscription["external_customer_id"]]
         paid = customer["billing_configuration"]["payment_provider"] is not None
         number = len(self.invoices) + 1
-        made = lago_invoices.invoice(number, subscription, paid=paid, **{"tax_cents": self.tax_cents, **more})
+        made = lago_invoices.invoice(
+            number, subscription, paid=paid, **{"tax_cents": self.tax_cents, "at": self.now, **more}
+        )
         self.invoices.insert(0, made)
         return made
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tests.fakes import stripe_page
 from tests.fakes.server import Asked, FakeServer, Reply
 from tests.fakes.stripe_billing import StripeBilling, refused, subscribed_page
 
@@ -155,19 +156,18 @@ class FakeStripe(FakeServer):
         return json.loads(json.dumps(shown))
 
     def _pay(self, asked: Asked, session_id: str) -> Reply:
-        """Stripe's page: GET shows a button, POST saves the card and sends the reader back."""
+        """Stripe's page: GET shows its buttons, POST does what was clicked and sends the reader back."""
         session = self.sessions.get(session_id)
         html = {"Content-Type": "text/html; charset=utf-8"}
         if session is None or session["status"] != "open":
-            return 404, b"<!doctype html><title>Checkout</title><p>This page has expired.</p>", html
+            return 404, stripe_page.expired(), html
         if asked.method == "GET":
-            words = session["custom_text"]["submit"]["message"]
-            page = (
-                "<!doctype html><html lang=en><title>Checkout</title><link rel=icon href=data:,>"
-                f"<p id=words>{words}</p><a id=back href='{session['cancel_url']}'>Back</a>"
-                "<form method=post><button id=save>Save card</button></form></html>"
-            )
-            return 200, page.encode(), html
-        self.complete(session_id)
+            return 200, stripe_page.checkout(session, "declined" in asked.query), html
+        clicked = dict(parse_qsl(asked.body.decode())).get("do", "save")
+        if clicked == "fail":
+            return 303, b"", {**html, "Location": f"/pay/{session_id}?declined="}
+        self.complete(session_id, saved=clicked != "later")
+        if clicked == "close":
+            return 200, stripe_page.closed(), html
         target = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
         return 303, b"", {**html, "Location": target}

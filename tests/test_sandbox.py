@@ -1,0 +1,146 @@
+"""The sandbox, clicked through over the wire: a real console, real servers, signed webhooks, no real money."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.fakes.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+PLAN, CREATE, PROGRESS = (
+    "/admin/subscription/plan",
+    "/api/v1/billing/checkout/create",
+    "/api/v1/billing/checkout/progress",
+)
+
+
+class Visitor:
+    """A browser without a screen: cookies, redirects, the CSRF token."""
+
+    def __init__(self, sandbox, who):
+        self.sandbox = sandbox
+        self.web = requests.Session()
+        self.landed = self.web.get(f"{sandbox.url}/sign-in", params={"as": who})
+        assert self.landed.url == sandbox.console + PLAN
+
+    def post(self, path, body):
+        headers = {"X-CSRFToken": self.web.cookies["ops_csrf"]}
+        return self.web.post(self.sandbox.console + path, json=body, headers=headers)
+
+    def choose(self, plan):
+        answer = self.post(CREATE, {"plan_code": plan}).json()
+        assert answer["status"] == "redirect", answer
+        return answer["checkout_url"]
+
+    def click(self, page, button):
+        return self.web.post(page, data={"do": button})
+
+    def purchase(self):
+        return self.post(PROGRESS, {}).json()
+
+    def close(self):
+        self.web.close()
+
+
+@pytest.fixture
+def world(make_app, serve):
+    made = []
+
+    def start(collector):
+        sandbox = Sandbox(collector=collector)
+        served = serve(make_app(**sandbox.settings()), sandbox.port)
+        anna = Visitor(sandbox, "Anna, member of ACME")
+        made.append((anna, served, sandbox))
+        return sandbox, anna
+
+    yield start
+    for anna, served, sandbox in made:
+        anna.close()
+        served.stop()
+        sandbox.close()
+
+
+def wait_until(so, what):
+    until_s = time.monotonic() + 30
+    while not so():
+        assert time.monotonic() < until_s, f"never: {what}"
+        time.sleep(0.02)
+
+
+def set_to(sandbox, **switches):
+    assert requests.post(sandbox.url, data=switches, timeout=10).status_code == 200
+
+
+def test_a_purchase_clicked_through_to_the_plan_that_lago_starts(world):
+    sandbox, anna = world("lago")
+    assert "Sandbox." in anna.landed.text
+    page = anna.choose("business")
+    assert "Card" in anna.web.get(page).text or "card" in anna.web.get(page).text
+    declined = anna.click(page, "fail")
+    assert "Your card was declined" in declined.text
+    back = anna.click(page, "save")
+    purchase = re.fullmatch(re.escape(sandbox.console + PLAN) + r"\?purchase=(\w+)", back.url)[1]
+    ask = lambda: anna.post(PROGRESS, {"attempt_id": purchase}).json()  # noqa: E731
+    wait_until(lambda: ask()["good"], "the plan starts")
+    assert sandbox.lago.held_by("org-ACME") == ["business"]
+    wait_until(lambda: any(one.outcome == "200, try 1" for one in sandbox.deliveries.log), "a webhook is taken")
+
+
+def test_a_tab_closed_after_paying_is_made_good_by_stripes_webhook_and_renewals_are_marked(world):
+    sandbox, anna = world("stripe")
+    assert "You may close this tab" in anna.click(anna.choose("business"), "close").text
+    wait_until(lambda: sandbox.lago.held_by("org-ACME") == ["business"], "the webhook starts the plan")
+    set_to(sandbox, days="31")
+    wait_until(lambda: len(sandbox.lago.invoices) == 2, "the renewal")
+    wait_until(lambda: {one["payment_status"] for one in sandbox.lago.invoices} == {"succeeded"}, "both are marked")
+    set_to(sandbox, cancel="sub_00000000")
+    wait_until(lambda: sandbox.lago.held_by("org-ACME") == [], "what ended at Stripe ends in Lago")
+
+
+def test_lost_webhooks_and_a_lago_that_hangs_up_are_switches(world):
+    sandbox, anna = world("stripe")
+    set_to(sandbox, webhooks="lost", lago="closed")
+    refused = anna.post(CREATE, {"plan_code": "business"})
+    assert refused.status_code == 502
+    set_to(sandbox, webhooks="lost", lago="none")
+    anna.click(anna.choose("business"), "close")
+    wait_until(lambda: any(one.outcome == "lost" for one in sandbox.deliveries.log), "the webhook is lost")
+    assert anna.purchase()["good"] is True  # the open page asks by itself
+    control = requests.get(sandbox.url, timeout=10).text
+    assert "<td>org-ACME<td>business<td>active" in control
+
+
+def test_every_page_says_sandbox_for_visitors_too_and_none_does_elsewhere(world, make_app):
+    sandbox, _anna = world("lago")
+    for path in ("/plans", "/login", "/nowhere"):
+        assert "Sandbox." in requests.get(sandbox.console + path, timeout=10).text, path
+    assert "Sandbox." not in make_app().server.test_client().get("/login").get_data(as_text=True)
+
+
+def test_the_command_starts_and_ends_with_the_console():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tests.sandbox", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
+        try:
+            control = re.search(r"http://[\d.:]+", running.stdout.readline())[0]
+
+            def answers():
+                try:
+                    return (
+                        requests.get(f"{control}/sign-in?as=Admin", timeout=5).url == f"http://127.0.0.1:{port}{PLAN}"
+                    )
+                except requests.ConnectionError:
+                    return False
+
+            wait_until(answers, "the console answers")
+        finally:
+            running.terminate()
+    assert running.returncode == 0
