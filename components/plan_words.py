@@ -70,14 +70,14 @@ def price_words(plan: Plan) -> str:
     amount = plan.amount
     if amount is None or plan.currency is None:
         return "price not known"
-    return ", ".join([" ".join(filter(None, (amount_words(amount, plan.currency), _per(plan)))), *_on_top(plan)])
+    return ", ".join([" ".join(filter(None, (amount_words(amount, plan.currency), _per(plan)))), *on_top(plan)])
 
 
 def _per(plan: Plan) -> str:
     return PER.get(plan.interval or "", "")
 
 
-def _on_top(plan: Plan) -> list[str]:
+def on_top(plan: Plan) -> list[str]:
     """What comes on top of the base price, the same on the card and on Stripe's page."""
     parts = []
     if plan.usage_charges:
@@ -145,7 +145,7 @@ def _note(plan: Plan) -> str:
     months = MONTHS_OF.get(plan.interval or "", 1)
     if plan.amount > 0 and months == MONTHS_A_YEAR:
         parts.append(f"Equals {_a_month(plan.amount, months, plan.currency)} a month")
-    parts += _on_top(plan)
+    parts += on_top(plan)
     parts.append("excl. tax")
     if plan.has_trial and plan.trial_days is not None:
         parts.append(f"{plan.trial_days.normalize():f}-day trial")

@@ -14,6 +14,7 @@ from dash.development.base_component import Component
 
 from components.formats import UNKNOWN
 from components.parts import badge, icon, setting
+from components.plan_compare import compare, compare_table
 from components.plan_words import PER, amount_words, mail_address, plan_words, saving_words
 from data_sources.billing.types import Current, Plan, Subscription
 
@@ -58,6 +59,10 @@ def plan_grid(shop: Shop) -> Component:
         parts.append(hidden_plans(shop.hidden))
     shown = {"data-shown": "yearly" if holds_yearly else "monthly"} if shop.twins else {}
     parts.append(html.Div(cards, className="oc-plans", id="subscription-cards", **shown))
+    side_by_side = compare(shop.plans, shop.twins)
+    if side_by_side is not None:
+        held = {plan.code for plan in shop.plans if shop.current is not None and shop.current.holds(plan)}
+        parts.append(compare_table(side_by_side, lambda code: code in held))
     return html.Div(parts, className="oc-plans-shop")
 
 

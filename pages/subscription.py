@@ -143,3 +143,9 @@ clientside_callback(
     Input("subscription-interval", "value"),
     prevent_initial_call=True,
 )
+clientside_callback(
+    ClientsideFunction("ops_subscription", "chosen"),
+    Output("subscription-done", "data", allow_duplicate=True),
+    Input("subscription-plans-body", "children"),
+    prevent_initial_call=True,
+)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, g, make_response, render_template
 
+from components.plan_compare import FOOT, TITLE, compare
 from components.plan_words import PlanWords, mail_address, plan_words, saving_words
 from components.plans import as_of
 from data_sources.billing.plans import pairs, why_not
@@ -16,8 +17,6 @@ from data_sources.billing.types import Plan, PlanList
 from data_sources.result import Empty, Failed, Ready
 from routes.billing_api import PAGE, PUBLIC_MAX_AGE_S
 from routes.gate import public
-
-SIGN_IN = f"/login?next={quote(PAGE, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +48,26 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         result = source.plans(max_age_s=PUBLIC_MAX_AGE_S)
         if isinstance(result, Ready):
             signed_in = g.get("principal") is not None
-            cards = _cards(result.value, source, PAGE if signed_in else SIGN_IN)
+            listed = result.value
+            cards = _cards(listed, source, signed_in=signed_in)
             asked = as_of(result.provenance.fetched_at)
             stale = (
                 None
                 if result.stale is None
                 else "The billing system gives no usable answer now. These are its last prices."
             )
-            return _page(
-                render_template("plans.html", cards=cards, as_of=asked, stale=stale, words=None, signed_in=signed_in),
-                200,
+            body = render_template(
+                "plans.html",
+                cards=cards,
+                as_of=asked,
+                stale=stale,
+                words=None,
+                signed_in=signed_in,
+                comparison=compare(listed.plans, pairs(listed.plans)),
+                compare_title=TITLE,
+                compare_foot=FOOT,
             )
+            return _page(body, 200)
         if isinstance(result, Empty):
             return _page(_words("No plans on offer", "There is nothing to buy here at the moment."), 200)
         if isinstance(result, Failed):
@@ -84,11 +92,23 @@ def _page(body: str, status: int) -> Response:
     return made
 
 
-def _cards(listed: PlanList, source: BillingSource, choose: str) -> list[VisitorCard]:
+def choose_address(code: str, *, signed_in: bool) -> str:
+    """Where "Select plan" leads: to the card of this plan on the reader's own page, through sign-in if need be.
+
+    Only our own page with the code as one quoted value: nothing in a code can make it another address.
+    """
+    target = f"{PAGE}?plan={quote(code, safe='')}"
+    return target if signed_in else f"/login?next={quote(target, safe='')}"
+
+
+def _cards(listed: PlanList, source: BillingSource, *, signed_in: bool) -> list[VisitorCard]:
     twins = {
         yearly.code: monthly for monthly in listed.plans for yearly in [pairs(listed.plans).get(monthly.code)] if yearly
     }
-    return [_card(plan, twins.get(plan.code), source, choose) for plan in listed.plans]
+    return [
+        _card(plan, twins.get(plan.code), source, choose_address(plan.code, signed_in=signed_in))
+        for plan in listed.plans
+    ]
 
 
 def _why_not(plan: Plan, source: BillingSource) -> str | None:

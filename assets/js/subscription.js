@@ -116,6 +116,12 @@
     step();
   }
 
+  function withoutPurchase() {
+    var rest = new URLSearchParams(location.search);
+    rest.delete("purchase");
+    return rest.size ? "?" + rest : "";
+  }
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.ops_subscription = {
     mounted: function () {
@@ -123,7 +129,28 @@
       var given = new URLSearchParams(location.search).get("purchase");
       if (box) watch(box, given);
       // A page loaded again does not tell of this purchase again.
-      if (given !== null) history.replaceState(history.state, "", location.pathname);
+      if (given !== null) history.replaceState(history.state, "", location.pathname + withoutPurchase());
+      return window.dash_clientside.no_update;
+    },
+    // The plan that was chosen before signing in: brought into view, with the focus on its button. Nothing is bought by it.
+    chosen: function () {
+      var given = new URLSearchParams(location.search), code = given.get("plan");
+      if (code === null) return window.dash_clientside.no_update;
+      requestAnimationFrame(function () {
+        var card = Array.from(document.querySelectorAll(".oc-plan[data-plan]")).find(function (each) { return each.dataset.plan === code; });
+        if (!card) return;
+        given.delete("plan");  // once only, also when the page is loaded again
+        history.replaceState(history.state, "", location.pathname + (given.size ? "?" + given : ""));
+        if (card.dataset.only && card.dataset.only !== card.parentNode.dataset.shown) {
+          var other = document.querySelector("#subscription-interval input[value='" + card.dataset.only + "']");
+          if (other) other.click();
+        }
+        requestAnimationFrame(function () {
+          card.scrollIntoView({ block: "center" });
+          var button = card.querySelector("[data-select-plan]:not(:disabled)");
+          if (button) button.focus({ preventScroll: true, focusVisible: true });
+        });
+      });
       return window.dash_clientside.no_update;
     },
     interval: function (value) { return value || window.dash_clientside.no_update; },

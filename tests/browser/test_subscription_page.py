@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.console import login_path
 from tests.fakes import lago
 from tests.fakes.billing import Billing
 
@@ -240,6 +241,12 @@ def test_visitors_can_use_their_page_and_come_back_after_signing_in(browser, mak
     browser.go(served, "/plans")
     assert browser.axe() == []
     assert browser.foreign_requests() == []
-    browser.find(".oc-plan:nth-child(4) a.btn").click()
+    browser.find(".oc-plan:nth-child(3) a.btn").click()
     browser.wait_for(lambda: browser.find_all("#token"), "no sign-in")
-    assert "next=%2Fadmin%2Fsubscription%2Fplan" in browser.driver.current_url
+    token = login_path(served.app, "member", "acme").removeprefix("/login?token=")
+    browser.find("#token").send_keys(token)
+    browser.find("form button").click()
+    focused = "return document.activeElement.dataset.selectPlan === 'team-yearly'"
+    browser.wait_for(lambda: browser.driver.execute_script(focused), "the chosen plan is not shown")
+    assert browser.driver.execute_script("return location.search") == ""
+    assert browser.text(".oc-compare thead").split() == ["What", "Starter", "Team,", "yearly", "Business", "Enterprise"]

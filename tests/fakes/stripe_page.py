@@ -12,7 +12,8 @@ STYLE = (
     "display:inline-block}"
     "button.first{background:#1b1916;color:#fff}.note{background:#f3f0ed;padding:.7rem .9rem;border-radius:6px}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem .25rem 0;vertical-align:top}"
-    "small{color:#6a6762}fieldset{border:1px solid #ddd;border-radius:8px;margin:1rem 0}label{margin-right:1rem;white-space:nowrap;display:inline-block}"
+    "small{color:#6a6762}fieldset{border:1px solid #ddd;border-radius:8px;margin:1rem 0}"
+    "label{margin-right:1rem;white-space:nowrap;display:inline-block}"
 )
 
 

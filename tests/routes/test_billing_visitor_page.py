@@ -1,6 +1,10 @@
+from urllib.parse import parse_qs, quote, urlsplit
+
 import pytest
 from bs4 import BeautifulSoup
 
+from routes.auth import safe_next
+from tests.console import login_path
 from tests.fakes import lago
 from tests.fakes.billing import Billing
 
@@ -37,15 +41,52 @@ def test_visitors_see_the_plans_without_signing_in_and_no_current_plan(read, bil
     assert billing.lago.requests("GET", "/api/v1/subscriptions") == []
 
 
-def test_buttons_lead_to_sign_in_and_back(read):
+def test_buttons_lead_to_sign_in_and_back_to_the_plan_that_was_chosen(read, make_app, billing):
     link = card(read(), "Business").select_one("a.btn")["href"]
-    assert link == "/login?next=%2Fadmin%2Fsubscription%2Fplan"
+    assert link == "/login?next=%2Fadmin%2Fsubscription%2Fplan%3Fplan%3Dbusiness"
+    app = make_app(**billing.settings())
+    client = app.server.test_client()
+    form = BeautifulSoup(client.get(link).get_data(as_text=True), "lxml")
+    token = login_path(app, "member", "acme").removeprefix("/login?token=")
+    back = client.post("/login", data={"token": token, "next": form.select_one("[name=next]")["value"]})
+    assert back.location == "/admin/subscription/plan?plan=business"
+
+
+@pytest.mark.parametrize("code", ["//evil.test", "https://evil.test", "a&next=//e.test", "../x", "a\\b", "x?y#z"])
+def test_no_plan_code_leads_anywhere_but_to_the_page(read, billing, code):
+    billing.lago.plan_of("business")["code"] = code
+    link = card(read(), "Business").select_one("a.btn")["href"]
+    target = parse_qs(urlsplit(link).query)["next"]
+    assert target == [f"/admin/subscription/plan?plan={quote(code, safe='')}"]
+    assert safe_next(target[0]) == target[0]
+
+
+def test_the_plans_stand_side_by_side_with_what_they_say_themselves(read):
+    page = read()
+    table = page.select_one(".oc-compare table")
+    assert [each.text for each in table.thead.select("th")[1:]] == [
+        "Starter",
+        "Team",
+        "Team, yearly",
+        "Business",
+        "Enterprise",
+    ]
+    rows = {each.th.text: [cell.text for cell in each.select("td")] for each in table.select("tbody tr:has(td)")}
+    assert rows["Price, excl. tax"] == [
+        "$0 per month",
+        "$20 per month",
+        "$200 per year",
+        "$100 per month",
+        "Let us talk",
+    ]
+    assert rows["Team: Seats"][1] == "10"
+    assert rows["Team: Seats"][3] == "—Not mentioned"
 
 
 def test_who_has_signed_in_comes_straight_to_the_own_page(make_app, billing, sign_in):
     anna = sign_in(make_app(**billing.settings()), "member", "acme")
     page = BeautifulSoup(anna.get("/plans").get_data(as_text=True), "lxml")
-    assert card(page, "Business").select_one("a.btn")["href"] == "/admin/subscription/plan"
+    assert card(page, "Business").select_one("a.btn")["href"] == "/admin/subscription/plan?plan=business"
 
 
 def test_contact_sales_opens_the_mail_client(read):
