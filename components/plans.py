@@ -30,6 +30,7 @@ class Shop:
         why_not: Why this plan cannot be bought, None when it can.
         closed: Why nothing can be bought at all, shown once above the cards; None when the shop is open.
         sales_email: Where contact-sales plans send their mail.
+        customer_id: For whom the cards are shown; sent back with a click, to see that it is still the same.
         hidden: Plans that are not among the cards though the operator might expect them, one sentence each.
     """
 
@@ -40,6 +41,7 @@ class Shop:
     closed: Any
     sales_email: str | None
     hidden: Sequence[str] = ()
+    customer_id: str | None = None
 
 
 def plan_grid(shop: Shop) -> Component:
@@ -58,6 +60,8 @@ def plan_grid(shop: Shop) -> Component:
     if shop.hidden:
         parts.append(hidden_plans(shop.hidden))
     shown = {"data-shown": "yearly" if holds_yearly else "monthly"} if shop.twins else {}
+    if shop.customer_id is not None:
+        shown["data-customer"] = shop.customer_id
     parts.append(html.Div(cards, className="oc-plans", id="subscription-cards", **shown))
     side_by_side = compare(shop.plans, shop.twins)
     if side_by_side is not None:

@@ -47,12 +47,14 @@ class Principal:
         role: Decides what they may do.
         organization_id: Whose usage and subscription a member sees; None for the console's own people.
         email: Where known.
+        customer_id: The Lago customer for whom an admin has chosen to look and buy; None before the choice.
     """
 
     id: str
     role: Role
     organization_id: str | None = None
     email: str | None = None
+    customer_id: str | None = None
 
     def may(self, permission: Permission) -> bool:
         """Whether the role holds the permission."""

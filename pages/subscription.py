@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import dash
+import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Input, Output, clientside_callback, dcc, html
 from dash.development.base_component import Component
 from flask import g
 
+from components.customers import chosen_line, customer_list, how_many
 from components.panel import Look, panel, show
 from components.parts import setting
 from components.plans import Shop, as_of, current_strip, hidden_plans, plan_grid
@@ -49,7 +51,7 @@ def layout(**_: Any) -> Component:
         tools=_for_admins(),
         children=[
             html.Div(id="subscription-purchase", role="status", className="oc-purchase"),
-            html.Div([held, cards], className="oc-grid"),
+            html.Div([*_customers(), held, cards], className="oc-grid"),
             dcc.Store(id="subscription-mounted", data=1),
             dcc.Store(id="subscription-done"),
         ],
@@ -61,6 +63,35 @@ def _for_admins() -> Component | None:
     if who is None or who.role != "admin":
         return None
     return dcc.Link("Purchases", href="/admin/subscription/attempts", className="btn btn-secondary")
+
+
+def _customers() -> list[Component]:
+    """Only for whom the customer is not settled: an admin without an organization, in an install of several."""
+    who: Principal | None = g.get("principal")
+    if who is None or who.role != "admin" or who.organization_id is not None:
+        return []
+    billing: BillingSource = sources().billing
+    if billing.only_customer is not None:
+        return []
+    search_id = "subscription-customer-search"
+    search = [
+        html.Label("Search customers", htmlFor=search_id, className="visually-hidden"),
+        dbc.Input(id=search_id, type="search", placeholder="Search customers", debounce=True),
+    ]
+    return [panel("subscription-customer", "Customer", skeleton="rows", width="oc-c12", kind="table", tools=search)]
+
+
+@panel_callback("subscription-customer", Input("subscription-customer-search", "value"), needs="admin")
+def customers(text: str | None) -> Look:
+    """Lago's customers, one of whom an admin chooses to look and buy for."""
+    billing: BillingSource = sources().billing
+    chosen = principal().customer_id
+    look = show(
+        billing.directory.search(text or ""),
+        lambda listed: customer_list(listed, chosen),
+        foot=how_many,
+    )
+    return replace(look, body=html.Div([chosen_line(chosen), look.body]))
 
 
 @panel_callback("subscription-current", needs="billing:read")
@@ -98,6 +129,7 @@ def _shop(billing: BillingSource, listed: PlanList, result: Result[PlanList], he
         why_not=lambda plan: _why_not(billing, plan),
         closed=_closed(billing, result, held),
         sales_email=billing.sales_email,
+        customer_id=buyer.customer_id if (buyer := billing.buyer(principal())) is not None else None,
     )
 
 
@@ -115,7 +147,7 @@ def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Curre
     if billing.buyer(principal()) is None:
         return (
             [
-                "You are signed in without an organization, so nothing can be bought. Set ",
+                "Choose a customer above to buy for it, or set ",
                 setting("OPS_LAGO_CUSTOMER"),
                 " to the Lago id of your company.",
             ]

@@ -7,8 +7,8 @@ from datetime import UTC
 from typing import Any, TypeVar
 
 import msgspec
-from flask import Blueprint, Response, redirect, request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from flask import Blueprint, Response, g, jsonify, redirect, request, session
+from werkzeug.exceptions import BadRequest, Conflict, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from data_sources.billing.source import BillingSource
@@ -31,6 +31,13 @@ class CheckoutBody(msgspec.Struct, forbid_unknown_fields=True):
     plan_code: str
     shown_amount_cents: int | None = None
     shown_currency: str | None = None
+    shown_customer: str | None = None
+
+
+class CustomerBody(msgspec.Struct, forbid_unknown_fields=True):
+    """For whom an admin looks and buys from now on; null is nobody."""
+
+    customer_id: str | None
 
 
 class ProgressBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,8 +77,24 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         query_params(())
         body = _body(CheckoutBody)
         source = billing()
-        wanted = Wanted(body.plan_code, body.shown_amount_cents, body.shown_currency)
+        wanted = Wanted(body.plan_code, body.shown_amount_cents, body.shown_currency, body.shown_customer)
         return answer(source.checkout(source.buyer(principal()), wanted), encode_checkout)
+
+    @made.post("/api/v1/billing/customer")
+    @needs("admin")
+    def choose_customer() -> Response:
+        """Look and buy for this customer from now on, in this session."""
+        query_params(())
+        body = _body(CustomerBody)
+        source = billing()
+        if principal().organization_id is not None or source.only_customer is not None or not g.by_session:
+            raise Conflict("For this sign-in the customer is settled, so none can be chosen.")
+        chosen = None if body.customer_id is None else source.directory.known(body.customer_id)
+        if chosen is None or isinstance(chosen, Ready):
+            session["principal"] = {**session["principal"], "customer_id": body.customer_id}
+        if chosen is None:
+            return jsonify(customer_id=None)
+        return answer(chosen, lambda row: {"customer_id": row.external_id, "name": row.name})
 
     @made.post("/api/v1/billing/checkout/progress")
     @needs("billing:write")

@@ -22,6 +22,8 @@
     var body = { plan_code: button.dataset.selectPlan };
     if (button.dataset.amountCents !== "") body.shown_amount_cents = Number(button.dataset.amountCents);
     if (button.dataset.currency !== "") body.shown_currency = button.dataset.currency;
+    var cards = document.getElementById("subscription-cards");
+    if (cards && cards.dataset.customer) body.shown_customer = cards.dataset.customer;
     lock(true, button);
     window.opsPost("/api/v1/billing/checkout/create", body).then(function (answer) {
       return answer.json().then(function (said) {
@@ -46,7 +48,22 @@
     if (button) select(button);
     var again = event.target.closest("[data-retry-purchase], [data-retry-event]");
     if (again) lookAgain(again);
+    var customer = event.target.closest("[data-choose-customer]");
+    if (customer) choose(customer);
   });
+
+  // ---- the admin's choice of a customer; everything on the page is another's then, so it is loaded anew
+  function choose(button) {
+    if (button.disabled) return;
+    button.disabled = true;
+    window.opsPost("/api/v1/billing/customer", { customer_id: button.dataset.chooseCustomer || null }).then(function (answer) {
+      if (answer.ok) { location.reload(); return; }
+      return answer.json().then(function (said) {
+        failed(said.title || "Nobody was chosen", said.detail || "", said.code || "HTTP " + answer.status);
+        button.disabled = false;
+      });
+    }).catch(function () { failed("Nobody was chosen", "The console did not answer."); button.disabled = false; });
+  }
 
   // ---- the admin's "Look again", at a purchase or a webhook
   function lookAgain(button) {

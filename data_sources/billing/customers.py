@@ -27,13 +27,15 @@ def buyer_of(principal: Principal, only_customer: str | None) -> Buyer | None:
 
     Returns:
         The organization's customer (`org-` + organization id); for the console's own people the only customer;
-        None when there is neither, so that nothing can be bought.
+        else the one that an admin has chosen; None when there is none of these, so that nothing can be bought.
     """
     if principal.organization_id:
         customer_id = f"org-{principal.organization_id}"
         return Buyer(_member_id(principal), customer_id, principal.organization_id, principal.email)
     if only_customer and principal.role == "admin":
         return Buyer(principal.id, only_customer, None, principal.email)
+    if principal.customer_id and principal.role == "admin":
+        return Buyer(principal.id, principal.customer_id, None, principal.email)
     return None
 
 
@@ -95,8 +97,8 @@ def ensure_customer(lago: LagoClient, buyer: Buyer) -> Json | Problem:
     if customer is not None:
         return customer
     if buyer.organization_id is None:
-        # The operator named it: a new one made by us would be a typo turned into a customer.
-        detail = "Lago does not know the customer that OPS_LAGO_CUSTOMER names."
+        # An operator or an admin named it: a new one made by us would be a typo turned into a customer.
+        detail = f"Lago does not know the customer {buyer.customer_id}, named by OPS_LAGO_CUSTOMER or by an admin."
         return Problem(Kind.CONFLICT, "Nothing was bought", detail, code="customer_not_found")
     fields: dict[str, Any] = {"external_id": buyer.customer_id, "name": buyer.organization_id}
     if buyer.email:

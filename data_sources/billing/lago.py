@@ -23,6 +23,7 @@ Json: TypeAlias = dict[str, Any]
 
 SOURCE = "Lago"
 PER_PAGE = 100
+CUSTOMERS_A_PAGE = 20
 # Some servers cap a page at a few rows: what ends a list is its end, the time it takes, or a number beyond all sense.
 MAX_ROWS = 5000
 LIST_PATIENCE_S = 20.0
@@ -89,6 +90,19 @@ class LagoClient:
     def customer(self, customer_id: str) -> Json | Problem | None:
         """One customer by external id, None when Lago has none; `GET /customers/{id}`."""
         return self._found(("customers", customer_id), "customer", "The customer could not be read")
+
+    def customers(self, text: str) -> tuple[list[Json], int | None] | Problem:
+        """The first customers that match, and how many do in all; `GET /customers`."""
+        what = "Customers could not be read"
+        params = [("page", "1"), ("per_page", str(CUSTOMERS_A_PAGE)), *([("search_term", text)] if text else [])]
+        got = self._call("GET", ("customers",), what, params=params)
+        if isinstance(got, Problem):
+            return got
+        rows, meta = got.get("customers"), got.get("meta")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return _unexpected(what)
+        total = meta.get("total_count") if isinstance(meta, dict) else None
+        return rows, total if isinstance(total, int) and not isinstance(total, bool) else None
 
     def upsert_customer(self, fields: Mapping[str, Any]) -> Json | Problem:
         """Create a customer, or change only the given fields of an existing one; `POST /customers`."""

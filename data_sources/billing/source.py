@@ -12,6 +12,7 @@ from data_sources.billing import purchase, subscribe
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import buyer_of, read_current
 from data_sources.billing.desk import Desk
+from data_sources.billing.directory import Directory
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.inbox import Inbox
 from data_sources.billing.lago import SOURCE, LagoClient
@@ -36,9 +37,15 @@ NO_LAGO = NotConfigured(
 NO_CUSTOMER = Problem(
     Kind.CONFLICT,
     "Nothing was bought",
-    "You are signed in without an organization, so there is nobody to buy for. Set OPS_LAGO_CUSTOMER to the Lago id "
-    "of your company, or sign in as a member of an organization.",
+    "You are signed in without an organization, so there is nobody to buy for. An admin chooses a customer on the "
+    "subscription page, or OPS_LAGO_CUSTOMER names the only one.",
     code="no_customer",
+)
+OTHER_CUSTOMER = Problem(
+    Kind.CONFLICT,
+    "Nothing was bought",
+    "Meanwhile another customer was chosen, in another tab perhaps. Load the page again and look for whom you buy.",
+    code="customer_changed",
 )
 PATIENCE_S = 10.0
 _SLOW = Problem(Kind.TIMEOUT, "Plans could not be read", "Lago takes long to answer.", code="timeout", retry_after_s=5)
@@ -99,6 +106,7 @@ class BillingSource:
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
         self._good: Ready[PlanList] | None = None
+        self.directory = Directory(lago, NO_LAGO, self._doorway)
         self.inbox = Inbox(state)
         self.sweeper = Sweeper(self._attempts, self.inbox, lambda attempt: self._finish(self._attempts, attempt))
         self.webhooks = Webhooks(
@@ -210,6 +218,8 @@ class BillingSource:
             return NO_LAGO
         if buyer is None:
             return Failed(NO_CUSTOMER)
+        if wanted.shown_customer not in (None, buyer.customer_id):
+            return Failed(OTHER_CUSTOMER)
         try:
             with self._doorway.place(purchase.TITLE) as busy:
                 got = busy or subscribe.select_plan(self._till(self.lago, buyer), buyer, wanted)

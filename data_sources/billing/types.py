@@ -213,6 +213,23 @@ class Current:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """A customer of Lago's, as an admin chooses it; None means that Lago does not say."""
+
+    external_id: str
+    name: str | None
+    currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerList:
+    """The first customers that match, and how many there are in all (None when Lago does not say)."""
+
+    rows: tuple[CustomerRow, ...]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Buyer:
     """Who buys, and for which Lago customer.
 
@@ -231,11 +248,12 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the reader clicked: the plan, and the price that was on the card (compared, never charged)."""
+    """What the reader clicked: the plan, and for whom and at which price the card was shown (compared, never used)."""
 
     plan_code: str
     shown_amount_cents: int | None = None
     shown_currency: str | None = None
+    shown_customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

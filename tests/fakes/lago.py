@@ -138,7 +138,11 @@ class FakeLago(FakeServer):
         found = [one for one in self.plans if one["code"] == code]
         return (200, {"plan": found[0]}) if found else _missing("plan")
 
-    def _get_customers(self, asked: Asked, external_id: str) -> Reply:
+    def _get_customers(self, asked: Asked, external_id: str | None = None) -> Reply:
+        if external_id is None:
+            wanted = asked.query.get("search_term", [""])[0].lower()
+            rows = [one for one in self.customers.values() if wanted in f"{one['name']} {one['external_id']}".lower()]
+            return 200, self._page(asked, "customers", rows)
         customer = self.customers.get(external_id)
         if customer is None:
             return _missing("customer")

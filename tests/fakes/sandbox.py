@@ -52,6 +52,8 @@ class Sandbox(FakeServer):
     def __init__(self, *, port: int | None = None, collector: str = "lago") -> None:
         self.lago = lago.FakeLago(now=datetime.now(UTC))
         self.stripe = stripe.FakeStripe(on_card=self.lago.take_card)
+        for name in ("ACME", "Other"):
+            self.lago.add_customer(f"org-{name}", name=f"{name} Ltd")
         self.collector = collector
         self.port = port or free_port()
         self.console = f"http://127.0.0.1:{self.port}"

@@ -1,6 +1,7 @@
 """What the subscription page's panels show for whom, without a browser: what may be bought, and why not."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 from flask import g
@@ -24,11 +25,11 @@ def billing():
 def look(make_app, billing):
     """The look of a panel: `look("plans", who, collector=…)`."""
 
-    def draw(panel, who=MEMBER, **settings):
+    def draw(panel, who=MEMBER, *given, **settings):
         app = make_app(**billing.settings(**settings))
         with app.server.test_request_context():
             g.principal = who
-            return getattr(sys.modules["pages.subscription"], panel)()
+            return getattr(sys.modules["pages.subscription"], panel)(*given)
 
     return draw
 
@@ -156,3 +157,38 @@ def test_an_unknown_price_of_a_subscription_is_said_and_not_zero(look, billing):
     told = words(look("current_plan").body)
     assert "Lago does not tell its price" in told
     assert "0 per" not in told
+
+
+def test_an_admin_without_an_organization_finds_customers_and_chooses_one(look, billing):
+    for name in ("acme", "other", "third", "fourth"):
+        billing.lago.add_customer(f"org-{name}", name=f"{name.title()} Ltd")
+    drawn = look("customers", ADMIN, None)
+    assert "Nobody is chosen yet" in words(drawn.body)
+    assert drawn.foot == "Showing 3 of 4. Search for the others."
+    chosen = replace(ADMIN, customer_id="org-other")
+    found = look("customers", chosen, "other")
+    assert "You look and buy for  org-other" in words(found.body)
+    assert "Choose nobody" in words(found.body)
+    assert look("customers", ADMIN, "nobody like that").name == "empty"
+    billing.lago.subscribe("org-other", "team")
+    assert "Team" in words(look("current_plan", chosen).body)
+
+
+@pytest.mark.parametrize(
+    ("who", "settings", "shown"),
+    [
+        (ADMIN, {}, True),
+        (MEMBER, {}, False),
+        (replace(ADMIN, organization_id="acme"), {}, False),
+        (ADMIN, {"lago_customer": "org-acme"}, False),
+    ],
+)
+def test_the_list_of_customers_is_only_on_the_page_of_who_may_choose(look, who, settings, shown):
+    assert bool(parts(look("layout", who, **settings), id="subscription-customer")) is shown
+
+
+def test_a_lago_that_is_down_leaves_the_list_failed_with_its_reason(look, billing):
+    billing.lago.fail("500", "/api/v1/customers")
+    drawn = look("customers", ADMIN, "")
+    assert drawn.name == "failed"
+    assert "Customers could not be read" in words(drawn.body)
