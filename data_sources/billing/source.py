@@ -108,7 +108,7 @@ class BillingSource:
         self._good: Ready[PlanList] | None = None
         self.directory = Directory(lago, NO_LAGO, self._doorway)
         self.inbox = Inbox(state)
-        self.sweeper = Sweeper(self._attempts, self.inbox, lambda attempt: self._finish(self._attempts, attempt))
+        self.sweeper = Sweeper(self._attempts, self.inbox, self._finish)
         self.webhooks = Webhooks(
             self.inbox,
             stripe_secret=stripe_webhook_secret,
@@ -244,7 +244,7 @@ class BillingSource:
         if self.stripe is None:
             return NO_STRIPE
         if buyer is None:
-            return Failed(NO_CUSTOMER)
+            return Failed(subscribe.unknown())
         try:
             with self._doorway.place("Your purchase could not be looked up") as busy:
                 got = busy or subscribe.came_back(self._till(self.lago, buyer), buyer, session_id)

@@ -144,7 +144,7 @@ def came_back(till: Till, buyer: Buyer, session_id: str) -> Attempt | Problem:
     """
     attempt = till.attempts.of_session(buyer, session_id)
     if attempt is None:
-        return _unknown()
+        return unknown()
     return _read_page(till, attempt) if attempt.state == book.REDIRECTED else attempt
 
 
@@ -157,7 +157,7 @@ def _read_page(till: Till, attempt: Attempt) -> Attempt | Problem:
         return session
     if session is None or not _belongs(till.stripe, session, attempt):
         log.warning("checkout session does not belong to attempt %s", attempt.id)
-        return _unknown()
+        return unknown()
     if session.status == "expired":
         moved: Attempt | Problem | None = till.attempts.move(attempt, book.ABANDONED, note="session expired")
     elif attempt.collector == "stripe":
@@ -166,7 +166,7 @@ def _read_page(till: Till, attempt: Attempt) -> Attempt | Problem:
         moved = gated_start.card_saved(till, attempt, session)
     if isinstance(moved, Problem):
         return moved
-    return moved if moved is not None else till.attempts.one(attempt.id) or _unknown()
+    return moved if moved is not None else till.attempts.one(attempt.id) or unknown()
 
 
 def _belongs(stripe: StripeGateway, session: CheckoutSession, attempt: Attempt) -> bool:
@@ -258,6 +258,7 @@ def sweep(till: Till, attempt: Attempt) -> Problem | None:
     return told
 
 
-def _unknown() -> Problem:
+def unknown() -> Problem:
+    """A checkout that is nobody's, or somebody else's: the two are never told apart."""
     detail = "It is not one of yours, or it is too old."
     return Problem(Kind.NOT_FOUND, "This checkout is not known", detail, code="checkout_not_found")

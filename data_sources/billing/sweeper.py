@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.audit import CONSOLE
 from data_sources.billing.inbox import Event, Inbox
 from data_sources.result import Kind, Problem, utc_now
 from data_sources.state.store import StateUnavailableError
@@ -25,7 +26,7 @@ QUIET = timedelta(seconds=60)
 LONGEST_QUIET = timedelta(hours=1)
 FORGET_EVERY = timedelta(hours=6)
 
-Advance = Callable[[Attempt], Problem | None]
+Advance = Callable[[Attempts, Attempt], Problem | None]
 
 
 class Sweeper:
@@ -34,7 +35,7 @@ class Sweeper:
     Args:
         attempts: Our record of purchases.
         inbox: What the webhooks told.
-        advance: Brings one purchase a step further; the problem if that could not be found out.
+        advance: Brings one purchase a step further, with whoever caused it in the log; the problem if it failed.
         pause_s: How long it rests when nobody wakes it, in seconds.
     """
 
@@ -106,7 +107,7 @@ class Sweeper:
         if attempt is None:
             self._inbox.done(event, "no purchase is open or running for it")
             return
-        problem = self._step(attempt)
+        problem = self._step(attempt, f"{event.source} {event.event_id}"[:300])
         if problem is None:
             self._inbox.done(event, f"looked at purchase {attempt.id}")
         else:
@@ -121,9 +122,9 @@ class Sweeper:
         running = self._attempts.running(event.subject)
         return self._attempts.open_for(event.subject) or (running[0] if running else None)
 
-    def _step(self, attempt: Attempt) -> Problem | None:
+    def _step(self, attempt: Attempt, who: str = CONSOLE) -> Problem | None:
         try:
-            problem = self._advance(attempt)
+            problem = self._advance(self._attempts.by(who), attempt)
         except StateUnavailableError:
             raise
         except Exception:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from data_sources.billing import attempts as book
-from data_sources.billing.attempts import Attempt
+from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.inbox import MOST_TRIES, Delivery, Event
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer, Wanted
@@ -130,10 +130,10 @@ def test_a_bug_with_one_purchase_does_not_keep_the_others_from_being_finished(ho
         stripe_tells(source, f"evt_{session_id}", session_id)
     real = source.sweeper._advance
 
-    def stumbles(attempt: Attempt) -> Problem | None:
+    def stumbles(attempts: Attempts, attempt: Attempt) -> Problem | None:
         if attempt.customer_id == "org-acme":
             raise KeyError("a bug")
-        return real(attempt)
+        return real(attempts, attempt)
 
     source.sweeper._advance = stumbles
     source.sweeper.look(utc_now())
