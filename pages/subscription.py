@@ -105,13 +105,13 @@ def current_plan() -> Look:
 def plans() -> Look:
     """The plans on offer; without a live answer of Lago they carry no badge and cannot be bought."""
     billing: BillingSource = sources().billing
-    result = billing.plans()
+    result, current = billing.shop(billing.buyer(principal()))
     live = isinstance(result, Ready) and result.stale is None
     hidden = result.provenance.notes if isinstance(result, Ready | Empty) and principal().role == "admin" else ()
     if isinstance(result, Empty) and hidden:
         empty = show(result, lambda _: None)
         return replace(empty, body=html.Div([empty.body, hidden_plans(hidden)]))
-    held = billing.current(billing.buyer(principal())) if live else None
+    held = current if live else None
     asked = as_of(result.provenance.fetched_at) if isinstance(result, Ready) else None
     return show(
         result,

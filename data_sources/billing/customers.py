@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from data_sources.billing.lago import Json, LagoClient
+from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.types import Buyer, Current, Plan, Subscription
 from data_sources.principal import Principal
 from data_sources.result import Kind, Problem, utc_now
@@ -47,26 +49,37 @@ def _member_id(principal: Principal) -> str:
     return f"member:{hashlib.sha256(who.encode()).hexdigest()[:40]}"
 
 
-def read_current(lago: LagoClient, customer_id: str) -> Current | Problem:
-    """What the customer is subscribed to; a customer that Lago does not know has no subscriptions."""
-    customer = lago.customer(customer_id)
+def read_current(
+    lago: LagoClient, customer_id: str, known: Callable[[], Mapping[str, Plan]] = dict
+) -> Current | Problem:
+    """What the customer is subscribed to; a customer that Lago does not know has no subscriptions.
+
+    Everything is asked side by side.
+
+    Args:
+        lago: Is asked.
+        customer_id: Lago's external id of the customer.
+        known: Gives plans by their codes, asked meanwhile; those it lacks are asked for one by one.
+    """
+    asks: list[Callable[[], Any]] = [
+        partial(lago.customer, customer_id),
+        partial(lago.subscriptions, customer_id),
+        known,
+    ]
+    customer, rows, plans = side_by_side(asks)
     if isinstance(customer, Problem):
         return customer
     if customer is None:
         return Current(customer_id, "UTC", ())
-    rows = lago.subscriptions(customer_id)
     if isinstance(rows, Problem):
         return rows
     zone = customer.get("applicable_timezone")
-    plans: dict[str, Plan | None] = {}
-    found = []
-    for row in rows:
-        code = row.get("plan_code")
-        if isinstance(code, str) and code not in plans:
-            plan = lago.plan(code)
-            # Without its plan a subscription still is one: it is listed without name and interval, and marks no card.
-            plans[code] = None if isinstance(plan, Problem) else plan
-        found.append(read_subscription(row, plans.get(str(code))))
+    codes = {str(row.get("plan_code")) for row in rows}
+    lacking = sorted(codes - plans.keys())
+    asked = dict(zip(lacking, side_by_side([partial(lago.plan, code) for code in lacking]), strict=True))
+    # Without its plan a subscription still is one: it is listed without name and interval, and marks no card.
+    held = {**plans, **{code: plan for code, plan in asked.items() if isinstance(plan, Plan)}}
+    found = [read_subscription(row, held.get(str(row.get("plan_code")))) for row in rows]
     found.sort(key=lambda one: _ORDER.get(one.status, 3))
     return Current(customer_id, zone if isinstance(zone, str) else "UTC", tuple(found))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ import requests
 
 from data_sources import http
 from data_sources.billing.plans import read_plan, read_plans
+from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.types import Catalogue, Plan
 from data_sources.result import Kind, Problem
 
@@ -26,6 +28,7 @@ PER_PAGE = 100
 CUSTOMERS_A_PAGE = 20
 # Some servers cap a page at a few rows: what ends a list is its end, the time it takes, or a number beyond all sense.
 MAX_ROWS = 5000
+MOST_PAGES_AT_ONCE = 50
 LIST_PATIENCE_S = 20.0
 _NO_END = -1
 OPEN_STATUSES = ("active", "pending", "incomplete")
@@ -238,9 +241,18 @@ class LagoClient:
         """Every row of a list, page by page. Half a list is no list."""
         found: list[Any] = []
         page, began_s = 1, time.monotonic()
+
+        def ask(number: int) -> Json | Problem:
+            paged = [*params, ("page", str(number)), ("per_page", str(PER_PAGE))]
+            return self._call("GET", parts, what, params=paged)
+
+        ahead: dict[int, Json | Problem] = {}
         while True:
-            paged = [*params, ("page", str(page)), ("per_page", str(PER_PAGE))]
-            got = self._call("GET", parts, what, params=paged)
+            got = ahead.pop(page) if page in ahead else ask(page)
+            if page == 1 and not isinstance(got, Problem):
+                # Once Lago has said how many pages there are, the others are asked for side by side.
+                others = range(2, _pages_told(got) + 1)
+                ahead = dict(zip(others, side_by_side([partial(ask, number) for number in others]), strict=True))
             if isinstance(got, Problem):
                 return got
             rows, following = got.get(key), _next_page(got, page)
@@ -331,6 +343,13 @@ def _next_page(got: Json, page: int) -> int | None:
     if following is None:
         return None
     return following if isinstance(following, int) and following > page else _NO_END
+
+
+def _pages_told(got: Json) -> int:
+    """How many pages there are in all, as far as it is worth to ask for them at once; 1 when Lago does not say."""
+    meta = got.get("meta")
+    told = meta.get("total_pages") if isinstance(meta, dict) else None
+    return told if isinstance(told, int) and not isinstance(told, bool) and told <= MOST_PAGES_AT_ONCE else 1
 
 
 def _object(got: Json, key: str, what: str) -> Json | Problem:

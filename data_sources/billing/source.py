@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from data_sources.billing import purchase, subscribe
 from data_sources.billing.attempts import Attempt, Attempts
@@ -19,9 +20,20 @@ from data_sources.billing.lago import SOURCE, LagoClient
 from data_sources.billing.plans import offered
 from data_sources.billing.progress import progress_of
 from data_sources.billing.purchase import PriceWords, Terms, Till
+from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.sweeper import Sweeper
-from data_sources.billing.types import Buyer, CheckoutAnswer, Collector, Current, PlanList, Progress, Wanted
+from data_sources.billing.types import (
+    Buyer,
+    Catalogue,
+    CheckoutAnswer,
+    Collector,
+    Current,
+    Plan,
+    PlanList,
+    Progress,
+    Wanted,
+)
 from data_sources.billing.webhooks import Webhooks
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
@@ -55,10 +67,11 @@ NO_STRIPE = subscribe.NO_STRIPE
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer about plans, and when it came (monotonic seconds)."""
+    """An answer about plans, when it came (monotonic seconds), and all of Lago's plans, on offer or not."""
 
     result: Result[PlanList]
     at_s: float
+    all: tuple[Plan, ...] = ()
 
 
 class BillingSource:
@@ -167,9 +180,7 @@ class BillingSource:
                 kept = self._kept
                 if kept is not None and kept.at_s >= asked_at_s - max_age_s:
                     return kept.result
-                result = self._ask_plans(self.lago)
-                self._kept = _Kept(result, time.monotonic())
-                return result
+                return self._ask_plans(self.lago)
             finally:
                 self._lock.release()
 
@@ -179,8 +190,27 @@ class BillingSource:
         kept = self._kept
         return None if kept is None else kept.result
 
+    def _known(self, lago: LagoClient) -> Mapping[str, Plan]:
+        """All of Lago's plans by code, asked now or by somebody who is asking now; none when Lago does not answer."""
+        asked_at_s = time.monotonic()
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            return {}
+        try:
+            if self._kept is None or self._kept.at_s < asked_at_s:
+                self._ask_plans(lago)
+            kept = self._kept
+        finally:
+            self._lock.release()
+        return {} if kept is None else {plan.code: plan for plan in kept.all}
+
     def _ask_plans(self, lago: LagoClient) -> Result[PlanList]:
+        """Ask, and keep the answer; under the lock."""
         found = lago.plans()
+        result = self._chosen(found)
+        self._kept = _Kept(result, time.monotonic(), () if isinstance(found, Problem) else found.plans)
+        return result
+
+    def _chosen(self, found: Catalogue | Problem) -> Result[PlanList]:
         now = utc_now()
         told = Provenance(SOURCE, "GET /api/v1/plans", as_of=now, fetched_at=now)
         if isinstance(found, Problem):
@@ -205,12 +235,18 @@ class BillingSource:
         if buyer is None:
             return Empty("No organization", NO_CUSTOMER.detail, told)
         with self._doorway.place("Subscriptions could not be read") as busy:
-            found = busy or read_current(self.lago, buyer.customer_id)
+            found = busy or read_current(self.lago, buyer.customer_id, partial(self._known, self.lago))
         if isinstance(found, Problem):
             return Failed(found, told)
         if not found.subscriptions:
             return Empty("No plan yet", "Lago has no subscription for this customer.", told)
         return Ready(found, told)
+
+    def shop(self, buyer: Buyer | None) -> tuple[Result[PlanList], Result[Current]]:
+        """The plans on offer and what the customer holds, asked side by side."""
+        asks: list[Callable[[], Any]] = [self.plans, partial(self.current, buyer)]
+        plans, current = side_by_side(asks)
+        return plans, current
 
     def checkout(self, buyer: Buyer | None, wanted: Wanted) -> Result[CheckoutAnswer]:
         """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -62,6 +63,9 @@ class FakeServer:
     asked: list[Asked] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # How long each answer takes, by the beginning of its path, in seconds.
+        self.delays_s: dict[str, float] = {}
+        self._gathered: tuple[str, threading.Barrier] | None = None
         self.lock = threading.RLock()
         self._closing = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -108,6 +112,17 @@ class FakeServer:
                     return fault
         return None
 
+    def gather(self, path: str, number: int) -> None:
+        """Answer nobody at addresses that begin so before so many are waiting there: who asks one by one hangs."""
+        self._gathered = (path, threading.Barrier(number))
+
+    def wait_for_others(self, asked: Asked) -> None:
+        gathered = self._gathered
+        if gathered is not None and asked.path.startswith(gathered[0]):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                gathered[1].wait(timeout=5)
+        self.hold(max((delay for path, delay in self.delays_s.items() if asked.path.startswith(path)), default=0.0))
+
     def hold(self, seconds: float) -> None:
         self._closing.wait(seconds)
 
@@ -133,6 +148,7 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
                 dict(self.headers.items()),
                 self.rfile.read(length),
             )
+            server.wait_for_others(asked)
             fault = server.take_fault(asked)
             if fault is None or fault.after:
                 with server.lock:

@@ -20,7 +20,7 @@ def test_every_page_of_plans_is_read(house: House) -> None:
     got = house.client().plans()
     assert not isinstance(got, Problem)
     assert [plan.code for plan in got.plans] == [f"p{n}" for n in range(8)]
-    assert [one.query["page"] for one in house.lago.asked] == [["1"], ["2"], ["3"]]
+    assert sorted(one.query["page"] for one in house.lago.asked) == [["1"], ["2"], ["3"]]
 
 
 def test_a_server_that_sends_one_row_a_page_is_read_to_its_end(house: House) -> None:

@@ -145,7 +145,7 @@ def test_a_lago_that_is_down_says_nothing_about_the_current_plan(house: House) -
 
 def test_a_plan_that_cannot_be_read_leaves_its_name_unknown(house: House) -> None:
     house.lago.subscribe("org-acme", "team")
-    house.lago.fail("500", "/api/v1/plans/")
+    house.lago.fail("500", "/api/v1/plans")
     (held,) = current(house.source().current(ANNA)).subscriptions
     assert (held.plan_name, held.interval, held.amount_cents) == (None, None, 2000)
 
@@ -175,3 +175,26 @@ def test_without_lago_every_answer_says_what_to_set(house: House) -> None:
 
 def _iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_what_the_page_needs_of_lago_is_asked_side_by_side(house: House) -> None:
+    house.lago.subscribe("org-acme", "team")
+    house.lago.page_size = 100
+    house.lago.gather("/api/v1", 3)  # nobody is answered before all three have asked
+    plans, held = house.source().shop(ANNA)
+    assert isinstance(plans, Ready)
+    assert current(held).subscriptions[0].plan_name == "Team"
+    assert sorted(one.path for one in house.lago.asked) == [
+        "/api/v1/customers/org-acme",
+        "/api/v1/plans",
+        "/api/v1/subscriptions",
+    ]
+
+
+def test_later_pages_of_plans_are_asked_for_side_by_side(house: House) -> None:
+    house.lago.page_size = 1
+    plans = house.source().plans()
+    assert isinstance(plans, Ready)
+    assert len(plans.value.plans) == 5
+    pages = [one.query["page"][0] for one in house.lago.requests("GET", "/api/v1/plans")]
+    assert sorted(pages) == ["1", "2", "3", "4", "5", "6", "7"]
