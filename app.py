@@ -31,6 +31,7 @@ from routes import (
     session_api,
     static_files,
     system_api,
+    system_history,
     usage_api,
     usage_prices,
     usage_upkeep,
@@ -124,6 +125,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     )
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))
+    server.register_blueprint(system_history.blueprint(lambda: sources.system))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
     server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))

@@ -115,7 +115,7 @@ class Sources:
     @cached_property
     def system(self) -> SystemSource:
         """This machine."""
-        made = SystemSource.of_this_machine(self.settings.data_dir)
+        made = SystemSource.of_this_machine(self.settings.data_dir, min_free_bytes=self.settings.min_free_bytes)
         self._closers.append(made)
         made.open()
         return made

@@ -87,6 +87,7 @@ class Sampler:
         self._said: dict[str, str] = {}
         # Called in the sampler's thread after each tick; must not raise.
         self.on_tick: Callable[[], None] | None = None
+        self.on_sample: Callable[[Sample], None] | None = None  # takes each sample in, in the sampler's thread
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -175,6 +176,8 @@ class Sampler:
             sample = Sample(self.seq, at, at_ns, interval_s, total, by_name, self._choice, host, imprecise)
             self._ring.append(sample)
             self._ticks += 1
+        if self.on_sample is not None:
+            self.on_sample(sample)
         return sample
 
     def _read_network(self) -> NetworkReading | None:

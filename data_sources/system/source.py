@@ -6,34 +6,59 @@ Nothing is read when it is made; the sampler starts with `open`, or with the fir
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 
-from ..result import Failed, Kind, Problem, Provenance, Ready, Result
+from ..result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
+from .history import History
+from .history_reader import HistoryQuery
 from .host import PsutilHost, cpu_limit, find_scope
 from .interfaces import SYS_CLASS_NET, InterfaceCatalog, LinuxInterfaces, PlainInterfaces
 from .mounts import MountWatch
 from .network import network_reader
 from .sampler import PERIOD_S, Sampler
 from .types import HostFacts, HostNow, InterfaceRow, Live, NetworkNow, Sample
+from .windows import HistoryWindow
 
 STALE_PERIODS = 3
+HISTORY_FILE = "history.db"
 
 
 class SystemSource:
     """Answers what the machine does now and did in the last hour."""
 
-    def __init__(self, sampler: Sampler, mounts: Sequence[MountWatch] = (), *, limit: float | None = None) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        mounts: Sequence[MountWatch] = (),
+        *,
+        limit: float | None = None,
+        history_file: Path | None = None,
+        min_free_bytes: int = 0,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         """Take the parts; `SystemSource.of_this_machine` makes the usual ones.
 
         Args:
             sampler: Takes the samples; not started yet.
             mounts: File systems to watch; not started yet.
             limit: Cores the container may use, None without a limit.
+            history_file: Where the history is kept; None keeps the last hour only.
+            min_free_bytes: With less free disk no history is written.
+            now: The wall clock of the history's windows.
         """
         self.sampler = sampler
+        self._history = History(
+            history_file,
+            period_s=sampler.period_s,
+            min_free_bytes=min_free_bytes,
+            now=now,
+            mounts=lambda: [mount.now() for mount in self._mounts],
+        )
+        sampler.on_sample = self._history.record
         self._mounts = tuple(mounts)
         self._limit = limit
         self._opened = False
@@ -42,11 +67,12 @@ class SystemSource:
         self._query = f"Byte counters every {sampler.period_s:g} s, difference over the measured step; 1 kB = 1,000 B"
 
     @classmethod
-    def of_this_machine(cls, data_dir: Path, *, period_s: float = PERIOD_S) -> SystemSource:
+    def of_this_machine(cls, data_dir: Path, *, period_s: float = PERIOD_S, min_free_bytes: int = 0) -> SystemSource:
         """Watch this machine, its root and the console's data folder."""
         sampler = Sampler(network_reader(), PsutilHost(), interface_catalog(), period_s=period_s)
         mounts = (MountWatch("/", "root"), MountWatch(str(data_dir), "data folder"))
-        return cls(sampler, mounts, limit=cpu_limit())
+        history_file = data_dir / HISTORY_FILE
+        return cls(sampler, mounts, limit=cpu_limit(), history_file=history_file, min_free_bytes=min_free_bytes)
 
     def open(self) -> None:
         """Start measuring. Cheap to call again; needed again after a fork, and called by every question."""
@@ -55,6 +81,7 @@ class SystemSource:
             with self._lock:
                 if not self._opened:
                     self._opened = True
+                    self._history.start()
                     for mount in self._mounts:
                         mount.start()
 
@@ -62,6 +89,7 @@ class SystemSource:
         """Stop measuring."""
         self._opened = False
         self.sampler.stop()
+        self._history.close()
         for mount in self._mounts:
             mount.stop()
 
@@ -134,6 +162,23 @@ class SystemSource:
         rows = tuple(InterfaceRow(info, rates[name], name in chosen) for name, info in infos.items() if name in rates)
         ordered = tuple(sorted(rows, key=lambda row: (not row.in_total, row.info.kind == "loopback", row.info.name)))
         return Ready(ordered, self._provenance(sample), self._stale(self.sampler.age_s()))
+
+    def history(self, query: HistoryQuery) -> Result[HistoryWindow]:
+        """A window of up to ninety days, from the finest slots that cover it.
+
+        Returns:
+            Ready also when nothing is known of it: every step then says so. `reason` in the value tells why the history
+            is not kept, while live figures go on.
+        """
+        self.open()
+        window = self._history.window(query)
+        cut = window.grid
+        provenance = Provenance(
+            source=f"{self.sampler.network.source} and other system counters",
+            query=f"Slots of {cut.tier_s} s, {cut.count} steps of {cut.step_s} s",
+            as_of=window.sampled_at,
+        )
+        return Ready(window, provenance)
 
     def facts(self) -> HostFacts:
         """About the machine; the scope is looked up again when the interfaces change."""

@@ -23,6 +23,7 @@ class FakeMachine:
 
     def __init__(self) -> None:
         self.at_ns = 5 * GB
+        self.clock_offset_s = 0.0  # somebody set the wall clock
         self.counters: dict[str, Counters] = {"eth0": Counters(10**12, 10**11), "lo": Counters(1000, 1000)}
         self.kinds = {"lo": "loopback"}
         self.route: tuple[str, ...] = ("eth0",)
@@ -39,7 +40,7 @@ class FakeMachine:
         return self.at_ns
 
     def now(self) -> datetime:
-        return START + timedelta(microseconds=self.at_ns // 1000)
+        return START + timedelta(microseconds=self.at_ns // 1000, seconds=self.clock_offset_s)
 
     def wait(self, seconds: float) -> None:
         """Let time pass; each core is busy for a quarter of it."""
@@ -99,7 +100,7 @@ class FakeMachine:
 
     def held_source(self, **options: object) -> SystemSource:
         """A source whose sampler only ticks when the test says so."""
-        source = SystemSource(self.sampler(**options), (self.mount(),))
+        source = SystemSource(self.sampler(**options), (self.mount(),), now=self.now)
         source.sampler.start = lambda: None  # type: ignore[method-assign]
         return source
 

@@ -1,0 +1,62 @@
+"""Why figures are missing, as spans of time: kept beside the slots, which only say how much is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from .windows import GapSpan
+
+EVERYTHING = "*"
+_MAX_UNSAVED = 5_000
+
+
+class GapLog:
+    """Draws the reasons of one tick after another together."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, GapSpan] = {}
+        self._unsaved: dict[tuple[str, float], GapSpan] = {}
+
+    def note(self, start_s: float, end_s: float, reasons: Mapping[str, str]) -> None:
+        """Take in one step.
+
+        Args:
+            start_s: Where it began, seconds since the epoch.
+            end_s: Where it ended.
+            reasons: Why figures are missing over it, by group of series.
+        """
+        for what, reason in reasons.items():
+            span = self._open.get(what)
+            if span is None or span.reason != reason or abs(span.end_s - start_s) > 1e-3:
+                span = GapSpan(start_s, end_s, reason, what)
+            else:
+                span = replace(span, end_s=end_s)
+            self._open[what] = self._unsaved[what, span.start_s] = span
+        while len(self._unsaved) > _MAX_UNSAVED:
+            del self._unsaved[next(iter(self._unsaved))]
+
+    def unsaved(self) -> dict[tuple[str, float], GapSpan]:
+        """What is new or longer since it was saved."""
+        return dict(self._unsaved)
+
+    def saved(self, spans: Mapping[tuple[str, float], GapSpan]) -> None:
+        """Forget what has been saved, unless it has grown meanwhile."""
+        self._unsaved = {key: span for key, span in self._unsaved.items() if spans.get(key) != span}
+
+    def spans(self) -> dict[tuple[str, float], GapSpan]:
+        """Everything that a file may not have yet."""
+        return {**{(span.of or EVERYTHING, span.start_s): span for span in self._open.values()}, **self._unsaved}
+
+
+def merge_spans(spans: Iterable[GapSpan], start_s: float, end_s: float) -> tuple[GapSpan, ...]:
+    """Those within a window, in the order of time; the same span of several groups becomes one of everything."""
+    by_place: dict[tuple[float, float, str], GapSpan] = {}
+    for span in spans:
+        cut = replace(span, start_s=max(span.start_s, start_s), end_s=min(span.end_s, end_s))
+        if cut.end_s <= cut.start_s:
+            continue
+        key = (cut.start_s, cut.end_s, cut.reason)
+        twin = by_place.get(key)
+        by_place[key] = cut if twin is None or twin.of == cut.of else replace(cut, of=None)
+    return tuple(sorted(by_place.values(), key=lambda span: (span.start_s, span.end_s, span.reason)))

@@ -1,0 +1,322 @@
+"""The file that the history is kept in: SQLite with a write-ahead log, of its own in the data folder.
+
+New slots come as one row each, for all series. Once a stretch of time is over its rows are folded to one compressed
+row a series, so that ninety days of one series are ninety rows. Values are kept to seven digits (32 bits): far finer
+than they can be measured, and half the size.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from .blobs import blank, columns, deflate, inflate, pack, rearrange, unpack, unpack_many
+from .slots import Floats, Slot, merge_planes, planes
+from .windows import Columns, GapSpan
+
+VERSION = 1
+FINE_S, COARSE_S = 10, 60
+KEEP_S = {FINE_S: 86_400, COARSE_S: 90 * 86_400}
+_BLOCK = {FINE_S: 360, COARSE_S: 1440}  # slots a folded row: an hour, a day
+MAX_BYTES = 512 * 10**6
+_MAX_GAPS = 20_000
+_SCHEMA = """
+create table if not exists layouts (id integer primary key, names text not null unique);
+create table if not exists slots (
+    tier integer not null, number integer not null, layout integer not null, data blob not null,
+    primary key (tier, number));
+create table if not exists blocks (
+    tier integer not null, number integer not null, name text not null, data blob not null,
+    primary key (tier, number, name));
+create table if not exists runs (start_s real primary key, end_s real not null);
+create table if not exists gaps (
+    what text not null, start_s real not null, end_s real not null, reason text not null,
+    primary key (what, start_s));
+"""
+
+
+class NewerFileError(Exception):
+    """The file was written by a newer version and is left alone."""
+
+
+class HistoryFile:
+    """Writes from one thread at a time, reads from any: each question has a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer: sqlite3.Connection | None = None
+
+    # -- the one writer -----------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open for writing, and make the tables.
+
+        Raises:
+            sqlite3.Error: It cannot be opened or written; a `DatabaseError` that is no `OperationalError` means that it
+                is damaged.
+            NewerFileError: A newer version wrote it.
+        """
+        if self._writer is not None:
+            return
+        made = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            found = made.execute("pragma user_version").fetchone()[0]
+            if found > VERSION:
+                raise NewerFileError(f"{self.path.name} was written by a newer version and is left alone")
+            made.execute("pragma journal_mode=wal")
+            made.execute("pragma synchronous=normal")
+            made.execute("pragma journal_size_limit=4000000")
+            made.executescript(f"begin; {_SCHEMA} pragma user_version={VERSION}; commit;")
+            os.chmod(self.path, 0o600)
+        except BaseException:
+            made.close()
+            raise
+        self._writer = made
+
+    def close(self) -> None:
+        """Close the writing side."""
+        made, self._writer = self._writer, None
+        if made is not None:
+            made.close()
+
+    def set_aside(self) -> Path:
+        """Move a damaged file out of the way; it is never deleted.
+
+        Returns:
+            Where it is now.
+        """
+        self.close()
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        os.replace(self.path, aside)
+        for ending in ("-wal", "-shm"):
+            Path(f"{self.path}{ending}").unlink(missing_ok=True)
+        return aside
+
+    def write(self, slots: Iterable[Slot], gaps: Mapping[tuple[str, float], GapSpan], run: tuple[float, float]) -> None:
+        """Keep what is new, all or nothing.
+
+        Args:
+            slots: Closed slots; a piece of a slot that is there already is merged with it.
+            gaps: By what is missing and since when.
+            run: Since when and until when this run of the console has measured, seconds since the epoch.
+
+        Raises:
+            sqlite3.Error: The disk is full, or read-only, or the file is damaged.
+        """
+        writer = self._begin()
+        try:
+            for slot in slots:
+                self._put(writer, slot)
+            writer.executemany(
+                "insert or replace into gaps values (?, ?, ?, ?)",
+                [(what, start_s, span.end_s, span.reason) for (what, start_s), span in gaps.items()],
+            )
+            writer.execute("insert or replace into runs values (?, ?)", run)
+            writer.execute("commit")
+        except BaseException:
+            self._roll_back(writer)
+            raise
+
+    def _put(self, writer: sqlite3.Connection, slot: Slot) -> None:
+        key = (slot.tier_s, slot.number)
+        names, data = slot.names, planes(slot, slot.names)
+        there = writer.execute(
+            "select names, data from slots join layouts on id = layout where tier = ? and number = ?", key
+        ).fetchone()
+        if there is not None:
+            old_names, old = _names(there[0]), unpack(there[1])
+            added = tuple(name for name in names if name not in old_names)
+            wanted = old_names + added
+            data = merge_planes(rearrange(old_names, old, wanted), rearrange(names, data, wanted), slot.tier_s)
+            names = wanted
+        text = "\n".join(names)
+        writer.execute("insert or ignore into layouts (names) values (?)", (text,))
+        writer.execute(
+            "insert or replace into slots select ?, ?, id, ? from layouts where names = ?",
+            (*key, pack(data), text),
+        )
+
+    def fold(self, now_s: float, *, forget: bool, max_bytes: int = MAX_BYTES) -> None:
+        """Put the rows of stretches that are over together, and let go of what is older than is kept.
+
+        Args:
+            now_s: Seconds since the epoch.
+            forget: Whether to let go of old rows: not while the clock is young, it may yet be set right.
+            max_bytes: The file grows no further; the oldest days go first.
+
+        Raises:
+            sqlite3.Error: As `write`.
+        """
+        for tier_s, count in _BLOCK.items():
+            over = int(now_s // tier_s) // count
+            rows = self._begin().execute(
+                "select distinct number / ? from slots where tier = ? and number < ?", (count, tier_s, over * count)
+            )
+            numbers = [row[0] for row in rows]
+            self._commit()
+            for number in numbers:
+                self._fold_block(tier_s, count, number)
+        if forget:
+            self._forget(now_s, max_bytes)
+
+    def _fold_block(self, tier_s: int, count: int, number: int) -> None:
+        writer = self._begin()
+        try:
+            span = (tier_s, number * count, (number + 1) * count)
+            rows = writer.execute(f"{_SLOTS} where tier = ? and number >= ? and number < ?", span).fetchall()
+            found: dict[str, Floats] = defaultdict(lambda: blank(count))
+            for slot, text, data in rows:
+                cells = unpack(data)
+                for place, name in enumerate(_names(text)):
+                    found[name][:, slot - span[1]] = cells[:, place]
+            for name, data in found.items():
+                key = (tier_s, number, name)
+                old = writer.execute(
+                    "select data from blocks where tier = ? and number = ? and name = ?", key
+                ).fetchone()
+                whole = data if old is None else merge_planes(inflate(old[0]), data, tier_s)
+                writer.execute("insert or replace into blocks values (?, ?, ?, ?)", (*key, deflate(whole)))
+            writer.execute("delete from slots where tier = ? and number >= ? and number < ?", span)
+            writer.execute("delete from layouts where id not in (select layout from slots)")
+            writer.execute("commit")
+        except BaseException:
+            self._roll_back(writer)
+            raise
+
+    def _forget(self, now_s: float, max_bytes: int) -> None:
+        writer = self._begin()
+        try:
+            for tier_s, keep_s in KEEP_S.items():
+                oldest = int((now_s - keep_s) // tier_s)
+                writer.execute("delete from blocks where tier = ? and number < ?", (tier_s, oldest // _BLOCK[tier_s]))
+                writer.execute("delete from slots where tier = ? and number < ?", (tier_s, oldest))
+            before_s = now_s - KEEP_S[COARSE_S]
+            writer.execute("delete from gaps where end_s < ?", (before_s,))
+            writer.execute("delete from runs where end_s < ?", (before_s,))
+            writer.execute(
+                "delete from gaps where rowid in (select rowid from gaps order by end_s desc limit -1 offset ?)",
+                (_MAX_GAPS,),
+            )
+            writer.execute("commit")
+            while _used_bytes(writer) > max_bytes:
+                gone = writer.execute(
+                    "delete from blocks where tier = ?1 and number = (select min(number) from blocks where tier = ?1)",
+                    (COARSE_S,),
+                ).rowcount
+                if not gone:
+                    break
+        except BaseException:
+            self._roll_back(writer)
+            raise
+
+    def _begin(self) -> sqlite3.Connection:
+        self.open()
+        assert self._writer is not None  # noqa: S101  for the type checker: `open` made it or raised
+        self._writer.execute("begin immediate")
+        return self._writer
+
+    def _commit(self) -> None:
+        if self._writer is not None:
+            self._writer.execute("commit")
+
+    @staticmethod
+    def _roll_back(writer: sqlite3.Connection) -> None:
+        if writer.in_transaction:
+            writer.execute("rollback")
+
+    # -- readers ------------------------------------------------------------------------------------------------------
+
+    def read(self, tier_s: int, start_s: float, end_s: float, wanted: Sequence[str] | None) -> dict[str, Columns]:
+        """The slots of a stretch of time, by series.
+
+        Args:
+            tier_s: Which slots.
+            start_s: From here, seconds since the epoch.
+            end_s: To here.
+            wanted: Which series; None for all of them.
+
+        Raises:
+            sqlite3.Error: The file cannot be read.
+        """
+        first, last = int(start_s // tier_s), int(-(-end_s // tier_s))
+        parts: dict[str, list[tuple[Floats, Floats]]] = defaultdict(list)
+        with closing(self._reader()) as reader:
+            if _is_new(reader):
+                return {}
+            self._read_blocks(reader, parts, tier_s, first, last, wanted)
+            rows = reader.execute(f"{_SLOTS} where tier = ? and number >= ? and number < ?", (tier_s, first, last))
+            by_layout: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+            for number, text, data in rows:
+                by_layout[text].append((number, data))
+        for text, found in by_layout.items():
+            names = _names(text)
+            cells = unpack_many([data for _, data in found], len(names))
+            numbers = np.array([number for number, _ in found], np.float64)
+            for place, name in enumerate(names):
+                if wanted is None or name in wanted:
+                    parts[name].append((numbers, cells[:, :, place].T))
+        return {name: columns(found, tier_s) for name, found in parts.items()}
+
+    @staticmethod
+    def _read_blocks(
+        reader: sqlite3.Connection,
+        parts: dict[str, list[tuple[Floats, Floats]]],
+        tier_s: int,
+        first: int,
+        last: int,
+        wanted: Sequence[str] | None,
+    ) -> None:
+        count = _BLOCK[tier_s]
+        query = "select number, name, data from blocks where tier = ? and number >= ? and number <= ?"
+        values: list[object] = [tier_s, first // count, (last - 1) // count]
+        if wanted is not None:
+            query += f" and name in ({','.join('?' * len(wanted))})"
+            values += wanted
+        for number, name, data in reader.execute(query, values):
+            parts[name].append((number * count + np.arange(count, dtype=np.float64), inflate(data)))
+
+    def spans(self, start_s: float, end_s: float) -> tuple[list[tuple[float, float]], dict[tuple[str, float], GapSpan]]:
+        """Runs of the console and gaps that touch a stretch of time.
+
+        Raises:
+            sqlite3.Error: The file cannot be read.
+        """
+        with closing(self._reader()) as reader:
+            if _is_new(reader):
+                return [], {}
+            runs = reader.execute(
+                "select start_s, end_s from runs where start_s < ? and end_s > ? order by start_s", (end_s, start_s)
+            ).fetchall()
+            gaps = reader.execute(
+                "select what, start_s, end_s, reason from gaps where start_s < ? and end_s > ?", (end_s, start_s)
+            ).fetchall()
+        return runs, {(what, since): GapSpan(since, until, reason, what) for what, since, until, reason in gaps}
+
+    def _reader(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
+
+
+_SLOTS = "select number, names, data from slots join layouts on id = layout"
+
+
+def _is_new(reader: sqlite3.Connection) -> bool:
+    """Whether the writer has not made its tables yet."""
+    return bool(reader.execute("pragma user_version").fetchone()[0] == 0)
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages, free, size = (connection.execute(f"pragma {name}").fetchone()[0] for name in _SIZES)
+    return int((pages - free) * size)
+
+
+_SIZES = ("page_count", "freelist_count", "page_size")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split("\n"))
