@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from .history_reader import KEEP_TICKS, HistoryQuery, Recorded, Tick, read_windo
 from .rates import is_late
 from .series import figures
 from .slots import Slot, SlotBuilder
-from .types import Gap, Mount, Sample
+from .types import Gap, Levels, Sample
 from .windows import LIVE_S, GapSpan, HistoryWindow
 
 log = logging.getLogger("ops.system")
@@ -43,7 +43,7 @@ class History:
         period_s: The sampler's period.
         min_free_bytes: With less free disk nothing is written.
         now: The wall clock.
-        mounts: The file systems' newest answers.
+        levels: The newest answers of what is read more slowly than the ticks.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class History:
         period_s: float = LIVE_S,
         min_free_bytes: int = 0,
         now: Callable[[], datetime] = utc_now,
-        mounts: Callable[[], Iterable[Mount]] = tuple,
+        levels: Callable[[], Levels] = Levels,
     ) -> None:
         self._file = None if path is None else HistoryFile(path)
-        self._period_s, self._min_free, self._now, self._mounts = period_s, min_free_bytes, now, mounts
+        self._period_s, self._min_free, self._now, self._levels = period_s, min_free_bytes, now, levels
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._ticks: deque[Tick] = deque(maxlen=KEEP_TICKS)
@@ -111,7 +111,7 @@ class History:
             with self._lock:
                 self._run, self._clock_since_s = (at_s, at_s), at_s
             return
-        found = figures(sample, self._mounts())
+        found = figures(sample, self._levels())
         names, values = tuple(found.values), np.fromiter(found.values.values(), np.float64, len(found.values))
         step_s = (sample.at_ns - before.at_ns) / 1e9
         with self._lock:

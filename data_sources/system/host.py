@@ -7,15 +7,17 @@ are labelled.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import psutil
 
+from .cgroup import ControlGroup
 from .types import Counters, CpuTimes, InterfaceInfo, Memory, Scope
 
-CGROUP = "/sys/fs/cgroup"
+PROC_PRESSURE = "/proc/pressure"
 SYS_BLOCK = "/sys/block"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"  # fixed in the kernel: PROC_PID_INIT_INO
 
@@ -39,13 +41,20 @@ class HostReader(Protocol):
         """Bytes read and written by whole disk."""
         ...
 
+    def pressure(self) -> Mapping[str, int]:
+        """Microseconds in which some task waited, by "cpu", "mem" and "io"; empty where the system does not count."""
+        ...
+
 
 class PsutilHost:
     """Reads the machine through psutil, and the container's limits from its control group."""
 
-    def __init__(self, *, cgroup: str = CGROUP, sys_block: str = SYS_BLOCK) -> None:
-        self._cgroup = Path(cgroup)
+    def __init__(
+        self, *, group: ControlGroup | None = None, sys_block: str = SYS_BLOCK, proc_pressure: str = PROC_PRESSURE
+    ) -> None:
+        self._group = group or ControlGroup()
         self._sys_block = Path(sys_block)
+        self._pressure = {name: Path(proc_pressure, file) for name, file in _PRESSURE.items()}
 
     def cpu(self) -> tuple[CpuTimes, ...]:
         """Seconds by core. Guest time is part of user time already, waiting for a disk is idle."""
@@ -54,21 +63,15 @@ class PsutilHost:
             fields = row._asdict()
             idle = fields["idle"] + fields.get("iowait", 0.0)  # systems without the field count it in idle
             busy = sum(seconds for name, seconds in fields.items() if name not in _NOT_BUSY)
-            cores.append(CpuTimes(busy, idle))
+            cores.append(CpuTimes(busy, idle, _modes(fields)))
         return tuple(cores)
 
     def memory(self) -> Memory:
         """Memory of the machine and, where the container has a limit of its own, against that limit."""
         machine, swap = psutil.virtual_memory(), psutil.swap_memory()
-        limit, used = self._limit(machine.total)
+        own = self._group.memory(machine.total)
+        limit, used = (None, None) if own is None else (own.limit, own.used)
         return Memory(machine.total, machine.available, swap.total, swap.used, limit, used)
-
-    def _limit(self, machine_total: int) -> tuple[int | None, int | None]:
-        limit, used = _number(self._cgroup / "memory.max"), _number(self._cgroup / "memory.current")
-        if limit is None or used is None or limit >= machine_total:
-            return None, None
-        cache = _stat(self._cgroup / "memory.stat").get("inactive_file")
-        return limit, used if cache is None else max(used - cache, 0)
 
     def load(self) -> tuple[float, float, float]:
         """Load averages."""
@@ -87,17 +90,34 @@ class PsutilHost:
             return True
         return (self._sys_block / name.replace("/", "!") / "device").exists()
 
+    def pressure(self) -> Mapping[str, int]:
+        """The kernel's pressure counters; a kernel without them, or with them off, counts nothing."""
+        found = {}
+        for name, path in self._pressure.items():
+            try:
+                text = path.read_text(encoding="ascii")
+            except OSError:
+                continue
+            total = _SOME_TOTAL.search(text)
+            if total is None:
+                raise ValueError(f"{path} has no total")
+            found[name] = int(total[1])
+        return found
+
 
 _NOT_BUSY = {"idle", "iowait", "guest", "guest_nice"}
+_PRESSURE = {"cpu": "cpu", "mem": "memory", "io": "io"}
+_SOME_TOTAL = re.compile(r"^some .*\btotal=(\d+)", re.MULTILINE)
 
 
-def cpu_limit(cgroup: str = CGROUP) -> float | None:
-    """Cores the control group may use, None without a limit."""
-    try:
-        quota, period = (Path(cgroup) / "cpu.max").read_text(encoding="ascii").split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        return None  # no control group of the second kind: no limit that we know of
+def _modes(fields: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by mode: being nice is the user's, answering interrupts the system's. Guest time is user time already."""
+    found = {
+        "user": fields["user"] + fields.get("nice", 0.0),
+        "system": fields["system"] + fields.get("irq", 0.0) + fields.get("softirq", 0.0),
+    }
+    found.update({name: fields[name] for name in ("iowait", "steal") if name in fields})
+    return found
 
 
 def find_scope(infos: Mapping[str, InterfaceInfo], *, proc: str = "/proc") -> tuple[Scope, str]:
@@ -133,19 +153,3 @@ def _link(path: str) -> str | None:
         return os.readlink(path)
     except OSError:
         return None
-
-
-def _number(path: Path) -> int | None:
-    """A number in a control file; None for "max" and for a file that is not there: no limit that we know of."""
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-
-
-def _stat(path: Path) -> dict[str, int]:
-    try:
-        rows = (line.split() for line in path.read_text(encoding="ascii").splitlines())
-        return {row[0]: int(row[1]) for row in rows if len(row) == 2}
-    except (OSError, ValueError):
-        return {}

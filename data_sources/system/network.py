@@ -14,10 +14,11 @@ from typing import Protocol
 
 import psutil
 
-from .types import Counters, NetworkReading
+from .types import Counters, Faults, NetworkReading
 
 PROC_NET_DEV = "/proc/net/dev"
 _RECEIVED, _SENT, _FIELDS = 0, 8, 16
+_ERRORS, _DROPS = 2, 3  # after the bytes, in either half
 _CHUNK = 1 << 16  # one read returns about a page whatever is asked, hence the loop
 
 
@@ -35,26 +36,33 @@ class NetworkReader(Protocol):
         ...
 
 
-def parse_proc_net_dev(text: str) -> dict[str, Counters]:
+def parse_proc_net_dev(text: str) -> tuple[dict[str, Counters], dict[str, Faults]]:
     """Read the kernel's table.
 
     Args:
         text: Content of `/proc/net/dev`: two header lines, then `name: 16 numbers` a line.
 
     Returns:
-        Received and sent bytes by interface.
+        Received and sent bytes by interface, and its errors and drops.
 
     Raises:
         ValueError: A line is not of that shape; half a table would read as interfaces that vanished.
     """
-    found = {}
+    found, faults = {}, {}
     for line in text.splitlines()[2:]:
         name, colon, numbers = line.rpartition(":")
         fields = numbers.split()
         if not colon or len(fields) < _FIELDS:
             raise ValueError(f"a line of {PROC_NET_DEV} has {len(fields)} numbers instead of {_FIELDS}")
-        found[name.strip()] = Counters(int(fields[_RECEIVED]), int(fields[_SENT]))
-    return found
+        name = name.strip()
+        found[name] = Counters(int(fields[_RECEIVED]), int(fields[_SENT]))
+        faults[name] = Faults(
+            int(fields[_RECEIVED + _ERRORS]),
+            int(fields[_SENT + _ERRORS]),
+            int(fields[_RECEIVED + _DROPS]),
+            int(fields[_SENT + _DROPS]),
+        )
+    return found, faults
 
 
 class ProcNetDev:
@@ -96,8 +104,8 @@ class ProcNetDev:
         except OSError:
             self.close()  # the next tick opens it anew
             raise
-        table = parse_proc_net_dev(b"".join(parts).decode("utf-8", "replace"))
-        return NetworkReading(before_ns, after_ns - before_ns, table)
+        table, faults = parse_proc_net_dev(b"".join(parts).decode("utf-8", "replace"))
+        return NetworkReading(before_ns, after_ns - before_ns, table, faults)
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -125,7 +133,10 @@ class PsutilNetwork:
         # None is psutil's word for "no interface at all"
         rows = {} if counters is None else counters
         return NetworkReading(
-            before_ns, took_ns, {name: Counters(row.bytes_recv, row.bytes_sent) for name, row in rows.items()}
+            before_ns,
+            took_ns,
+            {name: Counters(row.bytes_recv, row.bytes_sent) for name, row in rows.items()},
+            {name: Faults(row.errin, row.errout, row.dropin, row.dropout) for name, row in rows.items()},
         )
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .types import Counters, CpuTimes, Gap, Rate
+from .types import Counters, CpuTimes, Faults, Gap, Rate
 
 LATE_FACTOR = 1.5
 DEFAULT_CEILING_BYTES_PER_S = 50e9  # 400 Gbit/s: above any link in service
@@ -134,6 +134,77 @@ def busy_percent(before: CpuTimes, after: CpuTimes) -> float | None:
     return min(100.0, max(0.0, 100.0 * busy / (busy + idle)))
 
 
+def mode_percents(before: CpuTimes, after: CpuTimes) -> dict[str, float | None]:
+    """The same by mode.
+
+    Args:
+        before: The older reading, seconds.
+        after: The newer reading, seconds.
+
+    Returns:
+        0 to 100 by mode that both readings count; None as in `busy_percent`. Waiting for a disk is a guess of the
+        kernel's that may fall: then it is unknown too.
+    """
+    whole = after.busy_s - before.busy_s + after.idle_s - before.idle_s
+    found: dict[str, float | None] = {}
+    for mode in after.modes.keys() & before.modes.keys():
+        spent = after.modes[mode] - before.modes[mode]
+        known = whole > 0 and spent >= -_JIFFY_SLACK_S
+        found[mode] = min(100.0, max(0.0, 100.0 * spent / whole)) if known else None
+    return found
+
+
 def sum_cpu(cores: Sequence[CpuTimes]) -> CpuTimes:
     """All cores as one."""
-    return CpuTimes(sum(core.busy_s for core in cores), sum(core.idle_s for core in cores))
+    modes = {mode: sum(core.modes.get(mode, 0.0) for core in cores) for mode in cores[0].modes} if cores else {}
+    return CpuTimes(sum(core.busy_s for core in cores), sum(core.idle_s for core in cores), modes)
+
+
+def fault_rates(before: Faults | None, after: Faults | None, seconds: float) -> Faults | None:
+    """Errors and drops per second between two readings.
+
+    Args:
+        before: The older counters.
+        after: The newer counters.
+        seconds: The measured step between them.
+
+    Returns:
+        None when one of them is missing or a counter fell.
+    """
+    if before is None or after is None or seconds <= 0:
+        return None
+    steps = [
+        after.err_in - before.err_in,
+        after.err_out - before.err_out,
+        after.drop_in - before.drop_in,
+        after.drop_out - before.drop_out,
+    ]
+    return None if min(steps) < 0 else Faults(*(step / seconds for step in steps))
+
+
+def add_faults(found: Mapping[str, Faults], names: Sequence[str]) -> Faults | None:
+    """The sum over `names`; None when one is not known or there is nothing to add up."""
+    parts = [found[name] for name in names if name in found]
+    if not parts or len(parts) < len(names):
+        return None
+    return Faults(
+        sum(part.err_in for part in parts),
+        sum(part.err_out for part in parts),
+        sum(part.drop_in for part in parts),
+        sum(part.drop_out for part in parts),
+    )
+
+
+def waited_percent(before_us: int, after_us: int, seconds: float) -> float | None:
+    """Share of a step in which some task had to wait.
+
+    Args:
+        before_us: The older counter, in microseconds.
+        after_us: The newer counter.
+        seconds: The measured step between them.
+
+    Returns:
+        0 to 100, or None when the counter fell.
+    """
+    waited_us = after_us - before_us
+    return None if waited_us < 0 or seconds <= 0 else min(100.0, waited_us / seconds / 1e4)

@@ -12,23 +12,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TypeVar
 
 from ..result import utc_now
 from . import rates
 from .host import HostReader
+from .host_rates import UNREADABLE, HostRates
 from .interfaces import InterfaceCatalog, keep_route
 from .network import NetworkReader
-from .types import Counters, CpuTimes, Gap, HostSample, InterfaceInfo, NetworkReading, Rate, Sample, TotalChoice
+from .types import Faults, Gap, InterfaceInfo, NetworkReading, Rate, Sample, TotalChoice
 
 log = logging.getLogger("ops.system")
-T = TypeVar("T")
 
 PERIOD_S = 2.0
 KEEP = 1800  # one hour
 _FORGET_TICKS = 150  # an interface that is gone stays listed for five minutes
 _DESCRIBE_TICKS = 30  # kinds, masters and masters are looked up anew every minute, and whenever the list changes
-_UNREADABLE = (OSError, ValueError, RuntimeError)  # what system files and psutil raise when they cannot tell
 
 
 def next_slot_ns(origin_ns: int, period_ns: int, now_ns: int) -> int:
@@ -64,7 +62,8 @@ class Sampler:
         self.period_s = period_s
         self.network = network
         self._period_ns = int(period_s * 1e9)
-        self._host, self._catalog = host, catalog
+        self._host = HostRates(host, period_ns=self._period_ns, clock_ns=clock_ns, say=self._say)
+        self._catalog = catalog
         self._clock_ns, self._now = clock_ns, now
         self._ring: deque[Sample] = deque(maxlen=keep)
         # Milliseconds of the start: a later run's cursor is always ahead of an earlier one's, so a viewer whose
@@ -77,8 +76,6 @@ class Sampler:
         self._tracks: dict[str, rates.Track | None] = {}
         self._gone_since: dict[str, int] = {}
         self._last_read: NetworkReading | None = None
-        self._disk_tracks: dict[str, rates.Track | None] = {}
-        self._cpu: tuple[int, tuple[CpuTimes, ...]] | None = None
         self._ticks = 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -161,6 +158,7 @@ class Sampler:
         at = self._now()
         interval_s = None if self._last_read is None else (at_ns - self._last_read.at_ns) / 1e9
         by_name = self._unreadable() if reading is None else self._network_rates(reading)
+        faults = {} if reading is None else self._fault_rates(reading, by_name)
         if reading is None:
             total = rates.gap(Gap.READ_ERROR)
         else:
@@ -169,11 +167,23 @@ class Sampler:
             self._last_read = reading
             moved = bool(chosen_before) and chosen_before != self._choice.names
             total = rates.gap(Gap.MOVED) if moved else rates.add_up(by_name, self._choice.names)
-        host = self._read_host()
+        host = self._host.sample()
         imprecise = reading is not None and reading.took_ns > 0.02 * self._period_ns
         with self._lock:
             self.seq += 1
-            sample = Sample(self.seq, at, at_ns, interval_s, total, by_name, self._choice, host, imprecise)
+            sample = Sample(
+                seq=self.seq,
+                at=at,
+                at_ns=at_ns,
+                interval_s=interval_s,
+                total=total,
+                rates=by_name,
+                choice=self._choice,
+                host=host,
+                imprecise=imprecise,
+                faults=faults,
+                total_faults=None if total.reason else rates.add_faults(faults, self._choice.names),
+            )
             self._ring.append(sample)
             self._ticks += 1
         if self.on_sample is not None:
@@ -183,7 +193,7 @@ class Sampler:
     def _read_network(self) -> NetworkReading | None:
         try:
             reading = self.network.read()
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self._say("network", f"{self.network.source} could not be read: {error}")
             return None
         self._say("network", "")
@@ -212,6 +222,20 @@ class Sampler:
                 self._gone_since.pop(name, None)
         return found
 
+    def _fault_rates(self, reading: NetworkReading, by_name: Mapping[str, Rate]) -> dict[str, Faults]:
+        """Errors and drops per second of every interface whose byte rate is known over the same step."""
+        last = self._last_read
+        if last is None:
+            return {}
+        seconds = (reading.at_ns - last.at_ns) / 1e9
+        found = {}
+        for name, after in reading.faults.items():
+            if by_name[name].reason is None:
+                rate = rates.fault_rates(last.faults.get(name), after, seconds)
+                if rate is not None:
+                    found[name] = rate
+        return found
+
     def _look_around(self, reading: NetworkReading) -> None:
         """What the interfaces are (when the list changes), and which the total takes (every tick: routes move)."""
         infos = self.infos
@@ -229,55 +253,6 @@ class Sampler:
         if infos != self.infos or choice != self._choice:
             self.infos, self._choice = infos, choice
             self.changed_at_seq = self.seq + 1
-
-    def _read_host(self) -> HostSample:
-        reasons: dict[str, str] = {}
-        cpu, cores = self._read_cpu(reasons)
-        memory = self._try("memory", self._host.memory, reasons)
-        load = self._try("load", self._host.load, reasons)
-        return HostSample(cpu, cores, memory, load, self._read_disks(reasons), reasons)
-
-    def _read_cpu(self, reasons: dict[str, str]) -> tuple[float | None, tuple[float | None, ...]]:
-        at_ns = self._clock_ns()
-        cores = self._try("cpu", self._host.cpu, reasons)
-        if cores is None:
-            return None, ()
-        before, self._cpu = self._cpu, (at_ns, cores)
-        if before is None or len(before[1]) != len(cores):
-            reasons["cpu"] = Gap.MEASURING
-            return None, tuple(None for _ in cores)
-        if rates.is_late(at_ns - before[0], self._period_ns):
-            reasons["cpu"] = Gap.LATE
-            return None, tuple(None for _ in cores)
-        whole = rates.busy_percent(rates.sum_cpu(before[1]), rates.sum_cpu(cores))
-        if whole is None:
-            reasons["cpu"] = Gap.RESET
-        return whole, tuple(rates.busy_percent(old, new) for old, new in zip(before[1], cores, strict=True))
-
-    def _read_disks(self, reasons: dict[str, str]) -> Rate:
-        at_ns = self._clock_ns()
-        counters: Mapping[str, Counters] | None = self._try("disk_io", self._host.disks, reasons)
-        if counters is None:
-            return rates.gap(Gap.READ_ERROR)
-        if not counters:
-            return rates.gap(Gap.UNSUPPORTED)
-        stepped = {
-            name: rates.step(self._disk_tracks.get(name), at_ns, pair, period_ns=self._period_ns)
-            for name, pair in counters.items()
-        }
-        self._disk_tracks = {name: track for name, (track, _) in stepped.items()}
-        return rates.add_up({name: rate for name, (_, rate) in stepped.items()}, stepped)
-
-    def _try(self, name: str, read: Callable[[], T], reasons: dict[str, str]) -> T | None:
-        """Read one thing; what cannot be read is None with its reason, and the other things still come."""
-        try:
-            value = read()
-        except _UNREADABLE as error:
-            reasons[name] = Gap.READ_ERROR
-            self._say(name, f"{name} could not be read: {error}")
-            return None
-        self._say(name, "")
-        return value
 
     def _say(self, what: str, text: str) -> None:
         """Log a trouble when it starts and when it ends, not every two seconds."""

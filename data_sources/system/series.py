@@ -6,15 +6,16 @@ A series that this machine does not have is absent; one that is not known at a t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .types import Gap, Mount, Rate, Sample
+from .types import Faults, Gap, HostSample, Levels, Rate, Sample
 
 UNKNOWN = float("nan")
 NETWORK = ("net_in", "net_out")
 _AT = "@"  # net_in@eth0 is eth0's own; net_in alone is the total of the default route
-_MAX_INTERFACES = 64  # a host of thousands of containers must not fill the disk with their ports
+# A host of thousands of containers must not fill the disk with their ports, nor one of hundreds of cores with those.
+_MAX_INTERFACES, _MAX_CORES, _MAX_DISKS, _MAX_SENSORS = 64, 256, 64, 64
+_NO_LEVELS = Levels()
 _FAMILIES = re.compile(
     r"net_(in|out|err_in|err_out|drop_in|drop_out)|cpu|cpu_(user|system|iowait|steal|core_\d+)|mem_used|mem_limit_used|swap_used"
     r"|load1|load5|load15|disk_(read|write)(_.+)?|mount_used_.+|psi_(cpu|mem|io)|temp_.+|gpu_.+"
@@ -60,23 +61,25 @@ def network_group(interface: str | None) -> str:
     return "network" if interface is None else f"network{_AT}{interface}"
 
 
-def figures(sample: Sample, mounts: Iterable[Mount] = ()) -> Figures:
+def figures(sample: Sample, levels: Levels = _NO_LEVELS) -> Figures:
     """Every series of one sample.
 
     Args:
         sample: A tick of the sampler.
-        mounts: The file systems' newest answers.
+        levels: The newest answers of what is read more slowly.
     """
     found = Figures()
-    _network(found, "network", "", sample.total)
+    _network(found, "network", "", sample.total, sample.total_faults)
     names = sample.rates if len(sample.rates) <= _MAX_INTERFACES else _most_important(sample)
     for name in names:
-        _network(found, f"network{_AT}{name}", f"{_AT}{name}", sample.rates[name])
-    _host(found, sample)
-    for mount in mounts:
-        found.values[f"mount_used_{mount.label.replace(' ', '_')}"] = UNKNOWN if mount.used is None else mount.used
-        if mount.used is None:
-            found.reasons["mount"] = mount.reason or "not known"
+        _network(found, f"network{_AT}{name}", f"{_AT}{name}", sample.rates[name], sample.faults.get(name))
+    _cpu(found, sample.host)
+    _memory(found, sample.host)
+    _disks(found, sample.host)
+    for name, percent in sample.host.pressure.items():
+        found.values[f"psi_{name}"] = _known(percent)
+    found.reasons.update(sample.host.reasons)
+    _levels(found, levels)
     return found
 
 
@@ -86,31 +89,65 @@ def _most_important(sample: Sample) -> list[str]:
     return [*own, *sorted(set(sample.rates) - set(own))][:_MAX_INTERFACES]
 
 
-def _network(found: Figures, key: str, suffix: str, rate: Rate) -> None:
-    found.values[f"net_in{suffix}"], found.values[f"net_out{suffix}"] = _pair(rate)
+def _network(found: Figures, key: str, suffix: str, rate: Rate, faults: Faults | None) -> None:
+    values = found.values
+    values[f"net_in{suffix}"], values[f"net_out{suffix}"] = _pair(rate)
     if rate.reason is not None:
         found.reasons[key] = rate.reason
+    values[f"net_err_in{suffix}"] = UNKNOWN if faults is None else faults.err_in
+    values[f"net_err_out{suffix}"] = UNKNOWN if faults is None else faults.err_out
+    values[f"net_drop_in{suffix}"] = UNKNOWN if faults is None else faults.drop_in
+    values[f"net_drop_out{suffix}"] = UNKNOWN if faults is None else faults.drop_out
 
 
-def _host(found: Figures, sample: Sample) -> None:
-    values, host = found.values, sample.host
+def _cpu(found: Figures, host: HostSample) -> None:
+    values = found.values
     values["cpu"] = _known(host.cpu_percent)
-    for number, percent in enumerate(host.core_percents):
+    for mode, percent in sorted(host.cpu_modes.items()):
+        values[f"cpu_{mode}"] = _known(percent)
+    for number, percent in enumerate(host.core_percents[:_MAX_CORES]):
         values[f"cpu_core_{number}"] = _known(percent)
-    memory = host.memory
+    for place, name in enumerate(("load1", "load5", "load15")):
+        values[name] = UNKNOWN if host.load is None else host.load[place]
+
+
+def _memory(found: Figures, host: HostSample) -> None:
+    values, memory = found.values, host.memory
     values["mem_used"] = UNKNOWN if memory is None else memory.used
     if memory is not None:
         if memory.limit_used is not None:
             values["mem_limit_used"] = memory.limit_used
         if memory.swap_total:
             values["swap_used"] = memory.swap_used
-    for place, name in enumerate(("load1", "load5", "load15")):
-        values[name] = UNKNOWN if host.load is None else host.load[place]
-    if host.disk_io.reason is not Gap.UNSUPPORTED:
-        values["disk_read"], values["disk_write"] = _pair(host.disk_io)
-        if host.disk_io.reason is not None:
-            found.reasons["disk_io"] = host.disk_io.reason
-    found.reasons.update(host.reasons)
+
+
+def _disks(found: Figures, host: HostSample) -> None:
+    if host.disk_io.reason is Gap.UNSUPPORTED:
+        return
+    found.values["disk_read"], found.values["disk_write"] = _pair(host.disk_io)
+    if host.disk_io.reason is not None:
+        found.reasons["disk_io"] = host.disk_io.reason
+    for name in sorted(host.disks)[:_MAX_DISKS]:
+        found.values[f"disk_read_{name}"], found.values[f"disk_write_{name}"] = _pair(host.disks[name])
+
+
+def _levels(found: Figures, levels: Levels) -> None:
+    values = found.values
+    for mount in levels.mounts:
+        values[f"mount_used_{_word(mount.label)}"] = UNKNOWN if mount.used is None else mount.used
+        if mount.used is None:
+            found.reasons["mount"] = mount.reason or "not known"
+    for sensor in levels.temperatures[:_MAX_SENSORS]:
+        values[f"temp_{_word(sensor.label)}"] = sensor.celsius
+    for gpu in levels.gpus:
+        told = {"": gpu.percent, "mem_": gpu.memory_used, "temp_": gpu.celsius, "power_": gpu.watts}
+        values.update({f"gpu_{part}{gpu.number}": value for part, value in told.items() if value is not None})
+    found.reasons.update(levels.reasons)
+
+
+def _word(label: str) -> str:
+    """A label as part of a name: without blanks, and without the comma that parts names from each other."""
+    return label.replace(" ", "_").replace(",", "_").replace("\n", "_")
 
 
 def _pair(rate: Rate) -> tuple[float, float]:
@@ -119,11 +156,6 @@ def _pair(rate: Rate) -> tuple[float, float]:
 
 def _known(value: float | None) -> float:
     return UNKNOWN if value is None else value
-
-
-def as_columns(names: tuple[str, ...], values: Mapping[str, float]) -> list[float]:
-    """The values in the order of `names`, unknown where one is missing."""
-    return [values.get(name, UNKNOWN) for name in names]
 
 
 def unit(name: str) -> str:
@@ -137,4 +169,6 @@ def unit(name: str) -> str:
         return "B"
     if first == "temp" or name.startswith("gpu_temp"):
         return "°C"
+    if name.startswith("gpu_power"):
+        return "W"
     return "tasks" if first.startswith("load") else "%"

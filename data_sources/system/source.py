@@ -6,17 +6,19 @@ Nothing is read when it is made; the sampler starts with `open`, or with the fir
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import psutil
 
 from ..result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
+from .cgroup import ControlGroup
 from .history import History
 from .history_reader import HistoryQuery
-from .host import PsutilHost, cpu_limit, find_scope
+from .host import PsutilHost, find_scope
 from .interfaces import SYS_CLASS_NET, InterfaceCatalog, LinuxInterfaces, PlainInterfaces
+from .levels import SlowReadings
 from .mounts import MountWatch
 from .network import network_reader
 from .sampler import PERIOD_S, Sampler
@@ -33,7 +35,7 @@ class SystemSource:
     def __init__(
         self,
         sampler: Sampler,
-        mounts: Sequence[MountWatch] = (),
+        slow: SlowReadings | None = None,
         *,
         limit: float | None = None,
         history_file: Path | None = None,
@@ -44,22 +46,22 @@ class SystemSource:
 
         Args:
             sampler: Takes the samples; not started yet.
-            mounts: File systems to watch; not started yet.
+            slow: File systems, temperatures and graphics processors; not started yet.
             limit: Cores the container may use, None without a limit.
             history_file: Where the history is kept; None keeps the last hour only.
             min_free_bytes: With less free disk no history is written.
             now: The wall clock of the history's windows.
         """
         self.sampler = sampler
+        self._slow = slow or SlowReadings()
         self._history = History(
             history_file,
             period_s=sampler.period_s,
             min_free_bytes=min_free_bytes,
             now=now,
-            mounts=lambda: [mount.now() for mount in self._mounts],
+            levels=self._slow.now,
         )
         sampler.on_sample = self._history.record
-        self._mounts = tuple(mounts)
         self._limit = limit
         self._opened = False
         self._lock = threading.Lock()
@@ -69,10 +71,11 @@ class SystemSource:
     @classmethod
     def of_this_machine(cls, data_dir: Path, *, period_s: float = PERIOD_S, min_free_bytes: int = 0) -> SystemSource:
         """Watch this machine, its root and the console's data folder."""
-        sampler = Sampler(network_reader(), PsutilHost(), interface_catalog(), period_s=period_s)
-        mounts = (MountWatch("/", "root"), MountWatch(str(data_dir), "data folder"))
+        group = ControlGroup()
+        sampler = Sampler(network_reader(), PsutilHost(group=group), interface_catalog(), period_s=period_s)
+        slow = SlowReadings.of_this_machine((MountWatch("/", "root"), MountWatch(str(data_dir), "data folder")))
         history_file = data_dir / HISTORY_FILE
-        return cls(sampler, mounts, limit=cpu_limit(), history_file=history_file, min_free_bytes=min_free_bytes)
+        return cls(sampler, slow, limit=group.cpu(), history_file=history_file, min_free_bytes=min_free_bytes)
 
     def open(self) -> None:
         """Start measuring. Cheap to call again; needed again after a fork, and called by every question."""
@@ -82,16 +85,14 @@ class SystemSource:
                 if not self._opened:
                     self._opened = True
                     self._history.start()
-                    for mount in self._mounts:
-                        mount.start()
+                    self._slow.start()
 
     def close(self) -> None:
         """Stop measuring."""
         self._opened = False
         self.sampler.stop()
         self._history.close()
-        for mount in self._mounts:
-            mount.stop()
+        self._slow.stop()
 
     def network(self) -> Result[NetworkNow]:
         """The newest network rates.
@@ -109,8 +110,10 @@ class SystemSource:
         """The newest figures of CPU, memory, load and disk, and the file systems."""
         self.open()
         sample, age_s = self.sampler.newest(), self.sampler.age_s()
-        mounts = tuple(mount.now() for mount in self._mounts)
-        return Ready(HostNow(sample, mounts, self.facts(), age_s), self._provenance(sample), self._stale(age_s))
+        levels = self._slow.now()
+        return Ready(
+            HostNow(sample, levels.mounts, self.facts(), age_s, levels), self._provenance(sample), self._stale(age_s)
+        )
 
     def live(self, since: int | None = None, interface: str | None = None, window_s: float = 300) -> Result[Live]:
         """The points after a viewer's cursor.
@@ -141,7 +144,7 @@ class SystemSource:
             interface=interface,
             infos=sampler.infos,
             facts=self.facts(),
-            mounts=tuple(mount.now() for mount in self._mounts),
+            mounts=self._slow.mounts.now(),
         )
         return Ready(live, self._provenance(newest), self._stale(age_s))
 

@@ -6,7 +6,7 @@ Unknown is None with its reason beside it. A 0 says that the counter was read tw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -53,6 +53,16 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Faults:
+    """Packets of one interface that did not get through: counters, or packets per second over a step."""
+
+    err_in: float
+    err_out: float
+    drop_in: float
+    drop_out: float
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkReading:
     """All interfaces' counters at one moment.
 
@@ -60,11 +70,13 @@ class NetworkReading:
         at_ns: Monotonic time stamped before the read, in nanoseconds.
         took_ns: How long the read took, in nanoseconds: the error bound of `at_ns`.
         counters: Received and sent bytes by interface, as the kernel counts them.
+        faults: Errors and drops by interface, counted since it was made.
     """
 
     at_ns: int
     took_ns: int
     counters: Mapping[str, Counters]
+    faults: Mapping[str, Faults] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +113,18 @@ class TotalChoice:
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Seconds one core has spent, since the start of the system."""
+    """Seconds one core has spent, since the start of the system.
+
+    Attributes:
+        busy_s: Doing anything.
+        idle_s: Doing nothing, waiting for a disk included.
+        modes: Seconds by mode: "user" and "system" are parts of busy, "iowait" of idle, "steal" of busy. Those that the
+            system does not count are absent.
+    """
 
     busy_s: float
     idle_s: float
+    modes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +177,65 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Temperature:
+    """One sensor.
+
+    Attributes:
+        label: The chip's and the sensor's name.
+        celsius: Its newest reading.
+        high: From where on its maker calls it hot; None when not told.
+        critical: From where on its maker calls it dangerous; None when not told.
+    """
+
+    label: str
+    celsius: float
+    high: float | None = None
+    critical: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One graphics processor; what its driver does not tell is None.
+
+    Attributes:
+        number: Its place, from 0.
+        name: As its maker calls it.
+        percent: Share of the last moments in which it computed.
+        memory_used: Bytes.
+        memory_total: Bytes.
+        celsius: Its temperature.
+        watts: What it draws.
+    """
+
+    number: int
+    name: str
+    percent: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    celsius: float | None = None
+    watts: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What is read more slowly than the ticks, each on a thread of its own: the newest answers.
+
+    Attributes:
+        mounts: File systems.
+        temperatures: Sensors; none on most virtual machines.
+        gpus: Graphics processors; none without NVIDIA's driver and its Python library.
+        reasons: Why a reading is missing, by "temperature" or "gpu".
+        mounts_left_out: How many more file systems there are than are watched.
+    """
+
+    mounts: tuple[Mount, ...] = ()
+    temperatures: tuple[Temperature, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    mounts_left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HostSample:
     """CPU, memory, load and disk at one tick; each None has its reason in `reasons`.
 
@@ -167,6 +246,9 @@ class HostSample:
         load: Runnable tasks averaged over 1, 5 and 15 minutes.
         disk_io: Bytes read and written per second, sum of the whole disks.
         reasons: By field name.
+        cpu_modes: Share of all cores by mode ("user", "system", "iowait", "steal"), 0 to 100.
+        disks: Bytes read and written per second by whole disk.
+        pressure: Share of the step in which some task waited, by "cpu", "mem" or "io"; empty where not counted.
     """
 
     cpu_percent: float | None
@@ -175,6 +257,9 @@ class HostSample:
     load: tuple[float, float, float] | None
     disk_io: Rate
     reasons: Mapping[str, str]
+    cpu_modes: Mapping[str, float | None] = field(default_factory=dict)
+    disks: Mapping[str, Rate] = field(default_factory=dict)
+    pressure: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +276,8 @@ class Sample:
         choice: What `total` adds up.
         host: The rest of the machine.
         imprecise: The read took so long that rates are good to a few per cent only.
+        faults: Errors and drops per second by interface; absent where the byte rate is a gap, or not counted.
+        total_faults: Those of the interfaces in `choice`; None as the rate, or not counted.
     """
 
     seq: int
@@ -202,6 +289,8 @@ class Sample:
     choice: TotalChoice
     host: HostSample
     imprecise: bool = False
+    faults: Mapping[str, Faults] = field(default_factory=dict)
+    total_faults: Faults | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,12 +364,13 @@ class NetworkNow:
 
 @dataclass(frozen=True, slots=True)
 class HostNow:
-    """The newest figures of the machine, and its file systems."""
+    """The newest figures of the machine, its file systems, and what else is read more slowly."""
 
     sample: Sample | None
     mounts: tuple[Mount, ...]
     facts: HostFacts
     age_s: float | None
+    levels: Levels = field(default_factory=Levels)
 
 
 @dataclass(frozen=True, slots=True)

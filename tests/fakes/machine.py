@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from data_sources.system.interfaces import busiest
+from data_sources.system.levels import SlowReadings
 from data_sources.system.mounts import MountWatch, Usage
 from data_sources.system.sampler import Sampler
 from data_sources.system.source import SystemSource
-from data_sources.system.types import Counters, CpuTimes, InterfaceInfo, Memory, NetworkReading, TotalChoice
+from data_sources.system.types import Counters, CpuTimes, Faults, InterfaceInfo, Memory, NetworkReading, TotalChoice
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GB = 10**9
@@ -29,8 +30,11 @@ class FakeMachine:
         self.route: tuple[str, ...] = ("eth0",)
         self.network_error: Exception | None = None
         self.host_error: Exception | None = None
-        self.cores = [CpuTimes(100.0, 1000.0), CpuTimes(100.0, 1000.0)]
+        modes = {"user": 60.0, "system": 40.0, "iowait": 5.0}
+        self.cores = [CpuTimes(100.0, 1000.0, modes), CpuTimes(100.0, 1000.0, modes)]
         self.disk = {"vda": Counters(5000, 7000)}
+        self.faults: dict[str, Faults] = {"eth0": Faults(0, 0, 0, 0), "lo": Faults(0, 0, 0, 0)}
+        self.waited = {"cpu": 0, "mem": 0, "io": 0}
         self.closed = False
         self.reads = threading.Event()
 
@@ -45,7 +49,18 @@ class FakeMachine:
     def wait(self, seconds: float) -> None:
         """Let time pass; each core is busy for a quarter of it."""
         self.at_ns += int(seconds * 1e9)
-        self.cores = [CpuTimes(c.busy_s + seconds / 4, c.idle_s + seconds * 3 / 4) for c in self.cores]
+        self.cores = [
+            CpuTimes(
+                c.busy_s + seconds / 4,
+                c.idle_s + seconds * 3 / 4,
+                {
+                    "user": c.modes["user"] + seconds / 8,
+                    "system": c.modes["system"] + seconds / 8,
+                    "iowait": c.modes["iowait"] + seconds / 2,
+                },
+            )
+            for c in self.cores
+        ]
 
     def receive(self, name: str, received: int, sent: int = 0) -> None:
         old = self.counters[name]
@@ -57,7 +72,8 @@ class FakeMachine:
         self.reads.set()
         if self.network_error:
             raise self.network_error
-        return NetworkReading(self.at_ns, 0, dict(self.counters))
+        faults = {name: self.faults[name] for name in self.counters if name in self.faults}
+        return NetworkReading(self.at_ns, 0, dict(self.counters), faults)
 
     def close(self) -> None:
         self.closed = True
@@ -93,6 +109,11 @@ class FakeMachine:
             raise self.host_error
         return dict(self.disk)
 
+    def pressure(self) -> Mapping[str, int]:
+        if self.host_error:
+            raise self.host_error
+        return dict(self.waited)
+
     # -- wired ------------------------------------------------------------------------------------------------------
 
     def sampler(self, **options: object) -> Sampler:
@@ -100,7 +121,7 @@ class FakeMachine:
 
     def held_source(self, **options: object) -> SystemSource:
         """A source whose sampler only ticks when the test says so."""
-        source = SystemSource(self.sampler(**options), (self.mount(),), now=self.now)
+        source = SystemSource(self.sampler(**options), SlowReadings((self.mount(),)), now=self.now)
         source.sampler.start = lambda: None  # type: ignore[method-assign]
         return source
 

@@ -6,24 +6,24 @@ import socket
 import pytest
 
 from data_sources.system.network import ProcNetDev, PsutilNetwork, parse_proc_net_dev
-from data_sources.system.types import Counters
+from data_sources.system.types import Counters, Faults
 
 HEADER = "Inter-|   Receive\n face |bytes    packets\n"
 
 
 def row(name, received, sent):
-    return f"{name:>6}: {received} 1 0 0 0 0 0 0 {sent} 1 0 0 0 0 0 0\n"
+    return f"{name:>6}: {received} 1 2 3 0 0 0 0 {sent} 1 4 5 0 0 0 0\n"
 
 
-def test_received_and_sent_bytes_are_the_first_and_ninth_number():
-    assert parse_proc_net_dev(HEADER + row("eth0", 123, 456) + row("lo", 7, 7)) == {
-        "eth0": Counters(123, 456),
-        "lo": Counters(7, 7),
-    }
+def test_bytes_errors_and_drops_stand_where_the_kernel_writes_them():
+    counters, faults = parse_proc_net_dev(HEADER + row("eth0", 123, 456) + row("lo", 7, 7))
+    assert counters == {"eth0": Counters(123, 456), "lo": Counters(7, 7)}
+    assert faults["eth0"] == Faults(err_in=2, err_out=4, drop_in=3, drop_out=5)
 
 
 def test_a_name_may_touch_its_first_number_and_hold_a_colon():
-    assert parse_proc_net_dev(HEADER + "eth0:1:99 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n") == {"eth0:1": Counters(99, 5)}
+    text = HEADER + "eth0:1:99 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n"
+    assert parse_proc_net_dev(text)[0] == {"eth0:1": Counters(99, 5)}
 
 
 @pytest.mark.parametrize("line", ["eth0: 1 2 3\n", "nothing at all\n", "eth0: a b c d e f g h i j k l m n o p\n"])

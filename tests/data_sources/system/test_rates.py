@@ -2,10 +2,11 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from data_sources.system import rates
-from data_sources.system.types import Counters, CpuTimes, Gap, Rate
+from data_sources.system.types import Counters, CpuTimes, Faults, Gap, Rate
 
 PERIOD_NS = 2 * 10**9
 counter = st.integers(0, 2**64 - 1)
@@ -139,3 +140,47 @@ def test_a_quarter_busy_is_25_percent():
 def test_idle_time_that_steps_back_by_one_tick_is_known_jitter_and_by_more_is_unknown():
     assert rates.busy_percent(CpuTimes(10, 10.01), CpuTimes(12, 10.0)) == 100.0
     assert rates.busy_percent(CpuTimes(10, 11), CpuTimes(12, 10.0)) is None
+
+
+packets = st.integers(0, 2**64 - 1)
+faults = st.builds(Faults, packets, packets, packets, packets)
+
+
+@given(st.one_of(st.none(), faults), st.one_of(st.none(), faults), st.floats(0.1, 3))
+@examples(max_examples=40)
+def test_errors_and_drops_are_never_negative_and_known_only_of_counters_that_grew(before, after, seconds):
+    found = rates.fault_rates(before, after, seconds)
+    fields = ("err_in", "err_out", "drop_in", "drop_out")
+    grew = before is not None and after is not None and all(getattr(after, f) >= getattr(before, f) for f in fields)
+    assert (found is not None) == grew
+    if found is not None:
+        assert all(getattr(found, f) == (getattr(after, f) - getattr(before, f)) / seconds for f in fields)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=4, max_size=4), st.lists(st.floats(0, 2), min_size=4, max_size=4))
+@examples(max_examples=40)
+def test_modes_are_shares_of_the_whole_and_a_counter_that_falls_is_unknown(start, spent):
+    user, system, iowait, idle = start
+    before = CpuTimes(user + system, iowait + idle, {"user": user, "system": system, "iowait": iowait})
+    user, system, iowait, idle = (old + more for old, more in zip(start, spent, strict=True))
+    after = CpuTimes(user + system, iowait + idle, {"user": user, "system": system, "iowait": iowait})
+    found = rates.mode_percents(before, after)
+    busy = rates.busy_percent(before, after)
+    if busy is not None and sum(spent) > 0.1:
+        assert found["user"] + found["system"] == pytest.approx(busy, abs=0.01)
+        assert 0 <= found["iowait"] <= 100 - busy + 0.01
+    assert rates.mode_percents(after, CpuTimes(after.busy_s + 1, after.idle_s + 1, {"user": user - 1}))["user"] is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "percent"), [(0, 500_000, 25.0), (7, 7, 0.0), (9, 8, None), (0, 9_000_000, 100.0)]
+)
+def test_pressure_is_the_share_of_the_step_that_some_task_waited(before, after, percent):
+    assert rates.waited_percent(before, after, 2.0) == percent
+
+
+def test_a_sum_of_faults_is_unknown_when_a_part_is():
+    one = Faults(1, 2, 3, 4)
+    assert rates.add_faults({"a": one, "b": one}, ("a", "b")) == Faults(2, 4, 6, 8)
+    assert rates.add_faults({"a": one}, ("a", "b")) is None
+    assert rates.add_faults({}, ()) is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_sources.system.sampler import Sampler, next_slot_ns
-from data_sources.system.types import Counters, Gap
+from data_sources.system.types import Counters, Faults, Gap
 from tests.fakes.machine import FakeMachine
 
 
@@ -29,7 +29,7 @@ def test_the_first_sample_says_measuring_everywhere(machine):
     sample = machine.sampler().tick()
     assert (sample.total.first, sample.total.reason, sample.interval_s) == (None, Gap.MEASURING, None)
     assert sample.host.cpu_percent is None
-    assert sample.host.reasons == {"cpu": "measuring"}
+    assert sample.host.reasons == {"cpu": "measuring", "psi": "measuring"}
     assert sample.host.disk_io.reason is Gap.MEASURING
     assert sample.host.memory.used == 2 * 10**9
 
@@ -46,6 +46,36 @@ def test_the_second_sample_is_the_rate_of_the_default_route_and_never_loopback(m
     assert sample.host.core_percents == pytest.approx((25.0, 25.0))
     assert sample.host.disk_io.first == 2000.0
     assert sample.interval_s == 2.0
+
+
+def test_modes_disks_and_pressure_are_rates_of_the_same_step(machine):
+    machine.disk["vdb"] = Counters(0, 0)
+    sampler = machine.sampler()
+    assert sampler.tick().host.pressure == {"cpu": None, "mem": None, "io": None}
+    machine.disk |= {"vda": Counters(9000, 7000), "vdb": Counters(0, 2000)}
+    machine.waited |= {"cpu": 500_000, "io": 3_000_000}
+    host = tick_after(machine, sampler).host
+    assert host.cpu_modes == pytest.approx({"user": 12.5, "system": 12.5, "iowait": 50.0})
+    assert {name: (rate.first, rate.second) for name, rate in host.disks.items()} == {
+        "vda": (2000.0, 0.0),
+        "vdb": (0.0, 1000.0),
+    }
+    assert (host.disk_io.first, host.disk_io.second) == (2000.0, 1000.0)
+    assert host.pressure == {"cpu": 25.0, "mem": 0.0, "io": 100.0}
+
+
+def test_errors_and_drops_are_rates_and_unknown_wherever_the_bytes_are(machine):
+    sampler = machine.sampler()
+    assert (sampler.tick().faults, sampler.newest().total_faults) == ({}, None)
+    machine.faults["eth0"] = Faults(2, 0, 10, 4)
+    sample = tick_after(machine, sampler, received=100)
+    assert sample.faults["eth0"] == sample.total_faults == Faults(1.0, 0.0, 5.0, 2.0)
+    assert sample.faults["lo"] == Faults(0, 0, 0, 0)
+    machine.faults["eth0"] = Faults(0, 0, 0, 0)  # a driver that was loaded anew
+    sample = tick_after(machine, sampler, received=100)
+    assert (sample.total.first, sample.total_faults) == (50.0, None)
+    sample = tick_after(machine, sampler, seconds=9)
+    assert (sample.faults, sample.total_faults) == ({}, None)
 
 
 def test_a_late_sample_is_a_gap_in_every_series_and_not_an_average(machine):
@@ -78,7 +108,7 @@ def test_an_unreadable_host_names_each_missing_figure(machine):
     assert sample.host.memory is None
     assert sample.host.load is None
     assert sample.host.disk_io.first is None
-    assert set(sample.host.reasons) == {"cpu", "memory", "load", "disk_io"}
+    assert set(sample.host.reasons) == {"cpu", "memory", "load", "disk_io", "psi"}
 
 
 def test_an_interface_that_vanishes_stays_listed_as_gone_and_is_then_forgotten(machine):

@@ -1,0 +1,108 @@
+"""CPU, memory, load, disks and pressure at one tick. What cannot be read is None with its reason; the rest comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from . import rates
+from .host import HostReader
+from .types import Counters, CpuTimes, Gap, HostSample, Rate
+
+T = TypeVar("T")
+UNREADABLE = (OSError, ValueError, RuntimeError)  # what system files and psutil raise when they cannot tell
+
+
+class HostRates:
+    """Keeps the last readings and makes the next sample from them.
+
+    Args:
+        host: Reads the counters.
+        period_ns: The sampler's period, in nanoseconds.
+        clock_ns: The clock that never jumps.
+        say: Takes a trouble when it starts and "" when it ends, by what it concerns.
+    """
+
+    def __init__(
+        self, host: HostReader, *, period_ns: int, clock_ns: Callable[[], int], say: Callable[[str, str], None]
+    ) -> None:
+        self._host, self._period_ns, self._clock_ns, self._say = host, period_ns, clock_ns, say
+        self._cpu: tuple[int, tuple[CpuTimes, ...]] | None = None
+        self._disk_tracks: dict[str, rates.Track | None] = {}
+        self._waited: tuple[int, Mapping[str, int]] | None = None
+
+    def sample(self) -> HostSample:
+        """Read everything once."""
+        reasons: dict[str, str] = {}
+        cpu, cores, modes = self._read_cpu(reasons)
+        memory = self._try("memory", self._host.memory, reasons)
+        load = self._try("load", self._host.load, reasons)
+        disk_io, disks = self._read_disks(reasons)
+        return HostSample(cpu, cores, memory, load, disk_io, reasons, modes, disks, self._read_pressure(reasons))
+
+    def _read_cpu(
+        self, reasons: dict[str, str]
+    ) -> tuple[float | None, tuple[float | None, ...], dict[str, float | None]]:
+        at_ns = self._clock_ns()
+        cores = self._try("cpu", self._host.cpu, reasons)
+        if cores is None:
+            return None, (), {}
+        before, self._cpu = self._cpu, (at_ns, cores)
+        unknown = dict.fromkeys(cores[0].modes) if cores else {}
+        if before is None or len(before[1]) != len(cores):
+            reasons["cpu"] = Gap.MEASURING
+            return None, tuple(None for _ in cores), unknown
+        if rates.is_late(at_ns - before[0], self._period_ns):
+            reasons["cpu"] = Gap.LATE
+            return None, tuple(None for _ in cores), unknown
+        old, new = rates.sum_cpu(before[1]), rates.sum_cpu(cores)
+        whole = rates.busy_percent(old, new)
+        if whole is None:
+            reasons["cpu"] = Gap.RESET
+        each = tuple(rates.busy_percent(old, new) for old, new in zip(before[1], cores, strict=True))
+        return whole, each, rates.mode_percents(old, new)
+
+    def _read_disks(self, reasons: dict[str, str]) -> tuple[Rate, dict[str, Rate]]:
+        at_ns = self._clock_ns()
+        counters: Mapping[str, Counters] | None = self._try("disk_io", self._host.disks, reasons)
+        if counters is None:
+            return rates.gap(Gap.READ_ERROR), {}
+        if not counters:
+            return rates.gap(Gap.UNSUPPORTED), {}
+        stepped = {
+            name: rates.step(self._disk_tracks.get(name), at_ns, pair, period_ns=self._period_ns)
+            for name, pair in counters.items()
+        }
+        self._disk_tracks = {name: track for name, (track, _) in stepped.items()}
+        found = {name: rate for name, (_, rate) in stepped.items()}
+        return rates.add_up(found, found), found
+
+    def _read_pressure(self, reasons: dict[str, str]) -> dict[str, float | None]:
+        at_ns = self._clock_ns()
+        waited = self._try("psi", self._host.pressure, reasons)
+        if waited is None:
+            return {}
+        before, self._waited = self._waited, (at_ns, waited)
+        if not waited:
+            return {}
+        if before is None:
+            reasons["psi"] = Gap.MEASURING
+            return dict.fromkeys(waited)
+        step_ns = at_ns - before[0]
+        if rates.is_late(step_ns, self._period_ns):
+            reasons["psi"] = Gap.LATE
+            return dict.fromkeys(waited)
+        return {
+            name: rates.waited_percent(before[1][name], value, step_ns / 1e9) if name in before[1] else None
+            for name, value in waited.items()
+        }
+
+    def _try(self, name: str, read: Callable[[], T], reasons: dict[str, str]) -> T | None:
+        try:
+            value = read()
+        except UNREADABLE as error:
+            reasons[name] = Gap.READ_ERROR
+            self._say(name, f"{name} could not be read: {error}")
+            return None
+        self._say(name, "")
+        return value
