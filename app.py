@@ -32,6 +32,7 @@ from routes import (
     static_files,
     system_api,
     system_history,
+    system_host,
     usage_api,
     usage_prices,
     usage_upkeep,
@@ -126,6 +127,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))
     server.register_blueprint(system_history.blueprint(lambda: sources.system))
+    server.register_blueprint(system_host.blueprint(lambda: sources.system))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
     server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))

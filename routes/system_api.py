@@ -18,6 +18,8 @@ from data_sources.system.source import SystemSource
 from data_sources.system.types import Gap, Live, Mount, NetworkNow, Rate, Sample
 from routes.gate import needs
 from routes.sources import Sources
+from routes.system_history import series_names
+from routes.system_series import encode_series
 from routes.wire import answer, query_params
 
 MAX_WINDOW_S = 3600
@@ -46,18 +48,19 @@ def blueprint(sources: Sources) -> Blueprint:
     @made.get("/api/v1/system/live")
     @needs("system:read")
     def live() -> Response:
-        """What is new since a cursor, for one viewer of the page."""
-        given = query_params(("since", "interface", "window"))
+        """What is new since a cursor: everything of the page, or the series that are named."""
+        given = query_params(("since", "interface", "window", "series"))
         since = _number(given, "since", 0, 2**53)
         window_s = _number(given, "window", 10, MAX_WINDOW_S)
         interface = given["interface"][-1] if "interface" in given else None
+        names = series_names(given["series"][-1]) if "series" in given else None
         source = system()
         if source.sampler.on_tick is None:
             source.sampler.on_tick = lambda: shared.warm(source)
         result = source.live(since, interface, 300 if window_s is None else window_s)
         if not isinstance(result, Ready) or result.stale is not None:
-            return answer(result, lambda value: {**encode_live(value), "age_s": _rounded(value.age_s, 3)})
-        made = Response(shared.body(result.value, since), mimetype="application/json")
+            return answer(result, lambda value: {**_encode(value, names), "age_s": _rounded(value.age_s, 3)})
+        made = Response(shared.body(result.value, since, names), mimetype="application/json")
         made.headers["Cache-Control"] = "no-store"
         return made
 
@@ -69,25 +72,25 @@ class SharedTick:
 
     def __init__(self) -> None:
         self._seq = -1
-        self._kept: dict[tuple[int, int | None, str | None], bytes] = {}
+        self._kept: dict[tuple[int, int | None, str | None, tuple[str, ...] | None], bytes] = {}
 
     def warm(self, source: SystemSource) -> None:
         """Encode a tick as soon as it is there, for those who asked for the one before."""
         before = self._seq
-        for interface in {interface for _, _, interface in self._kept}:
+        for interface, names in {(interface, names) for _, _, interface, names in self._kept}:
             result = source.live(before, interface)
             if isinstance(result, Ready) and result.stale is None and not result.value.reset:
-                self.body(result.value, before)
+                self.body(result.value, before, names)
 
-    def body(self, live: Live, since: int | None) -> bytes:
+    def body(self, live: Live, since: int | None, names: tuple[str, ...] | None = None) -> bytes:
         """The answer as JSON."""
         if live.seq != self._seq:
             self._seq, self._kept = live.seq, {}
         kept = self._kept  # the dictionary of this tick, whatever another thread begins meanwhile
-        key = (live.seq, since, live.interface)
+        key = (live.seq, since, live.interface, names)
         rest = kept.get(key)
         if rest is None:
-            rest = msgspec.json.encode(encode_live(live))[1:]
+            rest = msgspec.json.encode(_encode(live, names))[1:]
             if not live.reset and len(kept) < _KEPT_TICKS:
                 kept[key] = rest
         return b'{"age_s":%s,%s' % (msgspec.json.encode(_rounded(live.age_s, 3)), rest)
@@ -144,6 +147,15 @@ def _rate(rate: Rate, stale: bool) -> dict[str, Any]:
     if stale:
         rate = Rate(None, None, Gap.STALE)
     return {"bytes_recv_per_sec": rate.first, "bytes_sent_per_sec": rate.second, "reason": rate.reason}
+
+
+def _encode(live: Live, names: tuple[str, ...] | None) -> dict[str, Any]:
+    if names is None:
+        return encode_live(live)
+    body = encode_series(live, names)
+    if live.reset or live.new_interfaces:
+        body["about"] = _about(live, live.points[-1] if live.points else None)
+    return body
 
 
 def encode_live(live: Live) -> dict[str, Any]:

@@ -66,17 +66,27 @@ def parse_query(given: dict[str, str]) -> HistoryQuery:
     Raises:
         BadRequest: A value is wrong; the text names it and what it may be.
     """
-    points = _whole(given, "points", 600, 10, MAX_POINTS)
-    names = tuple(given["series"].split(",")) if "series" in given else None
-    for name in names or ():
-        if not is_series(name):
-            raise BadRequest(f"Unknown series {name!r}.")
+    points = whole(given, "points", 600, 10, MAX_POINTS)
+    names = series_names(given["series"]) if "series" in given else None
     start_s, end_s, window_s = _span(given)
     return HistoryQuery(start_s, end_s, window_s, given.get("interface"), points, names)
 
 
+def series_names(text: str) -> tuple[str, ...]:
+    """The series that a query string names, parted by commas.
+
+    Raises:
+        BadRequest: One of them is none.
+    """
+    names = tuple(dict.fromkeys(text.split(",")))
+    for name in names:
+        if not is_series(name):
+            raise BadRequest(f"Unknown series {name!r}.")
+    return names
+
+
 def _span(given: dict[str, str]) -> tuple[float | None, float | None, int]:
-    window_s = _whole(given, "window_s", MIN_WINDOW_S, MIN_WINDOW_S, MAX_WINDOW_S)
+    window_s = whole(given, "window_s", MIN_WINDOW_S, MIN_WINDOW_S, MAX_WINDOW_S)
     if "start" not in given and "end" not in given:
         return None, None, window_s
     if "window_s" in given or "start" not in given:
@@ -97,7 +107,12 @@ def _moment(given: dict[str, str], name: str) -> float:
     return moment.timestamp()
 
 
-def _whole(given: dict[str, str], name: str, default: int, least: int, most: int) -> int:
+def whole(given: dict[str, str], name: str, default: int, least: int, most: int) -> int:
+    """A whole number of a query string.
+
+    Raises:
+        BadRequest: It is none, or out of its bounds.
+    """
     text = given.get(name, str(default))
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise BadRequest(f"{name} must be a whole number from {least} to {most}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -118,6 +119,12 @@ def _modes(fields: Mapping[str, float]) -> dict[str, float]:
     }
     found.update({name: fields[name] for name in ("iowait", "steal") if name in fields})
     return found
+
+
+def uptime_s() -> float | None:
+    """Seconds since the system started, those it slept included; None when it does not tell."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return None if clock is None else time.clock_gettime(clock)
 
 
 def find_scope(infos: Mapping[str, InterfaceInfo], *, proc: str = "/proc") -> tuple[Scope, str]:

@@ -5,8 +5,10 @@ Nothing is read when it is made; the sampler starts with `open`, or with the fir
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,11 +18,12 @@ from ..result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
 from .cgroup import ControlGroup
 from .history import History
 from .history_reader import HistoryQuery
-from .host import PsutilHost, find_scope
+from .host import PsutilHost, find_scope, uptime_s
 from .interfaces import SYS_CLASS_NET, InterfaceCatalog, LinuxInterfaces, PlainInterfaces
 from .levels import SlowReadings
 from .mounts import MountWatch
 from .network import network_reader
+from .processes import ProcessList, ProcessWatch
 from .sampler import PERIOD_S, Sampler
 from .types import HostFacts, HostNow, InterfaceRow, Live, NetworkNow, Sample
 from .windows import HistoryWindow
@@ -54,6 +57,7 @@ class SystemSource:
         """
         self.sampler = sampler
         self._slow = slow or SlowReadings()
+        self._processes = ProcessWatch()
         self._history = History(
             history_file,
             period_s=sampler.period_s,
@@ -93,6 +97,7 @@ class SystemSource:
         self.sampler.stop()
         self._history.close()
         self._slow.stop()
+        self._processes.stop()
 
     def network(self) -> Result[NetworkNow]:
         """The newest network rates.
@@ -112,7 +117,9 @@ class SystemSource:
         sample, age_s = self.sampler.newest(), self.sampler.age_s()
         levels = self._slow.now()
         return Ready(
-            HostNow(sample, levels.mounts, self.facts(), age_s, levels), self._provenance(sample), self._stale(age_s)
+            HostNow(sample, levels.mounts, replace(self.facts(), uptime_s=uptime_s()), age_s, levels),
+            self._provenance(sample),
+            self._stale(age_s),
         )
 
     def live(self, since: int | None = None, interface: str | None = None, window_s: float = 300) -> Result[Live]:
@@ -133,7 +140,7 @@ class SystemSource:
             keep = int(window_s / sampler.period_s) + 1
             points = points[-keep:]
         newest = points[-1] if points else sampler.newest()
-        age_s = sampler.age_s()
+        age_s, levels = sampler.age_s(), self._slow.now()
         live = Live(
             points=points,
             seq=newest.seq if newest else sampler.seq,
@@ -144,7 +151,8 @@ class SystemSource:
             interface=interface,
             infos=sampler.infos,
             facts=self.facts(),
-            mounts=self._slow.mounts.now(),
+            mounts=levels.mounts,
+            levels=levels,
         )
         return Ready(live, self._provenance(newest), self._stale(age_s))
 
@@ -183,13 +191,30 @@ class SystemSource:
         )
         return Ready(window, provenance)
 
+    def processes(self) -> Result[ProcessList]:
+        """Every process. Asking keeps the list coming; it is not read while nobody asks."""
+        found = self._processes.now()
+        query = f"Every process by name every {found.period_s:g} s while somebody looks, never its arguments"
+        return Ready(found, Provenance("The system's process table", query, found.at, rows=len(found.rows)))
+
     def facts(self) -> HostFacts:
         """About the machine; the scope is looked up again when the interfaces change."""
         changed = self.sampler.changed_at_seq
         if self._scope is None or self._scope[0] != changed:
             scope, rule = find_scope(self.sampler.infos)
-            facts = HostFacts(scope, rule, psutil.cpu_count(), self._limit, self.sampler.network.source)
-            self._scope = (changed, facts)
+            system = os.uname()
+            self._scope = (
+                changed,
+                HostFacts(
+                    scope,
+                    rule,
+                    psutil.cpu_count(),
+                    self._limit,
+                    self.sampler.network.source,
+                    system.nodename,
+                    f"{system.sysname} {system.release}",
+                ),
+            )
         return self._scope[1]
 
     def _stale(self, age_s: float | None) -> Problem | None:

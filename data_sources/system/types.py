@@ -303,6 +303,9 @@ class HostFacts:
         cores: Logical cores the figures cover.
         cpu_limit: Cores the container may use, None without a limit.
         network_source: Where the counters come from, such as "/proc/net/dev".
+        name: What the system calls itself.
+        system: Which system, and its version.
+        uptime_s: Since its start, in seconds; None when not told.
     """
 
     scope: Scope
@@ -310,6 +313,9 @@ class HostFacts:
     cores: int | None
     cpu_limit: float | None
     network_source: str
+    name: str | None = None
+    system: str | None = None
+    uptime_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +333,7 @@ class Live:
         infos: Every interface known now.
         facts: About the machine.
         mounts: File systems, newest answers.
+        levels: The newest answers of everything that is read more slowly.
     """
 
     points: tuple[Sample, ...]
@@ -339,6 +346,7 @@ class Live:
     infos: Mapping[str, InterfaceInfo]
     facts: HostFacts
     mounts: tuple[Mount, ...]
+    levels: Levels = field(default_factory=Levels)
 
 
 @dataclass(frozen=True, slots=True)
