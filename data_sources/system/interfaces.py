@@ -55,7 +55,7 @@ class LinuxInterfaces:
     def _describe(self, name: str) -> InterfaceInfo:
         folder = self._sys / name
         master = _link_name(folder / "master")
-        return InterfaceInfo(name, self._kind(folder), master, _speed(folder))
+        return InterfaceInfo(name, self._kind(folder), master, _speed(folder), _lowers(folder))
 
     def _kind(self, folder: Path) -> InterfaceKind:
         number = _text(folder / "type")
@@ -83,10 +83,15 @@ class LinuxInterfaces:
             The names and the rule that chose them, in words.
         """
         for read, family in ((self._routes_v4, "IPv4"), (self._routes_v6, "IPv6")):
-            names = tuple(name for name in read() if name in counters)
-            if names:
+            routed = tuple(name for name in read() if name in counters)
+            if routed:
+                names = count_once(routed, infos)
                 verb = "carries" if len(names) == 1 else "carry"
-                return TotalChoice(names, f"{', '.join(names)} {verb} the {family} default route", routed=True)
+                rule = f"{', '.join(names)} {verb} the {family} default route"
+                left = ", ".join(name for name in routed if name not in names)
+                if left:
+                    rule += f"; {left} too, already counted there"
+                return TotalChoice(names, rule, routed=True)
         return busiest(infos, counters)
 
     def _routes_v4(self) -> list[str]:
@@ -120,6 +125,49 @@ class PlainInterfaces:
     def choose(self, infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]) -> TotalChoice:
         """The busiest interface."""
         return busiest(infos, counters)
+
+
+def count_once(names: tuple[str, ...], infos: Mapping[str, InterfaceInfo]) -> tuple[str, ...]:
+    """Of interfaces that share a route, those whose sum counts no frame twice.
+
+    A port's frames are counted by its bridge or bond again, a VLAN's by the interface below it, and what a tunnel sends
+    leaves through another interface.
+
+    Args:
+        names: The interfaces, in order.
+        infos: What they are.
+    """
+    kept = [name for name in names if not any(_is_port_under(name, other, infos) for other in names)]
+    kept = [name for name in kept if not any(other in _below(name, infos) for other in kept)]
+    solid = [name for name in kept if name not in infos or infos[name].kind != "tunnel"]
+    return tuple(solid or kept) or names[:1]
+
+
+def _is_port_under(name: str, upper: str, infos: Mapping[str, InterfaceInfo]) -> bool:
+    """Whether `upper` is the bridge or bond of this one, or one above that."""
+    seen = {name}
+    while name in infos:
+        master = infos[name].master
+        if master is None or master in seen:
+            return False
+        if master == upper:
+            return True
+        seen.add(master)
+        name = master
+    return False
+
+
+def _below(name: str, infos: Mapping[str, InterfaceInfo]) -> set[str]:
+    """Everything that carries an interface's frames, at any depth."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        info = infos.get(waiting.pop())
+        for lower in info.lowers if info else ():
+            if lower not in found:
+                found.add(lower)
+                waiting.append(lower)
+    return found
 
 
 def keep_route(before: TotalChoice, now: TotalChoice, known: Iterable[str]) -> TotalChoice:
@@ -174,6 +222,13 @@ def _speed(folder: Path) -> float | None:
     text = _text(folder / "speed")
     mbit = int(text) if text and text.lstrip("-").isdigit() else -1
     return mbit * float(_MBIT_BYTES) if mbit > 0 else None
+
+
+def _lowers(folder: Path) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(name.removeprefix("lower_") for name in os.listdir(folder) if name.startswith("lower_")))
+    except OSError:
+        return ()
 
 
 def _link_name(link: Path) -> str | None:

@@ -88,12 +88,14 @@ class InterfaceInfo:
         kind: From the device's own description, never from its name.
         master: The bridge or bond it is a port of; its bytes are counted there again.
         speed_bytes_per_s: Link speed, None when the system does not tell.
+        lowers: Interfaces that carry its frames: ports of a bridge or bond, the one below a VLAN.
     """
 
     name: str
     kind: InterfaceKind
     master: str | None = None
     speed_bytes_per_s: float | None = None
+    lowers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

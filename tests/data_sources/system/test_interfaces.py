@@ -1,8 +1,11 @@
 """Kinds come from the device's own description, the total from the default route, and each says which rule chose it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
-from data_sources.system.interfaces import LinuxInterfaces, PlainInterfaces
+from data_sources.system.interfaces import LinuxInterfaces, PlainInterfaces, count_once
 from data_sources.system.types import Counters, InterfaceInfo
 
 ROUTES = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
@@ -16,7 +19,7 @@ def machine(tmp_path):
     class Machine:
         sys, proc = tmp_path / "class", tmp_path / "proc"
 
-        def add(self, name, *, number="1", place="pci0000:00", files=(), folders=(), master=None):
+        def add(self, name, *, number="1", place="pci0000:00", files=(), folders=(), master=None, lowers=()):
             home = tmp_path / "devices" / place / "net" / name
             home.mkdir(parents=True)
             self.sys.mkdir(exist_ok=True)
@@ -28,6 +31,8 @@ def machine(tmp_path):
                 (home / folder).mkdir()
             if master:
                 (home / "master").symlink_to(self.sys / master)
+            for lower in lowers:
+                (home / f"lower_{lower}").symlink_to(self.sys / lower)
 
         def route(self, *lines, v6=()):
             self.proc.mkdir(exist_ok=True)
@@ -93,6 +98,41 @@ def test_of_two_default_routes_the_preferred_one_counts_and_a_shared_one_adds_up
     assert machine.choose(wlan0=9, eth0=1).names == ("eth0",)
     machine.route(default_v4("eth1", 100), default_v4("eth0", 100))
     assert machine.choose(eth0=9, eth1=1).names == ("eth0", "eth1")
+
+
+def test_interfaces_that_share_a_route_are_added_up_without_counting_a_frame_twice(machine):
+    machine.add("eth0", master="bond0")
+    machine.add("eth1")
+    machine.add("bond0", place="virtual", folders=["bonding"], lowers=["eth0"])
+    machine.add("eth1.7", place="virtual", lowers=["eth1"])
+    machine.add("wg0", number="65534", place="virtual")
+    machine.route(*(default_v4(name) for name in ("eth0", "bond0", "eth1.7", "eth1", "wg0")))
+    choice = machine.choose(**{"eth0": 1, "bond0": 1, "eth1": 1, "eth1.7": 1, "wg0": 1})
+    assert choice.names == ("bond0", "eth1")
+    assert choice.rule == ("bond0, eth1 carry the IPv4 default route; eth0, eth1.7, wg0 too, already counted there")
+    machine.route(default_v4("wg0"))
+    assert machine.choose(eth1=9, wg0=1).names == ("wg0",)  # a tunnel alone stands for itself
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abcdef"),
+            st.sampled_from([None, *"abcdef"]),
+            st.lists(st.sampled_from("abcdef"), max_size=2),
+            st.sampled_from(["physical", "tunnel", "bridge"]),
+        ),
+        unique_by=lambda row: row[0],
+        min_size=1,
+    )
+)
+@examples(max_examples=60)
+def test_however_interfaces_are_stacked_no_two_of_the_sum_share_frames(rows):
+    infos = {name: InterfaceInfo(name, kind, master, lowers=tuple(lowers)) for name, master, lowers, kind in rows}
+    kept = count_once(tuple(infos), infos)
+    assert set(kept) <= set(infos)
+    for name in kept:
+        assert not {infos[name].master, *infos[name].lowers} & (set(kept) - {name})
 
 
 def test_without_an_ipv4_route_the_ipv6_one_chooses_and_a_rejecting_one_does_not(machine):
