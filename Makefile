@@ -21,6 +21,7 @@ test: $(TEST)/.installed browser  ## lint, types, import rules and every test
 	$(TEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 test-peers: $(TEST)/.peers  ## the checks against real engines and servers
+	@sh tests/peers/need_prometheus.sh $(abspath $(TEST))/prometheus
 	$(TEST)/bin/python -m pytest tests/peers
 
 lint: $(TEST)/.installed  ## ruff, mypy and the import rules

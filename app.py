@@ -33,6 +33,7 @@ from routes import (
     system_api,
     system_history,
     system_host,
+    system_hosts,
     usage_api,
     usage_prices,
     usage_upkeep,
@@ -128,6 +129,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(system_api.blueprint(sources))
     server.register_blueprint(system_history.blueprint(lambda: sources.system))
     server.register_blueprint(system_host.blueprint(lambda: sources.system))
+    server.register_blueprint(system_hosts.blueprint(sources))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
     server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))

@@ -169,6 +169,16 @@ class Settings(BaseSettings):
         None, description="Control page of a sandbox; a banner on every page then says so. Set by `make sandbox`."
     )
 
+    # System
+    prometheus_url: Url | None = Field(
+        None,
+        description="A Prometheus (or VictoriaMetrics) that watches more hosts with node_exporter, such as "
+        "`http://prometheus:9090`.",
+    )
+    prometheus_token: SecretStr | None = Field(
+        None, description="Bearer key for it; `user:password` is sent as basic authentication."
+    )
+
     # State
     state_url: SecretStr | None = Field(
         None, description="SQLAlchemy address of the state database. Unset: an SQLite file in the data folder."

@@ -100,6 +100,7 @@ def call_json(
     headers: Mapping[str, str] | None = None,
     timeout_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
     accept_errors: bool = False,
+    undecoded: bool = False,
 ) -> Answer | Problem:
     """Send one request and read its JSON answer.
 
@@ -115,6 +116,7 @@ def call_json(
         headers: More headers, such as the bearer key; never logged.
         timeout_s: Connect and read time-out, in seconds.
         accept_errors: Return JSON error answers (4xx, 5xx) as an `Answer` for the caller to read.
+        undecoded: Return the JSON's bytes, for a caller with a faster decoder of its own.
 
     Returns:
         The answer, or the problem. Never raises for what the network or the other side does.
@@ -137,6 +139,9 @@ def call_json(
         return _broken(error, method, url, source=source, what=what, timeout_s=timeout_s)
     if raw is None:
         return Problem(Kind.UPSTREAM, what, f"{source} answered more than {MAX_BODY_BYTES // 10**6} MB.")
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    if undecoded and is_json and (answer.status_code < 300 or accept_errors):
+        return Answer(answer.status_code, raw, answer.headers, answer.elapsed.total_seconds())
     return _read(answer, raw, source=source, what=what, accept_errors=accept_errors)
 
 

@@ -22,6 +22,7 @@ from components.live_chart import live_chart
 from components.panel import Look, panel, show
 from components.shell import page
 from data_sources.result import Ready, Result
+from pages import system_hosts
 from pages.callbacks import panel_callback, sources
 
 dash.register_page(
@@ -64,6 +65,7 @@ def layout(window: str | None = None, interface: str | None = None, unit: str | 
             panel("system-cpu", "CPU", width="oc-c4"),
             panel("system-memory", "Memory", width="oc-c4"),
             panel("system-disk", "Disk", width="oc-c4"),
+            panel("system-hosts", "Hosts", kind="table", skeleton="table", width="oc-c12"),
         ],
         className="oc-grid",
     )
@@ -186,3 +188,5 @@ clientside_callback(
     *(Input(f"{panel_id}-body", "children") for panel_id in _PANELS),
     prevent_initial_call="initial_duplicate",
 )
+
+system_hosts.listen()

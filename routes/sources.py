@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +12,13 @@ from components.plan_words import price_words
 from data_sources.billing.lago import LagoClient
 from data_sources.billing.source import BillingSource
 from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.result import Result
 from data_sources.state.keys import ensure_folder, ensure_key
 from data_sources.state.store import State
+from data_sources.system.prometheus import PrometheusSource, host_list
+from data_sources.system.prometheus_wire import PrometheusClient
 from data_sources.system.source import SystemSource
+from data_sources.system.types import HostList
 from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.price_file import PriceFileError, read_price_file
 from data_sources.usage.pricing import BUNDLED, PriceBook
@@ -119,6 +124,20 @@ class Sources:
         self._closers.append(made)
         made.open()
         return made
+
+    @cached_property
+    def prometheus(self) -> PrometheusSource | None:
+        """The hosts that a Prometheus watches; None where none is set."""
+        settings = self.settings
+        if settings.prometheus_url is None:
+            return None
+        made = PrometheusSource(PrometheusClient(settings.prometheus_url, _plain(settings.prometheus_token)))
+        self._closers.append(made)
+        return made
+
+    def hosts(self) -> Result[HostList]:
+        """This machine, and the hosts that Prometheus watches."""
+        return host_list(self.system, platform.node() or "this machine", self.prometheus)
 
     @cached_property
     def billing(self) -> BillingSource:

@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from ..result import NotConfigured, Problem
+
 InterfaceKind: TypeAlias = Literal["physical", "virtual", "bridge", "bond", "tunnel", "loopback", "unknown"]
 Scope: TypeAlias = Literal["host", "container", "unknown"]
 
@@ -390,3 +392,50 @@ class InterfaceRow:
     info: InterfaceInfo
     rate: Rate
     in_total: bool
+
+
+HostState: TypeAlias = Literal["up", "down", "never seen", "no data"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """One line of the table of hosts.
+
+    Attributes:
+        id: What `host=` takes; None is this machine.
+        name: As the host calls itself, else its address.
+        instance: The address it is scraped at; None for this machine.
+        job: Prometheus's name of the group it belongs to.
+        state: "no data": it should answer and nothing of it is known now.
+        reason: Why the state is not "up", in words.
+        seen_at: When it was read last with success, UTC; None when not known.
+        period_s: How far apart its readings are, in seconds.
+        sample: Its newest reading; None unless it is up.
+        root: Its root file system.
+    """
+
+    id: str | None
+    name: str
+    instance: str | None = None
+    job: str | None = None
+    state: HostState = "up"
+    reason: str | None = None
+    seen_at: datetime | None = None
+    period_s: float | None = None
+    sample: Sample | None = None
+    root: Mount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostList:
+    """This machine, and the hosts that Prometheus watches.
+
+    Attributes:
+        rows: This machine first, then by name.
+        problem: Why Prometheus gave no list; its hosts of before are then listed without figures.
+        unset: What to set where there is no Prometheus.
+    """
+
+    rows: tuple[HostRow, ...]
+    problem: Problem | None = None
+    unset: NotConfigured | None = None

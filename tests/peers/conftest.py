@@ -3,6 +3,7 @@
 import pytest
 
 from tests.peers.clickhouse import ClickHouse
+from tests.peers.prometheus import RealPrometheus, find
 
 
 @pytest.fixture(scope="session")
@@ -10,3 +11,13 @@ def clickhouse():
     engine = ClickHouse()
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def prometheus(tmp_path_factory):
+    missing = [name for name in ("prometheus", "prometheus-node-exporter") if find(name) is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} could not be had here: `make test-peers` says why")
+    real = RealPrometheus(tmp_path_factory.mktemp("prometheus"))
+    yield real
+    real.close()

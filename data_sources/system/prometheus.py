@@ -1,0 +1,143 @@
+"""The hosts that a Prometheus watches, as one source: their list, and each of them like this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..result import Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result
+from .prometheus_follow import RemoteHost
+from .prometheus_hosts import Known, find_hosts, read_figures
+from .prometheus_wire import SOURCE, PrometheusClient
+from .source import SystemSource
+from .types import HostList, HostRow
+
+UNSET = NotConfigured(
+    "No other hosts",
+    "A Prometheus that scrapes node_exporter brings them here.",
+    ("OPS_PROMETHEUS_URL",),
+)
+_FRESH_S = 5.0  # the list is read at most this often, however many look at it
+_FOLLOWED = 16  # hosts that are followed at once; the one that nobody has asked for longest makes room
+_DEFAULT_PERIOD_S = 60.0
+
+
+class PrometheusSource:
+    """Everything that is asked of one Prometheus.
+
+    Args:
+        client: Prometheus.
+        clock_s: Epoch seconds now.
+    """
+
+    def __init__(self, client: PrometheusClient, *, clock_s: Callable[[], float] = time.time) -> None:
+        self.client = client
+        self._clock_s = clock_s
+        self._lock = threading.Lock()
+        self._known: tuple[Known, ...] = ()
+        self._rows: tuple[HostRow, ...] = ()
+        self._answered: Result[tuple[HostRow, ...]] | None = None
+        self._asked_at_s = float("-inf")
+        self._followed: OrderedDict[str, RemoteHost] = OrderedDict()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.client.close()
+
+    @property
+    def seen(self) -> Result[tuple[HostRow, ...]] | None:
+        """What it answered last, without asking; None before the first question."""
+        return self._answered
+
+    def hosts(self) -> Result[tuple[HostRow, ...]]:
+        """Every host with its state and newest figures, by name.
+
+        Returns:
+            Ready, or Failed; the hosts of the last good answer are kept by `known_rows`.
+        """
+        with self._lock:
+            if self._answered is None or self._clock_s() - self._asked_at_s >= _FRESH_S:
+                self._answered = self._read()
+                self._asked_at_s = self._clock_s()
+            return self._answered
+
+    def _read(self) -> Result[tuple[HostRow, ...]]:
+        now_s = self._clock_s()
+        provenance = Provenance(SOURCE, "up, and raw node_exporter counters of the last scrapes", None)
+        found = find_hosts(self.client, now_s)
+        if isinstance(found, Problem):
+            return Failed(found, provenance)
+        known, notes = found
+        figures = read_figures(self.client, known, now_s)
+        if isinstance(figures, Problem):
+            return Failed(figures, provenance)
+        rows, more = figures
+        self._known = tuple(known)
+        self._rows = tuple(sorted(rows, key=lambda row: (row.name, row.id or "")))
+        newest = max((row.seen_at for row in rows if row.seen_at is not None), default=None)
+        notes = tuple(dict.fromkeys((*notes, *more)))
+        return Ready(self._rows, replace(provenance, as_of=newest, rows=len(rows), notes=notes))
+
+    def without_figures(self, problem: Problem) -> tuple[HostRow, ...]:
+        """The hosts of the last good answer, of which nothing is known now."""
+        return tuple(replace(row, state="no data", reason=problem.title, sample=None, root=None) for row in self._rows)
+
+    def host(self, host_id: str) -> RemoteHost | Problem:
+        """One host, to be asked like this machine.
+
+        Args:
+            host_id: As the list of hosts names it.
+        """
+        with self._lock:
+            followed = self._followed.get(host_id)
+            if followed is not None:
+                self._followed.move_to_end(host_id)
+                return followed
+        answer = self.hosts()
+        known = next((each for each in self._known if each.row.id == host_id), None)
+        if known is None:
+            if isinstance(answer, Failed):
+                return answer.problem
+            return Problem(Kind.NOT_FOUND, "There is no such host", f"Prometheus watches no host called {host_id}.")
+        row = known.row
+        period_s = row.period_s or _DEFAULT_PERIOD_S
+        made = RemoteHost(self.client, known.target, row.name, period_s, clock_s=self._clock_s)
+        with self._lock:
+            made = self._followed.setdefault(host_id, made)
+            while len(self._followed) > _FOLLOWED:
+                self._followed.popitem(last=False)
+        return made
+
+
+def host_list(machine: SystemSource, name: str, prometheus: PrometheusSource | None) -> Result[HostList]:
+    """This machine first, then the hosts that Prometheus watches.
+
+    Args:
+        machine: This machine.
+        name: What it calls itself.
+        prometheus: None where none is set.
+
+    Returns:
+        Ready whatever Prometheus does: this machine is measured here.
+    """
+    here = machine.host()
+    if not isinstance(here, Ready):
+        return Failed(Problem(Kind.UPSTREAM, "This machine could not be read", "The log says why."))
+    sample = here.value.sample
+    root = next((mount for mount in here.value.mounts if mount.path == "/"), None)
+    own = HostRow(None, name, period_s=machine.sampler.period_s, sample=sample, root=root)
+    if sample is not None:
+        own = replace(own, seen_at=sample.at)
+    if here.stale is not None:
+        own = replace(own, state="no data", reason=here.stale.title, sample=None)
+    if prometheus is None:
+        return Ready(HostList((own,), unset=UNSET), here.provenance)
+    found = prometheus.hosts()
+    if isinstance(found, Ready):
+        told = replace(found.provenance, source=f"{here.provenance.source} and {SOURCE}")
+        return Ready(HostList((own, *found.value)), told)
+    problem = found.problem if isinstance(found, Failed) else Problem(Kind.UPSTREAM, "No list of hosts", "")
+    return Ready(HostList((own, *prometheus.without_figures(problem)), problem=problem), here.provenance)

@@ -1,0 +1,213 @@
+"""Following one host: its scrapes are fetched as they come, once for all viewers, and replayed through the sampler.
+
+It answers what `SystemSource` answers for this machine, so the same page shows either.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..result import Failed, Kind, Problem, Provenance, Ready, Result
+from .prometheus_hosts import STALE_PERIODS, Target
+from .prometheus_node import (
+    ABOUT_METRICS,
+    MOUNT_METRICS,
+    READ_METRICS,
+    SOURCE,
+    Replay,
+    ReplaySampler,
+    Scrape,
+    mounts,
+    scrapes,
+)
+from .prometheus_wire import Answered, PrometheusClient, any_of
+from .types import HostFacts, HostNow, InterfaceRow, Live, Mount, NetworkNow, Sample
+
+T = TypeVar("T")
+
+_HOUR_S, _LEAST_S = 3600, 300
+_ABOUT_EVERY_S = 60.0
+_AGAIN_S = 1.0  # Prometheus is asked at most this often for one host, however many look at it
+_AFTER_FAILURE_S = 5.0
+_SETTLED_S = 1.0
+_WHAT = "This host could not be read"
+
+
+class RemoteHost:
+    """One host, as far as somebody looks at it.
+
+    Args:
+        client: Prometheus.
+        target: Which host.
+        name: What it calls itself.
+        period_s: How far apart its scrapes are, in seconds.
+        clock_s: Epoch seconds now.
+    """
+
+    def __init__(
+        self,
+        client: PrometheusClient,
+        target: Target,
+        name: str,
+        period_s: float,
+        *,
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.target, self.name, self.period_s = target, name, period_s
+        self._client, self._clock_s = client, clock_s
+        self._lock = threading.Lock()
+        self._replay = Replay()
+        self._sampler = self._new_sampler(int(clock_s() * 1000))
+        self._held_s = 0.0  # how far back the samples reach
+        self._newest_ms = 0
+        self._asked_at_s = self._about_at_s = float("-inf")
+        self._problem: Problem | None = None
+        self._mounts: tuple[Mount, ...] = ()
+        self._notes: tuple[str, ...] = ()
+
+    def _new_sampler(self, seq: int) -> ReplaySampler:
+        keep = max(2, int(_HOUR_S / self.period_s) + 2)
+        return ReplaySampler(self._replay, period_s=self.period_s, keep=keep, seq=seq)
+
+    # -- what pages and routes ask ------------------------------------------------------------------------------------
+
+    def live(self, since: int | None = None, interface: str | None = None, window_s: float = 300) -> Result[Live]:
+        """The points after a viewer's cursor, as `SystemSource.live` answers them."""
+        self.follow(window_s if since is None else 0)
+        sampler = self._sampler
+        points, reset = sampler.since(-1 if since is None else since)
+        if reset:
+            points = points[-(int(window_s / self.period_s) + 1) :]
+        newest = points[-1] if points else sampler.newest()
+        live = Live(
+            points=points,
+            seq=newest.seq if newest else sampler.seq,
+            reset=reset,
+            new_interfaces=since is not None and sampler.changed_at_seq > since,
+            age_s=self._age_s(),
+            period_s=self.period_s,
+            interface=interface,
+            infos=sampler.infos,
+            facts=self.facts(),
+            mounts=self._mounts,
+        )
+        return self._answer(live, newest)
+
+    def network(self) -> Result[NetworkNow]:
+        """The newest network rates."""
+        self.follow()
+        sampler, sample = self._sampler, self._sampler.newest()
+        now = NetworkNow(sample, sampler.infos, self._age_s(), self.period_s, sampler.seq, self.facts())
+        return self._answer(now, sample)
+
+    def host(self) -> Result[HostNow]:
+        """The newest figures of CPU, memory, load and disk, and the file systems."""
+        self.follow()
+        sample = self._sampler.newest()
+        return self._answer(HostNow(sample, self._mounts, self.facts(), self._age_s()), sample)
+
+    def interfaces(self) -> Result[tuple[InterfaceRow, ...]]:
+        """Every interface with its newest rate, the total's first, loopback last."""
+        self.follow()
+        sample, infos = self._sampler.newest(), self._sampler.infos
+        chosen = sample.choice.names if sample else ()
+        rates = sample.rates if sample else {}
+        rows = (InterfaceRow(info, rates[name], name in chosen) for name, info in infos.items() if name in rates)
+        ordered = tuple(sorted(rows, key=lambda row: (not row.in_total, row.info.kind == "loopback", row.info.name)))
+        return self._answer(ordered, sample)
+
+    def facts(self) -> HostFacts:
+        """About the host. Whether it is a container nobody told."""
+        sample = self._sampler.newest()
+        cores = len(sample.host.core_percents) if sample else 0
+        said = f"Scraped at {self.target.instance}, job {self.target.job}, every {self.period_s:g} s"
+        return HostFacts("unknown", said, cores or None, None, SOURCE)
+
+    # -- keeping up ---------------------------------------------------------------------------------------------------
+
+    def follow(self, window_s: float = 0) -> None:
+        """Fetch what is new, unless that was just done; others who ask meanwhile get what is there.
+
+        Args:
+            window_s: How far back to reach, in seconds; five minutes at least, one hour at most.
+        """
+        wanted_s = min(max(window_s, _LEAST_S), _HOUR_S) + 2 * self.period_s
+        deeper = wanted_s > self._held_s
+        wait_s = _AFTER_FAILURE_S if self._problem else _AGAIN_S
+        if not deeper and self._clock_s() - self._asked_at_s < wait_s:
+            return
+        if not self._lock.acquire(blocking=deeper):
+            return
+        try:
+            self._fetch(wanted_s)
+        finally:
+            self._lock.release()
+
+    def _fetch(self, wanted_s: float) -> None:
+        now_s = self._asked_at_s = self._clock_s()
+        from_start = wanted_s > self._held_s or now_s - self._newest_ms / 1000 > _HOUR_S
+        reach_s = max(wanted_s, self._held_s) if from_start else now_s - self._newest_ms / 1000
+        if now_s - self._about_at_s > _ABOUT_EVERY_S:
+            self._describe(now_s)
+        metrics = any_of(("up", *READ_METRICS))
+        query = f"{{__name__=~{metrics},{self.target.selector}}}[{int(reach_s) + 1}s]"
+        answer = self._client.instant(query, now_s, what=_WHAT)
+        if isinstance(answer, Problem):
+            self._problem = answer
+            return
+        self._problem, self._notes = None, answer.notes
+        if from_start:
+            # A cursor of the run before must never fit this one.
+            self._sampler = self._new_sampler(max(int(now_s * 1000), self._sampler.seq + 2 * _HOUR_S))
+            self._newest_ms, self._held_s = 0, reach_s
+        for scrape in scrapes(answer.series, after_ms=self._newest_ms):
+            if scrape.at_ms > (now_s - _SETTLED_S) * 1000:
+                break  # VictoriaMetrics may show one half of a fresh scrape before the other
+            self._replay.tick(self._sampler, scrape)
+            self._newest_ms = scrape.at_ms
+
+    def _describe(self, now_s: float) -> None:
+        """What the interfaces are and how full the file systems, once a minute; the last answer stays on a failure."""
+        metrics = any_of((*ABOUT_METRICS, *MOUNT_METRICS))
+        query = f"{{__name__=~{metrics},{self.target.selector}}}"
+        answer = self._client.instant(f"{query}[{3 * self.period_s:.0f}s]", now_s, what=_WHAT)
+        if isinstance(answer, Answered):
+            self._about_at_s = now_s
+            self._replay.about = _together(answer)
+            self._mounts = mounts(self._replay.about)
+
+    def _age_s(self) -> float | None:
+        return None if not self._newest_ms else max(0.0, self._clock_s() - self._newest_ms / 1000)
+
+    def _answer(self, value: T, sample: Sample | None) -> Result[T]:
+        problem = self._problem
+        if problem is not None and sample is None:
+            return Failed(problem, self._provenance(sample))
+        age_s = self._age_s()
+        if problem is None and age_s is not None and age_s > STALE_PERIODS * self.period_s:
+            problem = Problem(
+                Kind.UPSTREAM, f"No scrape for {age_s:.0f} s", f"Prometheus has nothing newer of {self.name}."
+            )
+        return Ready(value, self._provenance(sample), problem)
+
+    def _provenance(self, sample: Sample | None) -> Provenance:
+        return Provenance(
+            source=SOURCE,
+            query=f"{{{self.target.selector}}}: raw counters, difference over the measured step; 1 kB = 1,000 B",
+            as_of=None if sample is None else sample.at,
+            window=None if sample is None or sample.interval_s is None else f"the last {sample.interval_s:.1f} s",
+            notes=self._notes,
+        )
+
+
+def _together(answer: Answered) -> Scrape:
+    """The newest value of each series, as one scrape."""
+    found = Scrape(0)
+    for scrape in scrapes(answer.series):
+        found.at_ms = scrape.at_ms
+        for metric, values in scrape.values.items():
+            found.values.setdefault(metric, {}).update(values)
+    return found

@@ -1,0 +1,240 @@
+"""What node_exporter exposes, put together scrape by scrape, and read by the same sampler as this machine's counters.
+
+All series of one scrape carry one time, so a scrape is one reading of the machine. Replayed through `Sampler`, a
+counter of another host becomes a rate by the very rules that hold here: no value from two scrapes that lie too far
+apart, none from a counter that fell, none for an interface that went.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from .interfaces import busiest
+from .prometheus_wire import Series
+from .sampler import Sampler
+from .types import Counters, CpuTimes, InterfaceInfo, InterfaceKind, Memory, Mount, NetworkReading, Sample, TotalChoice
+
+SOURCE = "node_exporter, through Prometheus"
+_RECEIVED, _SENT = "node_network_receive_bytes_total", "node_network_transmit_bytes_total"
+_READ, _WRITTEN = "node_disk_read_bytes_total", "node_disk_written_bytes_total"
+_CPU = "node_cpu_seconds_total"
+_TOTAL, _AVAILABLE = "node_memory_MemTotal_bytes", "node_memory_MemAvailable_bytes"
+_SWAP_TOTAL, _SWAP_FREE = "node_memory_SwapTotal_bytes", "node_memory_SwapFree_bytes"
+_LOADS = ("node_load1", "node_load5", "node_load15")
+_SIZE, _AVAIL, _FREE = "node_filesystem_size_bytes", "node_filesystem_avail_bytes", "node_filesystem_free_bytes"
+READ_METRICS = (_RECEIVED, _SENT, _READ, _WRITTEN, _CPU, _TOTAL, _AVAILABLE, _SWAP_TOTAL, _SWAP_FREE, *_LOADS)
+MOUNT_METRICS = (_SIZE, _AVAIL, _FREE)
+ABOUT_METRICS = (
+    "node_network_protocol_type",
+    "node_network_flags",
+    "node_network_iface_id",
+    "node_network_iface_link",
+    "node_network_speed_bytes",
+)
+# Names that the kernel's drivers give, not the operator: devices whose bytes are those of the disks under them.
+_NOT_WHOLE_DISK = re.compile(r"^(dm-|md\d|zram|ram|loop|sr\d|fd\d|drbd|bcache)")
+# What is no place for data: its fill says nothing of a disk. As the exporter's own default leaves most of them out.
+_NO_PLACE = frozenset({"tmpfs", "ramfs", "squashfs", "overlay", "iso9660", "nsfs", "fuse.lxcfs", "devtmpfs"})
+_NOT_BUSY = frozenset({"idle", "iowait"})
+_LOOPBACK_TYPE = 772
+_TUNNEL_TYPES = frozenset({768, 769, 776, 778, 823, 65534})
+_IFF_MASTER, _IFF_SLAVE = 0x400, 0x800
+
+
+@dataclass(slots=True)
+class Scrape:
+    """One scrape of one host: by metric, then by what tells its series apart (a device, a core and mode, nothing)."""
+
+    at_ms: int
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def of(self, metric: str) -> Mapping[str, float]:
+        """The values of one metric; empty where the scrape has none."""
+        return self.values.get(metric, {})
+
+    def one(self, metric: str) -> float:
+        """The value of a metric that has one series.
+
+        Raises:
+            ValueError: The scrape has none.
+        """
+        found = self.values.get(metric, {}).get("")
+        if found is None:
+            raise ValueError(f"the scrape holds no {metric}")
+        return found
+
+
+def scrapes(series: Iterable[Series], *, after_ms: int = 0) -> list[Scrape]:
+    """Put series together by the time they were scraped at, oldest first; a scrape that failed is there, empty.
+
+    Args:
+        series: Raw series of one host, its `up` among them.
+        after_ms: Leave out what is not newer, in epoch milliseconds.
+    """
+    found: dict[int, Scrape] = {}
+    for each in series:
+        metric, key = each.labels.get("__name__", ""), _key(each.labels)
+        for at_ms, value in each.points:
+            if at_ms > after_ms:
+                scrape = found.get(at_ms)
+                if scrape is None:
+                    scrape = found[at_ms] = Scrape(at_ms)
+                scrape.values.setdefault(metric, {})[key] = value
+    return [found[at_ms] for at_ms in sorted(found)]
+
+
+def _key(labels: Mapping[str, str]) -> str:
+    if "cpu" in labels:
+        return f"{labels['cpu']}|{labels.get('mode', '')}"
+    if "mountpoint" in labels:
+        return f"{labels['mountpoint']}|{labels.get('fstype', '')}"
+    return labels.get("device", "")
+
+
+class Replay:
+    """One scrape after another, in the place of this machine's readers (`NetworkReader`, `HostReader`, catalog)."""
+
+    source = SOURCE
+
+    def __init__(self, about: Scrape | None = None) -> None:
+        self.about = Scrape(0) if about is None else about
+        self.scrape = Scrape(0)
+        self._ticking: int | None = None
+
+    # -- the clocks of the sampler ------------------------------------------------------------------------------------
+
+    def clock_ns(self) -> int:
+        """The scrape's own time to the thread that replays it, else the time now: ages are measured against that."""
+        if self._ticking == threading.get_ident():
+            return self.scrape.at_ms * 1_000_000
+        return time.time_ns()
+
+    def now(self) -> datetime:
+        """The scrape's time, as a date."""
+        return datetime.fromtimestamp(self.scrape.at_ms / 1000, UTC)
+
+    def tick(self, sampler: Sampler, scrape: Scrape) -> Sample:
+        """Let the sampler take one scrape."""
+        self.scrape, self._ticking = scrape, threading.get_ident()
+        try:
+            return sampler.tick()
+        finally:
+            self._ticking = None
+
+    # -- what the sampler reads ---------------------------------------------------------------------------------------
+
+    def read(self) -> NetworkReading:
+        """Byte counters by interface."""
+        received, sent = self.scrape.of(_RECEIVED), self.scrape.of(_SENT)
+        if not received:
+            raise ValueError("the scrape holds no network counters")
+        pairs = {name: Counters(int(value), int(sent[name])) for name, value in received.items() if name in sent}
+        return NetworkReading(self.scrape.at_ms * 1_000_000, 0, pairs)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def cpu(self) -> tuple[CpuTimes, ...]:
+        """Seconds by core, in the order of their numbers."""
+        busy: dict[str, float] = {}
+        idle: dict[str, float] = {}
+        for key, seconds in self.scrape.of(_CPU).items():
+            core, _, mode = key.partition("|")
+            into = idle if mode in _NOT_BUSY else busy
+            into[core] = into.get(core, 0.0) + seconds
+        if not idle:
+            raise ValueError(f"the scrape holds no {_CPU}")
+        cores = sorted(idle, key=lambda core: (len(core), core))
+        return tuple(CpuTimes(busy.get(core, 0.0), idle[core]) for core in cores)
+
+    def memory(self) -> Memory:
+        """Memory in bytes; ValueError when one of its parts is missing: a part that is not told is not 0."""
+        total, available = self.scrape.one(_TOTAL), self.scrape.one(_AVAILABLE)
+        swap_total, swap_free = self.scrape.one(_SWAP_TOTAL), self.scrape.one(_SWAP_FREE)
+        return Memory(int(total), int(available), int(swap_total), int(swap_total - swap_free))
+
+    def load(self) -> tuple[float, float, float]:
+        """Load averages."""
+        one, five, fifteen = (self.scrape.one(metric) for metric in _LOADS)
+        return one, five, fifteen
+
+    def disks(self) -> Mapping[str, Counters]:
+        """Whole disks only."""
+        written = self.scrape.of(_WRITTEN)
+        return {
+            name: Counters(int(value), int(written[name]))
+            for name, value in self.scrape.of(_READ).items()
+            if name in written and not _NOT_WHOLE_DISK.match(name)
+        }
+
+    def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
+        """What each interface is, as far as node_exporter tells."""
+        return {name: self._describe(name) for name in names}
+
+    def _describe(self, name: str) -> InterfaceInfo:
+        number = self.about.of("node_network_protocol_type").get(name)
+        flags = int(self.about.of("node_network_flags").get(name, 0))
+        own, link = (self.about.of(f"node_network_iface_{each}").get(name) for each in ("id", "link"))
+        kind: InterfaceKind = "unknown"
+        if number == _LOOPBACK_TYPE or (number is None and name == "lo"):
+            kind = "loopback"
+        elif number in _TUNNEL_TYPES:
+            kind = "tunnel"
+        elif flags & _IFF_MASTER:
+            kind = "bond"
+        elif own is not None and link is not None and own != link:
+            kind = "virtual"
+        speed = self.about.of("node_network_speed_bytes").get(name, 0.0)
+        return InterfaceInfo(name, kind, "a bond" if flags & _IFF_SLAVE else None, speed if speed > 0 else None)
+
+    def choose(self, infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]) -> TotalChoice:
+        """The busiest interface: the exporter does not tell which carries the default route."""
+        chosen = busiest(infos, counters)
+        if not chosen.names:
+            return chosen
+        return TotalChoice(chosen.names, f"node_exporter tells no default route: {chosen.names[0]} is the busiest")
+
+
+class ReplaySampler(Sampler):
+    """The sampler over scrapes: never started, and silent, since what is missing is another machine's trouble."""
+
+    def __init__(self, replay: Replay, *, period_s: float, keep: int, seq: int) -> None:
+        super().__init__(replay, replay, replay, period_s=period_s, keep=keep, clock_ns=replay.clock_ns, now=replay.now)
+        self.seq = self.changed_at_seq = seq
+
+    def start(self) -> None:
+        """Nothing to start: scrapes come from Prometheus."""
+
+    def _say(self, what: str, text: str) -> None:
+        logging.getLogger("ops.system").debug("%s: %s", what, text)
+
+
+def mounts(scrape: Scrape) -> tuple[Mount, ...]:
+    """The file systems of a scrape that hold data, the root first.
+
+    Args:
+        scrape: One that asked for `MOUNT_METRICS`.
+    """
+    found = []
+    for key, total in scrape.of(_SIZE).items():
+        path, _, kind = key.partition("|")
+        avail, free = scrape.of(_AVAIL).get(key), scrape.of(_FREE).get(key)
+        if kind in _NO_PLACE or total <= 0 or avail is None or free is None:
+            continue
+        label = "root" if path == "/" else path
+        at = datetime.fromtimestamp(scrape.at_ms / 1000, UTC)
+        found.append(Mount(path, label, int(total), int(total - free), int(avail), at))
+    return tuple(sorted(found, key=lambda mount: (mount.path != "/", mount.path)))
+
+
+def step_s(times_ms: Sequence[int]) -> float | None:
+    """How far apart scrapes are, in seconds: the median of their distances; None of fewer than two."""
+    steps = sorted(after - before for before, after in pairwise(times_ms))
+    return steps[len(steps) // 2] / 1000 if steps else None

@@ -1,0 +1,67 @@
+"""The console beside a real Prometheus and a real node_exporter: what it tells of a host is what the host counted."""
+
+import time
+
+import psutil
+import pytest
+
+from data_sources.result import Problem
+from data_sources.system.prometheus import PrometheusSource
+from data_sources.system.prometheus_wire import PrometheusClient
+from tests.peers.prometheus import wait_until
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture(scope="module")
+def source(prometheus):
+    prometheus.wait_for(f'count_over_time(node_load1{{instance="{prometheus.instance}"}}[1m]) > 5')
+    made = PrometheusSource(PrometheusClient(prometheus.url))
+    yield made
+    made.close()
+
+
+def rows(source):
+    return {row.instance: row for row in source.hosts().value}
+
+
+def test_a_host_has_its_own_figures_and_one_that_never_answered_none(source, prometheus):
+    found = rows(source)
+    here, nobody = found[prometheus.instance], found[prometheus.nobody]
+    assert (here.state, nobody.state, nobody.sample) == ("up", "never seen", None)
+    assert here.period_s == pytest.approx(1, abs=0.05)
+    memory = here.sample.host.memory
+    assert memory.total == psutil.virtual_memory().total
+    assert len(here.sample.host.core_percents) == psutil.cpu_count()
+    assert 0 <= here.sample.host.cpu_percent <= 100
+    assert here.sample.total.reason is None
+    assert set(found) == {prometheus.instance, prometheus.nobody}  # Prometheus itself is a target, and no host
+
+
+def test_a_host_that_stops_is_down_with_the_time_it_was_seen_and_its_hole_is_a_gap(source, prometheus):
+    host = source.host(prometheus.instance)
+    seq = host.live().value.seq
+    stopped_s = time.time()
+    prometheus.stop_exporter()
+    try:
+        wait_until(lambda: rows(source)[prometheus.instance].state == "down", "the host is down")
+        down = rows(source)[prometheus.instance]
+        assert (down.sample, down.reason) == (None, "The last scrape of it failed")
+        assert down.seen_at.timestamp() == pytest.approx(stopped_s, abs=3)
+    finally:
+        prometheus.start_exporter()
+    seen = []
+
+    def back():
+        seen.extend(host.live(seq + len(seen)).value.points)
+        return len(seen) > 2 and seen[-1].total.reason is None and seen[-2].total.reason == "late sample"
+
+    wait_until(back, "a rate after the gap")
+    assert {str(point.total.reason) for point in seen} == {"None", "read error", "late sample"}
+    assert rows(source)[prometheus.instance].state in ("up", "down")  # the list is read every five seconds
+
+
+def test_prometheus_refuses_nonsense_in_words(source):
+    problem = source.client.instant("rate(up[5s]", time.time(), what="Hosts could not be read")
+    assert isinstance(problem, Problem)
+    assert "unclosed left parenthesis" in problem.detail
