@@ -26,6 +26,7 @@ from routes import (
     billing_api,
     errors,
     ingest,
+    metrics,
     otlp,
     refused,
     session_api,
@@ -130,6 +131,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(system_history.blueprint(lambda: sources.system))
     server.register_blueprint(system_host.blueprint(lambda: sources.system))
     server.register_blueprint(system_hosts.blueprint(sources))
+    server.register_blueprint(metrics.blueprint(sources))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
     server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))

@@ -33,7 +33,7 @@ def hosts_table(found: HostList, now: datetime) -> Component:
         found: The hosts.
         now: The time now, UTC, for ages.
     """
-    heads = ("Host", "State", "CPU", "Memory", "Load", "Received", "Sent", "Disk read", "Written", "Root", "Read")
+    heads = ("Host", "State", "CPU", "Memory", "Load", "Received", "Sent", "Disk read", "Written", "Root", "Last read")
     head = tags.Tr([tags.Th(name, scope="col", className="oc-num" if place > 1 else "") for place, name in _n(heads)])
     body = [tags.Tr(_cells(row, now)) for row in found.rows]
     table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table")

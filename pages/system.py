@@ -22,7 +22,7 @@ from components.live_chart import live_chart
 from components.panel import Look, panel, show
 from components.shell import page
 from data_sources.result import Ready, Result
-from pages import system_hosts
+from pages import system_console, system_hosts
 from pages.callbacks import panel_callback, sources
 
 dash.register_page(
@@ -66,6 +66,7 @@ def layout(window: str | None = None, interface: str | None = None, unit: str | 
             panel("system-memory", "Memory", width="oc-c4"),
             panel("system-disk", "Disk", width="oc-c4"),
             panel("system-hosts", "Hosts", kind="table", skeleton="table", width="oc-c12"),
+            panel("system-console", "This console", kind="table", skeleton="table", width="oc-c12"),
         ],
         className="oc-grid",
     )
@@ -190,3 +191,4 @@ clientside_callback(
 )
 
 system_hosts.listen()
+system_console.listen()

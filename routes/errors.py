@@ -66,7 +66,7 @@ def from_problem(problem: Problem) -> Response:
 
 def wants_json() -> bool:
     """Whether a program asks: an API, a callback, or anything that does not accept HTML."""
-    return request.path.startswith(("/api/", "/_", "/v1/")) or not request.accept_mimetypes.accept_html
+    return request.path.startswith(("/api/", "/_", "/v1/", "/metrics")) or not request.accept_mimetypes.accept_html
 
 
 def page(status: int, title: str, detail: str) -> Response:

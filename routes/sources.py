@@ -12,6 +12,7 @@ from components.plan_words import price_words
 from data_sources.billing.lago import LagoClient
 from data_sources.billing.source import BillingSource
 from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.console.own import OwnWatch
 from data_sources.result import Result
 from data_sources.state.keys import ensure_folder, ensure_key
 from data_sources.state.store import State
@@ -126,6 +127,14 @@ class Sources:
         return made
 
     @cached_property
+    def own(self) -> OwnWatch:
+        """The console's own process."""
+        made = OwnWatch(lambda: self.writer.accepted)
+        made.start()
+        self._closers.append(made)
+        return made
+
+    @cached_property
     def prometheus(self) -> PrometheusSource | None:
         """The hosts that a Prometheus watches; None where none is set."""
         settings = self.settings
@@ -169,7 +178,7 @@ class Sources:
 
         Called once by the serving process, never at import: threads do not survive a fork.
         """
-        _ = self.writer, self.usage, self.system
+        _ = self.writer, self.usage, self.system, self.own
         self.billing.start()
 
     def close(self) -> None:

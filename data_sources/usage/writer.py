@@ -147,6 +147,7 @@ class Writer:
         self._merged_day = 0
         self._unmerged = _MERGE_IDLE_ROWS  # an earlier run may have left fragments
         self._ungathered = _GATHER_COMMITS
+        self.accepted = self.duplicates = 0  # events since the start, counted after their commit
 
     @property
     def listening_us(self) -> tuple[int, int] | None:
@@ -210,7 +211,11 @@ class Writer:
         self._wait(_Job(len(batch.attempts), batch=batch))
         if batch.refused is not None:
             raise BatchRefusedError(batch.refused)
-        return Receipt(batch_id, len(batch.attempts) - batch.duplicates, batch.duplicates)
+        receipt = Receipt(batch_id, len(batch.attempts) - batch.duplicates, batch.duplicates)
+        with self._state:
+            self.accepted += receipt.accepted
+            self.duplicates += receipt.duplicates
+        return receipt
 
     def undo(self, batch_id: str) -> Undone:
         """Take a batch out of every figure.

@@ -1,5 +1,6 @@
 """The console beside a real Prometheus and a real node_exporter: what it tells of a host is what the host counted."""
 
+import subprocess
 import time
 
 import psutil
@@ -8,7 +9,7 @@ import pytest
 from data_sources.result import Problem
 from data_sources.system.prometheus import PrometheusSource
 from data_sources.system.prometheus_wire import PrometheusClient
-from tests.peers.prometheus import wait_until
+from tests.peers.prometheus import find, wait_until
 
 pytestmark = pytest.mark.peers
 
@@ -65,3 +66,13 @@ def test_prometheus_refuses_nonsense_in_words(source):
     problem = source.client.instant("rate(up[5s]", time.time(), what="Hosts could not be read")
     assert isinstance(problem, Problem)
     assert "unclosed left parenthesis" in problem.detail
+
+
+def test_prometheuss_own_checker_finds_nothing_wrong_with_our_metrics(make_app):
+    promtool = find("promtool")
+    if promtool is None:
+        pytest.skip("promtool could not be had here")
+    client = make_app(read_token="reader-key-of-the-tests").server.test_client()
+    told = client.get("/metrics", headers={"Authorization": "Bearer reader-key-of-the-tests"}).data
+    done = subprocess.run([promtool, "check", "metrics"], input=told, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

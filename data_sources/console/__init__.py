@@ -1,0 +1,1 @@
+"""The console about itself: its process, its punctuality, its metrics."""
