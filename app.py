@@ -128,7 +128,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     )
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))
-    server.register_blueprint(system_history.blueprint(lambda: sources.system))
+    server.register_blueprint(system_history.blueprint(lambda: sources.system, sources.host))
     server.register_blueprint(system_host.blueprint(lambda: sources.system))
     server.register_blueprint(system_hosts.blueprint(sources))
     server.register_blueprint(metrics.blueprint(sources))

@@ -13,10 +13,11 @@ from data_sources.billing.lago import LagoClient
 from data_sources.billing.source import BillingSource
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.console.own import OwnWatch
-from data_sources.result import Result
+from data_sources.result import Failed, NotConfigured, Problem, Result
 from data_sources.state.keys import ensure_folder, ensure_key
 from data_sources.state.store import State
-from data_sources.system.prometheus import PrometheusSource, host_list
+from data_sources.system.prometheus import UNSET, PrometheusSource, host_list
+from data_sources.system.prometheus_follow import RemoteHost
 from data_sources.system.prometheus_wire import PrometheusClient
 from data_sources.system.source import SystemSource
 from data_sources.system.types import HostList
@@ -147,6 +148,17 @@ class Sources:
     def hosts(self) -> Result[HostList]:
         """This machine, and the hosts that Prometheus watches."""
         return host_list(self.system, platform.node() or "this machine", self.prometheus)
+
+    def host(self, host_id: str) -> RemoteHost | Failed | NotConfigured:
+        """One of the hosts that Prometheus watches, to be asked like this machine.
+
+        Args:
+            host_id: As the list of hosts names it.
+        """
+        if self.prometheus is None:
+            return UNSET
+        found = self.prometheus.host(host_id)
+        return Failed(found) if isinstance(found, Problem) else found
 
     @cached_property
     def billing(self) -> BillingSource:

@@ -13,7 +13,7 @@ import msgspec
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest
 
-from data_sources.result import Ready, Result
+from data_sources.result import Failed, NotConfigured, Ready, Result
 from data_sources.system.source import SystemSource
 from data_sources.system.types import Gap, Live, Mount, NetworkNow, Rate, Sample
 from routes.gate import needs
@@ -49,11 +49,15 @@ def blueprint(sources: Sources) -> Blueprint:
     @needs("system:read")
     def live() -> Response:
         """What is new since a cursor: everything of the page, or the series that are named."""
-        given = query_params(("since", "interface", "window", "series"))
+        given = query_params(("since", "interface", "window", "series", "host"))
         since = _number(given, "since", 0, 2**53)
         window_s = _number(given, "window", 10, MAX_WINDOW_S)
         interface = given["interface"][-1] if "interface" in given else None
         names = series_names(given["series"][-1]) if "series" in given else None
+        if "host" in given:
+            other = sources.host(given["host"][-1])
+            told = other if isinstance(other, Failed | NotConfigured) else other.live(since, interface, window_s or 300)
+            return answer(told, lambda value: {**_encode(value, names), "age_s": _rounded(value.age_s, 3)})
         source = system()
         if source.sampler.on_tick is None:
             source.sampler.on_tick = lambda: shared.warm(source)

@@ -17,8 +17,9 @@ import numpy as np
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest
 
-from data_sources.result import NotConfigured, Ready, Result
+from data_sources.result import Failed, NotConfigured, Ready
 from data_sources.system.history_reader import HistoryQuery
+from data_sources.system.prometheus_follow import RemoteHost
 from data_sources.system.series import is_series, unit
 from data_sources.system.slots import Floats
 from data_sources.system.source import SystemSource
@@ -31,8 +32,15 @@ MAX_POINTS = 1000
 PARAMETERS = ("window_s", "start", "end", "interface", "points", "host", "series", "format")
 
 
-def blueprint(system: Callable[[], SystemSource]) -> Blueprint:
-    """The route `/api/v1/system/history`."""
+def blueprint(
+    system: Callable[[], SystemSource], other: Callable[[str], RemoteHost | Failed | NotConfigured]
+) -> Blueprint:
+    """The route `/api/v1/system/history`.
+
+    Args:
+        system: This machine.
+        other: Another host by its id.
+    """
     made = Blueprint("system_history", __name__)
 
     @made.get("/api/v1/system/history")
@@ -44,7 +52,8 @@ def blueprint(system: Callable[[], SystemSource]) -> Blueprint:
         if wanted not in ("json", "csv"):
             raise BadRequest("format must be json or csv.")
         query = parse_query(given)
-        result: Result[HistoryWindow] = _other_host() if "host" in given else system().history(query)
+        asked = other(given["host"]) if "host" in given else system()
+        result = asked if isinstance(asked, Failed | NotConfigured) else asked.history(query)
         if not isinstance(result, Ready):
             return answer(result, encode_window)
         if wanted == "csv":
@@ -54,10 +63,6 @@ def blueprint(system: Callable[[], SystemSource]) -> Blueprint:
         return body
 
     return made
-
-
-def _other_host() -> NotConfigured:
-    return NotConfigured("No other hosts are watched", "A Prometheus server would tell of them.", ())
 
 
 def parse_query(given: dict[str, str]) -> HistoryQuery:

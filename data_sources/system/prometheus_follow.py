@@ -8,9 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from ..result import Failed, Kind, Problem, Provenance, Ready, Result
+from .history_reader import HistoryQuery
+from .prometheus_history import read_history
 from .prometheus_hosts import STALE_PERIODS, Target
 from .prometheus_node import (
     ABOUT_METRICS,
@@ -25,6 +28,7 @@ from .prometheus_node import (
 )
 from .prometheus_wire import Answered, PrometheusClient, any_of
 from .types import HostFacts, HostNow, InterfaceRow, Live, Mount, NetworkNow, Sample
+from .windows import HistoryWindow
 
 T = TypeVar("T")
 
@@ -118,6 +122,26 @@ class RemoteHost:
         rows = (InterfaceRow(info, rates[name], name in chosen) for name, info in infos.items() if name in rates)
         ordered = tuple(sorted(rows, key=lambda row: (not row.in_total, row.info.kind == "loopback", row.info.name)))
         return self._answer(ordered, sample)
+
+    def history(self, query: HistoryQuery) -> Result[HistoryWindow]:
+        """A window of the past, as far back as Prometheus keeps it, as `SystemSource.history` answers it."""
+        self.follow()
+        newest = self._sampler.newest()
+        found = read_history(
+            self._client,
+            self.target,
+            self.period_s,
+            self._replay.about,
+            query,
+            self._clock_s(),
+            newest.choice.names if newest else (),
+        )
+        told = self._provenance(newest)
+        if isinstance(found, Problem):
+            return Failed(found, told)
+        cut = found.grid
+        how = f"{told.query}; slots of {cut.tier_s} s, {cut.count} steps of {cut.step_s} s"
+        return Ready(found, replace(told, query=how, as_of=found.sampled_at, window=None))
 
     def facts(self) -> HostFacts:
         """About the host. Whether it is a container nobody told."""

@@ -19,7 +19,18 @@ from itertools import pairwise
 from .interfaces import busiest
 from .prometheus_wire import Series
 from .sampler import Sampler
-from .types import Counters, CpuTimes, InterfaceInfo, InterfaceKind, Memory, Mount, NetworkReading, Sample, TotalChoice
+from .types import (
+    Counters,
+    CpuTimes,
+    Faults,
+    InterfaceInfo,
+    InterfaceKind,
+    Memory,
+    Mount,
+    NetworkReading,
+    Sample,
+    TotalChoice,
+)
 
 SOURCE = "node_exporter, through Prometheus"
 _RECEIVED, _SENT = "node_network_receive_bytes_total", "node_network_transmit_bytes_total"
@@ -29,7 +40,22 @@ _TOTAL, _AVAILABLE = "node_memory_MemTotal_bytes", "node_memory_MemAvailable_byt
 _SWAP_TOTAL, _SWAP_FREE = "node_memory_SwapTotal_bytes", "node_memory_SwapFree_bytes"
 _LOADS = ("node_load1", "node_load5", "node_load15")
 _SIZE, _AVAIL, _FREE = "node_filesystem_size_bytes", "node_filesystem_avail_bytes", "node_filesystem_free_bytes"
-READ_METRICS = (_RECEIVED, _SENT, _READ, _WRITTEN, _CPU, _TOTAL, _AVAILABLE, _SWAP_TOTAL, _SWAP_FREE, *_LOADS)
+_FAULTS = (
+    "node_network_receive_errs_total",
+    "node_network_transmit_errs_total",
+    "node_network_receive_drop_total",
+    "node_network_transmit_drop_total",
+)
+_PRESSURE = {
+    "cpu": "node_pressure_cpu_waiting_seconds_total",
+    "mem": "node_pressure_memory_waiting_seconds_total",
+    "io": "node_pressure_io_waiting_seconds_total",
+}
+_MODES = {"user": "user", "nice": "user", "system": "system", "irq": "system", "softirq": "system"}
+READ_METRICS = (
+    *(_RECEIVED, _SENT, *_FAULTS, _READ, _WRITTEN, _CPU, *_PRESSURE.values()),
+    *(_TOTAL, _AVAILABLE, _SWAP_TOTAL, _SWAP_FREE, *_LOADS),
+)
 MOUNT_METRICS = (_SIZE, _AVAIL, _FREE)
 ABOUT_METRICS = (
     "node_network_protocol_type",
@@ -136,7 +162,9 @@ class Replay:
         if not received:
             raise ValueError("the scrape holds no network counters")
         pairs = {name: Counters(int(value), int(sent[name])) for name, value in received.items() if name in sent}
-        return NetworkReading(self.scrape.at_ms * 1_000_000, 0, pairs)
+        counted = [self.scrape.of(metric) for metric in _FAULTS]
+        faults = {name: Faults(*(each[name] for each in counted)) for name in pairs if all(name in e for e in counted)}
+        return NetworkReading(self.scrape.at_ms * 1_000_000, 0, pairs, faults)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -145,14 +173,19 @@ class Replay:
         """Seconds by core, in the order of their numbers."""
         busy: dict[str, float] = {}
         idle: dict[str, float] = {}
+        modes: dict[str, dict[str, float]] = {}
         for key, seconds in self.scrape.of(_CPU).items():
             core, _, mode = key.partition("|")
+            name = _MODES.get(mode, mode)
+            if name != "idle":
+                of_core = modes.setdefault(core, {})
+                of_core[name] = of_core.get(name, 0.0) + seconds
             into = idle if mode in _NOT_BUSY else busy
             into[core] = into.get(core, 0.0) + seconds
         if not idle:
             raise ValueError(f"the scrape holds no {_CPU}")
         cores = sorted(idle, key=lambda core: (len(core), core))
-        return tuple(CpuTimes(busy.get(core, 0.0), idle[core]) for core in cores)
+        return tuple(CpuTimes(busy.get(core, 0.0), idle[core], modes.get(core, {})) for core in cores)
 
     def memory(self) -> Memory:
         """Memory in bytes; ValueError when one of its parts is missing: a part that is not told is not 0."""
@@ -173,6 +206,11 @@ class Replay:
             for name, value in self.scrape.of(_READ).items()
             if name in written and not _NOT_WHOLE_DISK.match(name)
         }
+
+    def pressure(self) -> Mapping[str, int]:
+        """Microseconds in which some task waited; empty where the host does not tell."""
+        found = {name: self.scrape.of(metric).get("") for name, metric in _PRESSURE.items()}
+        return {name: int(seconds * 1e6) for name, seconds in found.items() if seconds is not None}
 
     def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
         """What each interface is, as far as node_exporter tells."""

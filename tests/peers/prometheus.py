@@ -82,9 +82,9 @@ class RealPrometheus:
             return []
         return list(answer.json()["data"]["result"]) if answer.status_code == 200 else []
 
-    def wait_for(self, query: str) -> None:
+    def wait_for(self, query: str, limit_s: float = 120) -> None:
         """Wait until a query has an answer."""
-        wait_until(lambda: bool(self.ask(query)), query)
+        wait_until(lambda: bool(self.ask(query)), query, limit_s)
 
 
 def wait_until(seen: Callable[[], bool], what: str, limit_s: float = 30) -> None:

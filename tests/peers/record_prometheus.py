@@ -1,6 +1,6 @@
 """Record what a real Prometheus answers to the console's questions, for `tests/fakes/prometheus.py`.
 
-`python -m tests.peers.record_prometheus` after a question was changed; it takes half a minute.
+`python -m tests.peers.record_prometheus` after a question was changed; it takes two minutes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 from data_sources.result import Ready
+from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.prometheus import PrometheusSource
 from data_sources.system.prometheus_wire import PrometheusClient
 from tests.peers.prometheus import RealPrometheus
 
 INTO = Path(__file__).parents[1] / "data" / "prometheus.json"
+SCRAPES, FIVE_MINUTES = HistoryQuery(window_s=30, points=10), HistoryQuery()
+STEPS = HistoryQuery(window_s=2000, points=100, names=("net_in", "cpu", "load1", "mem_used"))
 REFUSED = ("rate(node_load1[30s]", "node_cpu_seconds_total * on(instance) node_network_flags", "no_such_series")
 
 
@@ -51,7 +54,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         real = RealPrometheus(Path(folder))
         try:
-            real.wait_for(f'count_over_time(up{{instance="{real.instance}"}}[1m]) > 8')
+            real.wait_for(f'sum_over_time(up{{instance="{real.instance}"}}[4m]) > 70')
             real.stop_exporter()
             real.wait_for(f'count_over_time((up{{instance="{real.instance}"}} == 0)[1m:1s]) > 3')
             real.start_exporter()
@@ -69,7 +72,11 @@ def questions(client: PrometheusClient, instance: str, now_s: float) -> None:
     """Everything that the tests ask."""
     source = PrometheusSource(client, clock_s=lambda: now_s)
     assert isinstance(source.hosts(), Ready)
-    source.host(instance).live(window_s=60)
+    host = source.host(instance)
+    host.live(window_s=60)
+    host.history(SCRAPES)
+    host.history(FIVE_MINUTES)
+    host.history(STEPS)
     for query in REFUSED:
         client.instant(query, now_s, what="")
 

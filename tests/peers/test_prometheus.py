@@ -3,10 +3,12 @@
 import subprocess
 import time
 
+import numpy as np
 import psutil
 import pytest
 
 from data_sources.result import Problem
+from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.prometheus import PrometheusSource
 from data_sources.system.prometheus_wire import PrometheusClient
 from tests.peers.prometheus import find, wait_until
@@ -60,6 +62,19 @@ def test_a_host_that_stops_is_down_with_the_time_it_was_seen_and_its_hole_is_a_g
     wait_until(back, "a rate after the gap")
     assert {str(point.total.reason) for point in seen} == {"None", "read error", "late sample"}
     assert rows(source)[prometheus.instance].state in ("up", "down")  # the list is read every five seconds
+
+
+def test_the_past_of_a_host_is_its_scrapes_and_the_hole_in_them_stays_one(source, prometheus):
+    found = source.host(prometheus.instance).history(HistoryQuery(window_s=300, points=300))
+    window = found.value
+    assert window.grid.tier_s == 1
+    assert window.series["mem_used"].summary.most <= psutil.virtual_memory().total
+    assert "read error" in {gap.reason for gap in window.gaps}
+    assert np.isnan(window.series["cpu"].mean).any()
+    long = source.host(prometheus.instance).history(HistoryQuery(window_s=90 * 86_400, points=1000)).value
+    # Prometheus takes each of our questions over 90 days, and answers all of them in time
+    assert long.reason == "Least and greatest are of means over 389 s."
+    assert long.gaps[0].reason == "Prometheus has nothing of this host"
 
 
 def test_prometheus_refuses_nonsense_in_words(source):

@@ -62,3 +62,21 @@ def test_hosts_are_for_readers_and_know_no_parameters(ask):
 
 def test_hosts_are_closed_to_everyone_else(app):
     assert app.server.test_client().get(HOSTS).status_code == 401
+
+
+def test_another_host_is_asked_as_this_machine_is(ask, fake):
+    get = ask(fake)
+    live = get(f"/api/v1/system/live?host={fake.instance}").json
+    assert (live["reset"], live["period_s"]) == (True, 1.0)
+    assert live["about"]["source"] == "node_exporter, through Prometheus"
+    assert "read error" in live["gaps"]["network"].values()
+    again = get(f"/api/v1/system/live?host={fake.instance}&since={live['seq']}").json
+    assert (again["t"], again["reset"]) == ([], False)
+    past = get(f"/api/v1/system/history?host={fake.instance}&window_s=300").json
+    assert {"net_in", "cpu", "mem_used"} <= set(past["series"])
+
+
+def test_a_host_that_is_not_watched_is_404_and_without_prometheus_503(ask, fake):
+    for path in ("/api/v1/system/live?host=nowhere", "/api/v1/system/history?host=nowhere"):
+        assert ask(fake)(path).status_code == 404
+        assert ask()(path).json["settings"] == ["OPS_PROMETHEUS_URL"]

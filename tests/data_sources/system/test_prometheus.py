@@ -1,5 +1,9 @@
 """Other hosts, through a Prometheus: raw counters by this machine's own rules, and every way of not knowing apart."""
 
+import dataclasses
+import itertools
+
+import numpy as np
 import pytest
 
 from data_sources import http
@@ -8,6 +12,7 @@ from data_sources.system.prometheus import PrometheusSource, host_list
 from data_sources.system.prometheus_wire import Answered, PrometheusClient, any_of, quoted
 from tests.fakes.machine import FakeMachine
 from tests.fakes.prometheus import FakePrometheus
+from tests.peers.record_prometheus import SCRAPES, STEPS
 
 RECEIVED = "node_network_receive_bytes_total"
 
@@ -288,3 +293,77 @@ def test_a_host_that_nobody_knows_is_not_found(source, fake):
     empty = PrometheusSource(source.client, clock_s=fake.clock_s)
     assert isinstance(empty.hosts(), Failed)
     assert empty.host("nowhere:9100").kind is Kind.UPSTREAM
+
+
+# -- its past ---------------------------------------------------------------------------------------------------------
+
+
+def past(source, fake, query):
+    return source.host(fake.instance).history(query).value
+
+
+def test_a_short_window_is_made_of_raw_scrapes_and_has_the_hole_and_its_reason(source, fake):
+    window = past(source, fake, SCRAPES)
+    assert (window.grid.tier_s, window.reason) == (1, None)
+    own = window.series["net_in"]
+    values = [(at_s, float(value)) for at_s, value in raw(fake, RECEIVED, device="eth0")]
+    steps = [
+        (after - before) / (now_s - then_s)
+        for (then_s, before), (now_s, after) in itertools.pairwise(values)
+        if now_s - then_s < 1.5 and now_s > window.grid.t0_s
+    ]
+    assert own.summary.most == pytest.approx(max(steps))
+    assert 0.5 < own.summary.known_share < 1
+    assert np.isnan(own.mean).any() or (own.gap > 0).any()
+    reasons = {gap.reason for gap in window.gaps}
+    assert {"read error", "late sample"} <= reasons
+    assert {"net_in", "net_err_in", "cpu", "cpu_user", "cpu_core_0", "mem_used", "load1", "disk_read"} <= set(
+        window.series
+    )
+
+
+def test_a_series_that_is_named_comes_alone_and_of_the_interface_that_is_named(source, fake):
+    window = past(source, fake, dataclasses.replace(SCRAPES, names=("net_in",), interface="nope0"))
+    assert window.series == {}
+    window = past(source, fake, dataclasses.replace(SCRAPES, names=("net_out",), interface="eth0"))
+    assert list(window.series) == ["net_out"]
+
+
+def test_a_long_window_has_mean_and_greatest_of_each_step_and_is_blank_before_the_first_scrape(source, fake):
+    window = past(source, fake, STEPS)
+    cut = window.grid
+    assert cut.step_s >= 4
+    assert cut.tier_s == cut.step_s
+    assert fake.now_s - 40 <= cut.end_s <= fake.now_s - 30  # VictoriaMetrics's newest half minute is not asked for
+    assert window.gaps[0].reason == "Prometheus has nothing of this host"
+    assert window.reason == "Least and greatest are of means over 4 s."
+    for name, found in window.series.items():
+        known = ~np.isnan(found.mean)
+        assert known.any(), name
+        assert (found.most[known] >= found.mean[known]).all()
+        assert found.summary.of == f"{cut.step_s} s means"
+    assert set(window.series) == {"net_in", "cpu", "load1", "mem_used"}
+
+
+def test_a_step_in_which_prometheus_blanks_a_counter_says_why(source, fake):
+    def fell(query, body):
+        if "node_network" in query and "query_range" not in query:
+            for series in body["data"]["result"]:
+                if "device" not in series["metric"]:
+                    series["values"] = series["values"][:-1]
+
+    whole = past(source, fake, STEPS)
+    fake.change = fell
+    window = past(PrometheusSource(source.client, clock_s=fake.clock_s), fake, STEPS)
+    assert not np.isnan(whole.series["net_in"].mean[-1])
+    assert np.isnan(window.series["net_in"].mean[-1])
+    assert ("a counter fell, or too few scrapes", "network") in {(gap.reason, gap.of) for gap in window.gaps}
+
+
+def test_a_series_that_could_not_be_read_is_absent_and_said(source, fake):
+    body = {"status": "error", "errorType": "execution", "error": "too many samples"}
+    fake.instead["max_over_time((100*sum"] = 422, body
+    window = past(source, fake, STEPS)
+    assert "cpu" not in window.series
+    assert "cpu: Prometheus says: too many samples" in window.reason
+    assert "net_in" in window.series

@@ -1,0 +1,160 @@
+"""A window of another host's past: from raw scrapes while they are few, else from what Prometheus makes of each step.
+
+Raw scrapes go through the sampler's own rules. Over long windows they would be megabytes, so Prometheus is asked for
+the mean, least and most of each step; steps in which a counter fell or too few scrapes lie are left blank, because
+`rate()` invents a value there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..result import Problem
+from .gap_log import EVERYTHING, GapLog, merge_spans
+from .history_reader import HistoryQuery
+from .prometheus_hosts import Target
+from .prometheus_node import READ_METRICS, Replay, ReplaySampler, Scrape, scrapes
+from .prometheus_steps import NOTHING, WHAT, read_steps
+from .prometheus_wire import Answered, PrometheusClient, Series, any_of, quoted
+from .rates import is_late
+from .series import figures, group, network_group, shown_name
+from .types import Gap, Sample
+from .windows import Columns, GapSpan, Grid, HistoryWindow, fold, grid
+
+MOST_SCRAPES = 1500
+_EVEN_S = 10
+DELAY_S = 30.0  # VictoriaMetrics answers the newest half minute with a value of before, again and again
+
+
+def read_history(
+    client: PrometheusClient,
+    target: Target,
+    period_s: float,
+    about: Scrape,
+    query: HistoryQuery,
+    now_s: float,
+    of_total: Sequence[str] = (),
+) -> HistoryWindow | Problem:
+    """The window that is asked for.
+
+    Args:
+        client: Prometheus.
+        target: Which host.
+        period_s: How far apart its scrapes are, in seconds.
+        about: What its interfaces are.
+        query: What is asked.
+        now_s: The time now, in epoch seconds.
+        of_total: Which interface the total is, now: a long window shows that one.
+    """
+    end_s = now_s if query.end_s is None else min(query.end_s, now_s)
+    start_s = end_s - query.window_s if query.start_s is None else query.start_s
+    if (end_s - start_s) / period_s <= MOST_SCRAPES:
+        return _from_scrapes(client, target, period_s, about, query, start_s, end_s)
+    # Steps that end where the window ends, so that none is half filled.
+    end_s = math.floor(min(end_s, now_s - DELAY_S) / _EVEN_S) * float(_EVEN_S)
+    step_s = grid(start_s, end_s, tier_s=math.ceil(4 * period_s), points=query.points).step_s
+    count = max(1, int((end_s - start_s) // step_s))
+    # the finest that is known are the steps themselves
+    cut = Grid(step_s, step_s, end_s - count * step_s, count, end_s)
+    device = query.interface or next(iter(of_total), None) or _busiest(client, target, start_s, end_s)
+    matcher = f"device={quoted(device)}"
+    return read_steps(client, target.selector, matcher, period_s, query, cut)
+
+
+def _busiest(client: PrometheusClient, target: Target, start_s: float, end_s: float) -> str:
+    """The busiest interface of a host that is silent now; no name when there is none."""
+    received = f'node_network_receive_bytes_total{{{target.selector},device!="lo"}}'
+    answer = client.instant(f"topk(1, last_over_time({received}[{end_s - start_s:.0f}s]))", end_s, what=WHAT)
+    found = answer.series if isinstance(answer, Answered) else ()
+    return found[0].labels.get("device", "") if found else ""
+
+
+def _from_scrapes(
+    client: PrometheusClient,
+    target: Target,
+    period_s: float,
+    about: Scrape,
+    query: HistoryQuery,
+    start_s: float,
+    end_s: float,
+) -> HistoryWindow | Problem:
+    reach_s = int(end_s - start_s + 2 * period_s) + 1
+    metrics = any_of(("up", *READ_METRICS))
+    answer = client.instant(f"{{__name__=~{metrics},{target.selector}}}[{reach_s}s]", end_s, what=WHAT)
+    if isinstance(answer, Problem):
+        return answer
+    samples = replayed(answer.series, about, period_s)
+    tier_s = max(1, math.ceil(period_s))
+    phase_s = samples[-1].at.timestamp() % tier_s if samples else 0.0
+    cut = grid(start_s, end_s, tier_s=tier_s, points=query.points, phase_s=phase_s)
+    found, spans = _columns(samples, query, tier_s, period_s)
+    series = {name: fold(columns, cut) for name, columns in found.items()}
+    wanted = {group(name) for name in series}
+    shown = [span for span in spans if span.of is None or span.of in wanted]
+    ends = [(shown_at(samples[0]) - period_s, shown_at(samples[-1]))] if samples else []
+    gaps = merge_spans([*shown, *outside(ends, cut, period_s)], cut.t0_s, end_s)
+    return HistoryWindow(cut, series, gaps, samples[-1].at if samples else None, _told(answer.notes))
+
+
+def replayed(series: Sequence[Series], about: Scrape, period_s: float) -> list[Sample]:
+    """Every scrape as a sample."""
+    found = scrapes(series)
+    replay = Replay(about)
+    sampler = ReplaySampler(replay, period_s=period_s, keep=1, seq=0)
+    return [replay.tick(sampler, scrape) for scrape in found]
+
+
+def shown_at(sample: Sample) -> float:
+    """When it was taken, seconds since the epoch."""
+    return sample.at.timestamp()
+
+
+def _columns(
+    samples: Sequence[Sample], query: HistoryQuery, tier_s: int, period_s: float
+) -> tuple[dict[str, Columns], list[GapSpan]]:
+    """Each series' values, one a scrape, and why some are missing."""
+    middle_s = np.array([shown_at(sample) for sample in samples]) - tier_s / 2
+    values: dict[str, np.ndarray] = {}
+    log, own = GapLog(), network_group(query.interface)
+    for place, sample in enumerate(samples):
+        told = figures(sample)
+        for stored, value in told.values.items():
+            name = shown_name(stored, query.interface)
+            if name is not None and (query.names is None or name in query.names):
+                values.setdefault(name, np.full(len(samples), np.nan))[place] = value
+        late = sample.interval_s is not None and is_late(int(sample.interval_s * 1e9), int(period_s * 1e9))
+        reasons = {EVERYTHING: str(Gap.LATE)} if late else told.reasons
+        step_s = period_s if sample.interval_s is None else sample.interval_s
+        log.note(shown_at(sample) - step_s, shown_at(sample), reasons)
+    known = {
+        name: Columns(middle_s, column, column, column, np.where(np.isnan(column), 0.0, float(tier_s)))
+        for name, column in values.items()
+    }
+    spans = (span for span in log.spans().values() if span.of == own or not (span.of or "").startswith("network"))
+    return known, [_of(span, own) for span in spans]
+
+
+def _of(span: GapSpan, own: str) -> GapSpan:
+    if span.of == EVERYTHING:
+        return replace(span, of=None)
+    return replace(span, of="network") if span.of == own else span
+
+
+def outside(known: Sequence[tuple[float, float]], cut: Grid, period_s: float) -> list[GapSpan]:
+    """Before the first scrape and after the last: Prometheus has nothing of this host there."""
+    if not known:
+        return [GapSpan(cut.t0_s, cut.end_s, NOTHING)]
+    spans, (begun_s, ended_s) = [], known[0]
+    if begun_s - cut.t0_s > 2 * period_s:
+        spans.append(GapSpan(cut.t0_s, begun_s, NOTHING))
+    if cut.end_s - ended_s > 3 * period_s:
+        spans.append(GapSpan(ended_s, cut.end_s, str(Gap.STALE)))
+    return spans
+
+
+def _told(notes: Sequence[str]) -> str | None:
+    return " ".join(notes) or None

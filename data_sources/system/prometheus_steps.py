@@ -1,0 +1,211 @@
+"""The mean, least and most of each step of a long window, as Prometheus computes them, and what is blank in it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TypeAlias
+
+import numpy as np
+
+from ..result import Kind, Problem
+from .gap_log import merge_spans
+from .history_reader import HistoryQuery
+from .prometheus_wire import PrometheusClient
+from .series import group
+from .slots import Floats
+from .windows import Columns, GapSpan, Grid, HistoryWindow, fold
+
+WHAT = "The past of this host could not be read"
+NOTHING = "Prometheus has nothing of this host"
+BLANK = "a counter fell, or too few scrapes"
+_BUDGET_S = 20.0  # for all questions of one window; what is not answered by then is not known, and said
+_AT_ONCE = 4
+_MOST_PARTS = 20_000  # more would cost Prometheus seconds a question
+_ENOUGH = 0.9  # share of a step's scrapes without which it is blank
+_WHOLE_DISKS = 'device!~"(dm-|md[0-9]|zram|ram|loop|sr[0-9]|fd[0-9]|drbd|bcache).*"'
+Three: TypeAlias = tuple[str, str, str]  # expressions of the mean, the least and the most of a step
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """The lengths in an expression, in seconds: of a step, and of the parts that its least and most are taken of.
+
+    Attributes:
+        step_s: A step.
+        part_s: Four scrapes at least: `rate()` over fewer is fragile.
+        scrapes: How many scrapes a step should hold.
+    """
+
+    step_s: int
+    part_s: int
+    scrapes: float
+
+    def counted(self, value: Callable[[int], str], counter: str) -> Three:
+        """What is made of counters; blank where one fell or has too few scrapes, since `rate()` would invent it.
+
+        Args:
+            value: The expression over a range of so many seconds; without labels.
+            counter: Selects the counters that it is made of.
+        """
+        over = f"{counter}[{self.step_s}s]"
+        fell, few = f"sum(resets({over})) > 0", f"min(count_over_time({over})) < {_ENOUGH * self.scrapes - 1:.1f}"
+        parts = f"({value(self.part_s)})[{self.step_s}s:{self.part_s}s]"
+        blank = f"unless on() ({fell}) unless on() ({few})"
+        return (
+            f"({value(self.step_s)}) {blank}",
+            f"min_over_time({parts}) {blank}",
+            f"max_over_time({parts}) {blank}",
+        )
+
+    def level(self, gauge: str) -> Three:
+        """What is read as it stands."""
+        return (
+            f"max(avg_over_time({gauge}[{self.step_s}s]))",
+            f"max(min_over_time({gauge}[{self.step_s}s]))",
+            f"max(max_over_time({gauge}[{self.step_s}s]))",
+        )
+
+    def difference(self, whole: str, part: str) -> Three:
+        """One level less another of the same scrape."""
+        parts = f"(max({whole})-max({part}))[{self.step_s}s:{self.part_s}s]"
+        return f"avg_over_time({parts})", f"min_over_time({parts})", f"max_over_time({parts})"
+
+
+def expressions(at: str, device: str, spans: Spans) -> dict[str, Three]:
+    """How each series is asked for, the most wanted first.
+
+    Args:
+        at: Label matchers of the host.
+        device: Label matcher of the interface.
+        spans: The lengths.
+    """
+
+    def total(metric: str, more: str) -> Three:
+        counter = f"{metric}{{{at},{more}}}"
+        return spans.counted(lambda range_s: f"sum(rate({counter}[{range_s}s]))", counter)
+
+    def share(modes: str) -> Three:
+        every, some = f"node_cpu_seconds_total{{{at}}}", f"node_cpu_seconds_total{{{at},mode{modes}}}"
+        made = "100*sum(rate({0}[{2}s]))/sum(rate({1}[{2}s]))"
+        return spans.counted(lambda range_s: made.format(some, every, range_s), every)
+
+    def memory(whole: str, part: str) -> Three:
+        return spans.difference(f"node_memory_{whole}_bytes{{{at}}}", f"node_memory_{part}_bytes{{{at}}}")
+
+    return {
+        "net_in": total("node_network_receive_bytes_total", device),
+        "net_out": total("node_network_transmit_bytes_total", device),
+        "cpu": share('!~"idle|iowait"'),
+        "mem_used": memory("MemTotal", "MemAvailable"),
+        "load1": spans.level(f"node_load1{{{at}}}"),
+        "disk_read": total("node_disk_read_bytes_total", _WHOLE_DISKS),
+        "disk_write": total("node_disk_written_bytes_total", _WHOLE_DISKS),
+        "cpu_user": share('=~"user|nice"'),
+        "cpu_system": share('=~"system|irq|softirq"'),
+        "cpu_iowait": share('="iowait"'),
+        "cpu_steal": share('="steal"'),
+        "load5": spans.level(f"node_load5{{{at}}}"),
+        "load15": spans.level(f"node_load15{{{at}}}"),
+        "net_err_in": total("node_network_receive_errs_total", device),
+        "net_err_out": total("node_network_transmit_errs_total", device),
+        "net_drop_in": total("node_network_receive_drop_total", device),
+        "net_drop_out": total("node_network_transmit_drop_total", device),
+    }
+
+
+def read_steps(
+    client: PrometheusClient, at: str, device: str, period_s: float, query: HistoryQuery, cut: Grid
+) -> HistoryWindow | Problem:
+    """A long window.
+
+    Args:
+        client: Prometheus.
+        at: Label matchers of the host.
+        device: Label matcher of the interface.
+        period_s: How far apart scrapes are, in seconds.
+        query: What is asked.
+        cut: The steps; the last one ends where the window ends.
+
+    Returns:
+        The window; a series that could not be read is left out, and `reason` says why.
+    """
+    steps = _Steps(client, cut, time.monotonic() + _BUDGET_S)
+    count = steps.ask(f"max(count_over_time(node_load1{{{at}}}[{cut.step_s}s]))")
+    if isinstance(count, Problem):
+        return count
+    part_s = math.ceil(max(4 * period_s, cut.count * cut.step_s / _MOST_PARTS))
+    spans = Spans(cut.step_s, part_s, cut.step_s / period_s)
+    asked = expressions(at, device, spans)
+    wanted = {name: three for name, three in asked.items() if query.names is None or name in query.names}
+    known_s = np.minimum(np.nan_to_num(count) * period_s, float(cut.step_s))
+    starts: Floats = np.array([cut.t0_s + place * cut.step_s for place in range(cut.count)], np.float64)
+    series, troubles = {}, []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for name, found in zip(wanted, pool.map(steps.three, wanted.values()), strict=True):
+            if isinstance(found, Problem):
+                troubles.append(f"{name}: {found.detail}")
+            elif not all(np.isnan(column).all() for column in found):
+                seconds = np.where(np.isnan(found).any(axis=0), 0.0, known_s)
+                series[name] = fold(Columns(starts, *found, seconds), cut)
+    gaps = [*_spans(np.isnan(count), NOTHING, None, cut)]
+    for name, window in series.items():
+        gaps += _spans(np.isnan(window.mean) & ~np.isnan(count), BLANK, group(name), cut)
+    seen = np.flatnonzero(~np.isnan(count))
+    newest = datetime.fromtimestamp(float(starts[seen[-1]] + cut.step_s), UTC) if seen.size else None
+    told = f"Least and greatest are of means over {part_s} s."
+    reason = " ".join(dict.fromkeys((told, *steps.notes, *troubles)))
+    return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)
+
+
+class _Steps:
+    """Asks one expression for every step of a window."""
+
+    def __init__(self, client: PrometheusClient, cut: Grid, deadline_s: float) -> None:
+        self._client, self._cut, self._deadline_s = client, cut, deadline_s
+        self.notes: list[str] = []
+
+    def three(self, asked: Three) -> tuple[Floats, Floats, Floats] | Problem:
+        """The mean, least and most of each step."""
+        found = []
+        for expression in asked:
+            answer = self.ask(expression)
+            if isinstance(answer, Problem):
+                return answer
+            found.append(answer)
+        mean, least, most = found
+        # The mean is over the whole step, the others over parts of it: at its edges a part may say less than the whole.
+        return mean, np.fmin(least, mean), np.fmax(most, mean)
+
+    def ask(self, expression: str) -> Floats | Problem:
+        """One value a step, NaN where there is none."""
+        cut = self._cut
+        if time.monotonic() > self._deadline_s:
+            return Problem(Kind.TIMEOUT, WHAT, f"Prometheus took more than {_BUDGET_S:.0f} s for all questions.")
+        answer = self._client.ranged(expression, cut.t0_s + cut.step_s, cut.end_s, cut.step_s, what=WHAT)
+        if isinstance(answer, Problem):
+            return answer
+        self.notes += answer.notes
+        values = np.full(cut.count, np.nan)
+        for at_ms, value in answer.series[0].points if answer.series else ():
+            place = round((at_ms / 1000 - cut.t0_s) / cut.step_s) - 1
+            if 0 <= place < cut.count:
+                values[place] = value
+        return values
+
+
+def _spans(blank: np.ndarray[tuple[int], np.dtype[np.bool_]], reason: str, of: str | None, cut: Grid) -> list[GapSpan]:
+    """Neighbouring blank steps as one span."""
+    spans, place = [], 0
+    for is_blank, run in groupby(blank.tolist()):
+        length = len(list(run))
+        if is_blank:
+            start_s = cut.t0_s + place * cut.step_s
+            spans.append(GapSpan(start_s, start_s + length * cut.step_s, reason, of))
+        place += length
+    return spans
