@@ -10,7 +10,7 @@ from data_sources.result import utc_now
 from tests.fakes.usage_rows import attempt, fill
 
 PANELS = {"figures", "calls", "models", "cost", "providers", "levels", "unpriced", "recent", "requests-list"}
-COVERAGE = {f"coverage-{name}" for name in ("sources", "listening", "rejected", "imports", "time")}
+COVERAGE = {f"coverage-{name}" for name in ("sources", "listening", "rejected", "imports", "time", "refused", "chart")}
 
 
 @pytest.fixture
