@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -31,6 +31,7 @@ MAX_ROWS = 5000
 MOST_PAGES_AT_ONCE = 50
 LIST_PATIENCE_S = 20.0
 _NO_END = -1
+_PLANS = ("plans",)
 OPEN_STATUSES = ("active", "pending", "incomplete")
 
 # Payment-gated subscriptions are generally available from here on; older versions drop the rule without a word.
@@ -68,6 +69,7 @@ class LagoClient:
         self._headers = {"Authorization": f"Bearer {api_key}"}
         self._timeout_s = timeout_s
         self._session: requests.Session = http.session()
+        self._pages_seen: dict[tuple[str, ...], int] = {}
 
     def __repr__(self) -> str:
         return f"LagoClient({self._root!r})"
@@ -78,7 +80,7 @@ class LagoClient:
 
     def plans(self) -> Catalogue | Problem:
         """All plans of the organization, every page of them, hidden ones too; `GET /plans`."""
-        rows = self._list(("plans",), "plans", "Plans could not be read", [])
+        rows = self._list(_PLANS, "plans", "Plans could not be read", [])
         return rows if isinstance(rows, Problem) else read_plans(rows)
 
     def plan(self, code: str) -> Plan | Problem:
@@ -246,13 +248,18 @@ class LagoClient:
             paged = [*params, ("page", str(number)), ("per_page", str(PER_PAGE))]
             return self._call("GET", parts, what, params=paged)
 
-        ahead: dict[int, Json | Problem] = {}
+        def at_once(numbers: Sequence[int]) -> dict[int, Json | Problem]:
+            return dict(zip(numbers, side_by_side([partial(ask, number) for number in numbers]), strict=True))
+
+        # As many pages as there were the last time, side by side; what Lago tells now decides what counts.
+        ahead = at_once(range(1, self._pages_seen.get(parts, 1) + 1))
         while True:
             got = ahead.pop(page) if page in ahead else ask(page)
             if page == 1 and not isinstance(got, Problem):
-                # Once Lago has said how many pages there are, the others are asked for side by side.
-                others = range(2, _pages_told(got) + 1)
-                ahead = dict(zip(others, side_by_side([partial(ask, number) for number in others]), strict=True))
+                pages = _pages_told(got)
+                if parts == _PLANS:
+                    self._pages_seen[parts] = pages
+                ahead |= at_once([number for number in range(2, pages + 1) if number not in ahead])
             if isinstance(got, Problem):
                 return got
             rows, following = got.get(key), _next_page(got, page)

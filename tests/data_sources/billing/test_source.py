@@ -198,3 +198,16 @@ def test_later_pages_of_plans_are_asked_for_side_by_side(house: House) -> None:
     assert len(plans.value.plans) == 5
     pages = [one.query["page"][0] for one in house.lago.requests("GET", "/api/v1/plans")]
     assert sorted(pages) == ["1", "2", "3", "4", "5", "6", "7"]
+
+
+def test_pages_that_were_there_the_last_time_are_all_asked_for_at_once(house: House) -> None:
+    source = house.source()
+    source.plans()
+    house.lago.gather("/api/v1/plans", 3)
+    again = source.plans()
+    assert isinstance(again, Ready)
+    assert len(again.value.plans) == 5
+    house.lago.plans = house.lago.plans[:2]  # fewer by now: what was asked for too much does not count
+    fewer = source.plans()
+    assert isinstance(fewer, Ready)
+    assert codes(fewer) == ["starter", "team"]
