@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from data_sources.billing.attempts import Attempt, Attempts
@@ -24,6 +24,8 @@ CLOSE_S = 5.0
 # A purchase whose page is open moves by itself; the sweep leaves it alone for so long.
 QUIET = timedelta(seconds=60)
 LONGEST_QUIET = timedelta(hours=1)
+RUNNING_QUIET = timedelta(hours=6)
+RUNNING_AT_ONCE = 10
 FORGET_EVERY = timedelta(hours=6)
 
 Advance = Callable[[Attempts, Attempt], Problem | None]
@@ -89,18 +91,27 @@ class Sweeper:
             if self._stopped.is_set():
                 return
             self._work_off(event, now)
-        # Running ones too where Stripe itself collects: a renewal whose webhook got lost is still to be noted in Lago.
-        watched = [*self._attempts.all_open(), *self._attempts.running()]
+        still_open, running = self._attempts.all_open(), self._attempts.running()
+        watched = [*still_open, *running]
         self._looked = {one.id: at for one in watched if (at := self._looked.get(one.id)) is not None}
-        for attempt in watched:
-            if self._stopped.is_set():
-                return
-            if now - self._looked.get(attempt.id, attempt.updated_at) >= _quiet(attempt, now):
-                self._looked[attempt.id] = now
-                self._step(attempt)
+        self._sweep([one for one in still_open if self._is_due(one, now, LONGEST_QUIET)], now)
+        # Running ones where Stripe itself collects: a renewal whose webhook got lost is still to be noted in Lago. Only
+        # a few in one look, so that however many there are, a new webhook never waits for them.
+        due = [one for one in running if self._is_due(one, now, RUNNING_QUIET)]
+        self._sweep(due[:RUNNING_AT_ONCE], now)
         if now - self._forgot_at >= FORGET_EVERY:
             self._inbox.forget(now)
             self._forgot_at = now
+
+    def _is_due(self, attempt: Attempt, now: datetime, longest: timedelta) -> bool:
+        return now - self._looked.get(attempt.id, attempt.updated_at) >= _quiet(attempt, now, longest)
+
+    def _sweep(self, attempts: Sequence[Attempt], now: datetime) -> None:
+        for attempt in attempts:
+            if self._stopped.is_set():
+                return
+            self._looked[attempt.id] = now
+            self._step(attempt)
 
     def _work_off(self, event: Event, now: datetime) -> None:
         attempt = self._meant(event)
@@ -136,6 +147,6 @@ class Sweeper:
         return problem
 
 
-def _quiet(attempt: Attempt, now: datetime) -> timedelta:
+def _quiet(attempt: Attempt, now: datetime, longest: timedelta) -> timedelta:
     """The older a purchase, the less often it is looked at."""
-    return min(max(QUIET, (now - attempt.created_at) / 10), LONGEST_QUIET)
+    return min(max(QUIET, (now - attempt.created_at) / 10), longest)

@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import select, update
 
 from data_sources.billing import attempts as book
+from data_sources.billing import sweeper
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.inbox import Delivery
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer
-from data_sources.result import utc_now
+from data_sources.result import Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, BEN, House
 from tests.data_sources.billing.steps import SESSION, answered, buy, failed, posts, refused, told
 from tests.fakes.lago import charge, minimum
@@ -499,3 +500,21 @@ def test_while_the_plan_runs_no_second_one_is_sold(house: House, source: Billing
     started(house, source)
     assert refused(buy(source, buyer=buyer)).code == "already_subscribed"
     assert len(house.stripe.sessions) == 1
+
+
+def test_however_many_plans_run_one_look_asks_about_a_few_and_all_get_their_turn(
+    house: House, source: BillingSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "RUNNING_AT_ONCE", 2)
+    for number in range(5):
+        buyer = Buyer(f"link:{number}", f"org-{number}", f"{number}", None)
+        answered(buy(source, buyer=buyer))
+        house.stripe.complete(f"cs_test_{number:08d}")
+        assert isinstance(source.returned(buyer, f"cs_test_{number:08d}"), Ready)
+        assert told(source.progress(buyer, now_of(house).id)).good is True
+    house.stripe.asked.clear()
+    asked = []
+    for _ in range(3):
+        look(source, timedelta(hours=2))
+        asked.append(len({one.path for one in house.stripe.asked if one.path.startswith("/v1/subscriptions/")}))
+    assert asked == [2, 4, 5]
