@@ -132,7 +132,11 @@ class Settings(BaseSettings):
     )
     usage_api_token: SecretStr | None = Field(None, description="Bearer key for the remote usage API.")
     usage_memory: str = Field("400MB", description="Memory limit of the usage store.")
-    min_free: str = Field("200MB", description="Below this much free disk the store stops accepting events.")
+    min_free: str = Field(
+        "200MB",
+        description="Below this much free disk the store stops accepting events, and no history of the machine is "
+        "written.",
+    )
     max_ingest_mb: int = Field(64, ge=1, le=1024, description="Largest accepted request body, in MB.")
     prices_file: Path | None = Field(
         None, description="Your own prices, a TOML file that stands above the bundled price table."

@@ -1,4 +1,4 @@
-"""A tick of the live page, beside an empty route behind the same gate; and what sampling costs."""
+"""A tick of the live page, beside an empty route behind the same gate."""
 
 from __future__ import annotations
 
@@ -21,16 +21,13 @@ from settings import load
 
 KEY = "bench-reader-key-0123456789"
 ROUNDS, CALLS = 30, 100  # rounds alternate between the routes, so that a busy moment falls on both
-TICKS = 200
-PERIOD_S = 2.0
 TARGET = 1.3
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the table."""
     with TemporaryDirectory(prefix="ops-center-bench-") as folder:
         answers(Path(folder))
-        sampling(Path(folder))
 
 
 def answers(folder: Path) -> None:
@@ -110,31 +107,6 @@ def _alternate(ask: dict[str, Callable[[], bytes]]) -> dict[str, list[float]]:
                 one()
             times[name].append((time.perf_counter() - started) * 1000 / calls)
     return times
-
-
-def sampling(folder: Path) -> None:
-    """CPU time of one tick of the sampler, and its share of a core."""
-    source = SystemSource.of_this_machine(folder)
-    sampler = source.sampler
-    sampler.tick()
-    walls, started_cpu = [], time.process_time()
-    for _ in range(TICKS):
-        started = time.perf_counter()
-        sampler.tick()
-        walls.append((time.perf_counter() - started) * 1000)
-    cpu_ms = (time.process_time() - started_cpu) * 1000 / TICKS
-    sampler.stop()
-    table(
-        [
-            {
-                "sampling": f"network, CPU, memory, swap, load, disks; {len(sampler.infos)} interfaces",
-                "CPU ms a tick": f"{cpu_ms:.3f}",
-                "wall ms, median": f"{statistics.median(walls):.3f}",
-                "wall ms, worst": f"{max(walls):.3f}",
-                f"share of a core at {PERIOD_S:g} s": f"{cpu_ms / PERIOD_S / 10:.3f}%",
-            }
-        ]
-    )
 
 
 if __name__ == "__main__":

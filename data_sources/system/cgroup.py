@@ -8,9 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .kernel_file import KernelFile
+
 CGROUP = "/sys/fs/cgroup"
 SELF = "/proc/self/cgroup"
 _NO_LIMIT = 2**60  # what the first kind writes instead of "max", less a page
+_LOOK_EVERY = 30  # questions: a limit may be changed, but seldom is
+# limit, use, and the part of the use that can be dropped, in either kind
+_NAMES_SECOND = ("memory.max", "memory.current", "inactive_file")
+_NAMES_FIRST = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,9 @@ class ControlGroup:
     def __init__(self, root: str = CGROUP, own: str = SELF) -> None:
         paths = _own_paths(Path(own))
         self._second = Path(root, "cgroup.controllers").exists()
+        self._names = _NAMES_SECOND if self._second else _NAMES_FIRST
+        self._tightest: tuple[int, KernelFile, KernelFile] | None = None
+        self._asked = 0
         base = Path(root)
         if self._second:
             self._memory = self._cpu = _upwards(base, paths.get("", "/"))
@@ -40,21 +49,33 @@ class ControlGroup:
             self._cpu = _upwards(base / "cpu", paths.get("cpu", "/"))
 
     def memory(self, machine_total: int) -> MemoryLimit | None:
-        """The tightest limit below the machine's own memory; None without one."""
-        files = ("memory.max", "memory.current", "inactive_file")
-        if not self._second:
-            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        found = None
+        """The tightest limit below the machine's own memory; None without one. Limits are looked up now and then.
+
+        Raises:
+            OSError: The group's use cannot be read, though it has a limit.
+            ValueError: The same.
+        """
+        if self._asked % _LOOK_EVERY == 0:
+            self._tightest = self._find_memory(machine_total)
+        self._asked += 1
+        if self._tightest is None:
+            return None
+        limit, used_file, stat_file = self._tightest
+        used, cache = int(used_file.read()), _stat(stat_file.text()).get(self._names[2])
+        return MemoryLimit(limit, used if cache is None else max(used - cache, 0))
+
+    def _find_memory(self, machine_total: int) -> tuple[int, KernelFile, KernelFile] | None:
+        found: tuple[int, Path] | None = None
         for folder in self._memory:
-            limit = _number(folder / files[0])
-            if limit is None or limit >= min(machine_total, _NO_LIMIT) or (found and limit >= found.limit):
+            limit = _number(folder / self._names[0])
+            if limit is None or limit >= min(machine_total, _NO_LIMIT) or _number(folder / self._names[1]) is None:
                 continue
-            used = _number(folder / files[1])
-            if used is None:
-                continue
-            cache = _stat(folder / "memory.stat").get(files[2])
-            found = MemoryLimit(limit, used if cache is None else max(used - cache, 0))
-        return found
+            if found is None or limit < found[0]:
+                found = (limit, folder)
+        if found is None:
+            return None
+        limit, folder = found
+        return limit, KernelFile(folder / self._names[1]), KernelFile(folder / "memory.stat")
 
     def cpu(self) -> float | None:
         """Cores the group may use, None without a limit."""
@@ -97,9 +118,6 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _stat(path: Path) -> dict[str, int]:
-    try:
-        rows = (line.split() for line in path.read_text(encoding="ascii").splitlines())
-        return {row[0]: int(row[1]) for row in rows if len(row) == 2}
-    except (OSError, ValueError):
-        return {}
+def _stat(text: str) -> dict[str, int]:
+    rows = (line.split() for line in text.splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2}

@@ -135,7 +135,7 @@ class History:
         else:
             self._clock_since_s = at_s
             if start_s > ended_s:
-                self._gaps.note(ended_s, start_s, {EVERYTHING: "the clock was set forward"})
+                self._gaps.note(ended_s, start_s, {EVERYTHING: "the clock was set forward, or the machine slept"})
         self._run = (min(begun_s, start_s), at_s)
         return start_s
 

@@ -7,7 +7,6 @@ are labelled.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +15,9 @@ from typing import Protocol
 import psutil
 
 from .cgroup import ControlGroup
+from .proc_host import PROC, ProcHost
 from .types import Counters, CpuTimes, InterfaceInfo, Memory, Scope
 
-PROC_PRESSURE = "/proc/pressure"
-SYS_BLOCK = "/sys/block"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"  # fixed in the kernel: PROC_PID_INIT_INO
 
 
@@ -48,77 +46,45 @@ class HostReader(Protocol):
 
 
 class PsutilHost:
-    """Reads the machine through psutil, and the container's limits from its control group."""
-
-    def __init__(
-        self, *, group: ControlGroup | None = None, sys_block: str = SYS_BLOCK, proc_pressure: str = PROC_PRESSURE
-    ) -> None:
-        self._group = group or ControlGroup()
-        self._sys_block = Path(sys_block)
-        self._pressure = {name: Path(proc_pressure, file) for name, file in _PRESSURE.items()}
+    """Reads the machine through psutil, for systems without `/proc`."""
 
     def cpu(self) -> tuple[CpuTimes, ...]:
-        """Seconds by core. Guest time is part of user time already, waiting for a disk is idle."""
+        """Seconds by core."""
         cores = []
         for row in psutil.cpu_times(percpu=True):
             fields = row._asdict()
             idle = fields["idle"] + fields.get("iowait", 0.0)  # systems without the field count it in idle
             busy = sum(seconds for name, seconds in fields.items() if name not in _NOT_BUSY)
-            cores.append(CpuTimes(busy, idle, _modes(fields)))
+            modes = {"user": fields["user"] + fields.get("nice", 0.0), "system": fields["system"]}
+            cores.append(CpuTimes(busy, idle, modes))
         return tuple(cores)
 
     def memory(self) -> Memory:
-        """Memory of the machine and, where the container has a limit of its own, against that limit."""
+        """Memory of the machine."""
         machine, swap = psutil.virtual_memory(), psutil.swap_memory()
-        own = self._group.memory(machine.total)
-        limit, used = (None, None) if own is None else (own.limit, own.used)
-        return Memory(machine.total, machine.available, swap.total, swap.used, limit, used)
+        return Memory(machine.total, machine.available, swap.total, swap.used)
 
     def load(self) -> tuple[float, float, float]:
         """Load averages."""
         return os.getloadavg()
 
     def disks(self) -> Mapping[str, Counters]:
-        """Whole disks only: partitions, loop and device-mapper devices would count the same bytes again."""
+        """Physical disks."""
         counters = psutil.disk_io_counters(perdisk=True, nowrap=False)
         rows = {} if counters is None else counters  # None is psutil's word for "no disk at all"
-        return {
-            name: Counters(row.read_bytes, row.write_bytes) for name, row in rows.items() if self._is_whole_disk(name)
-        }
-
-    def _is_whole_disk(self, name: str) -> bool:
-        if not self._sys_block.exists():  # no sysfs: the system lists physical disks only
-            return True
-        return (self._sys_block / name.replace("/", "!") / "device").exists()
+        return {name: Counters(row.read_bytes, row.write_bytes) for name, row in rows.items()}
 
     def pressure(self) -> Mapping[str, int]:
-        """The kernel's pressure counters; a kernel without them, or with them off, counts nothing."""
-        found = {}
-        for name, path in self._pressure.items():
-            try:
-                text = path.read_text(encoding="ascii")
-            except OSError:
-                continue
-            total = _SOME_TOTAL.search(text)
-            if total is None:
-                raise ValueError(f"{path} has no total")
-            found[name] = int(total[1])
-        return found
+        """Nobody counts it there."""
+        return {}
 
 
 _NOT_BUSY = {"idle", "iowait", "guest", "guest_nice"}
-_PRESSURE = {"cpu": "cpu", "mem": "memory", "io": "io"}
-_SOME_TOTAL = re.compile(r"^some .*\btotal=(\d+)", re.MULTILINE)
 
 
-def _modes(fields: Mapping[str, float]) -> dict[str, float]:
-    """Seconds by mode: being nice is the user's, answering interrupts the system's. Guest time is user time already."""
-    found = {
-        "user": fields["user"] + fields.get("nice", 0.0),
-        "system": fields["system"] + fields.get("irq", 0.0) + fields.get("softirq", 0.0),
-    }
-    found.update({name: fields[name] for name in ("iowait", "steal") if name in fields})
-    return found
+def host_reader(group: ControlGroup) -> HostReader:
+    """The best reader this system offers."""
+    return ProcHost(group) if Path(PROC, "stat").exists() else PsutilHost()
 
 
 def uptime_s() -> float | None:

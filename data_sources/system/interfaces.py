@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from .kernel_file import KernelFile
 from .types import Counters, InterfaceInfo, InterfaceKind, TotalChoice
 
 SYS_CLASS_NET = "/sys/class/net"
@@ -46,7 +47,8 @@ class LinuxInterfaces:
 
     def __init__(self, sys_class_net: str = SYS_CLASS_NET, proc_net: str = PROC_NET) -> None:
         self._sys = Path(sys_class_net)
-        self._proc = Path(proc_net)
+        self._routes4 = KernelFile(Path(proc_net, "route"))
+        self._routes6 = KernelFile(Path(proc_net, "ipv6_route"))
 
     def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
         """What each interface is; `unknown` where sysfs does not say."""
@@ -95,7 +97,7 @@ class LinuxInterfaces:
         return busiest(infos, counters)
 
     def _routes_v4(self) -> list[str]:
-        rows = [line.split() for line in (_text(self._proc / "route") or "").splitlines()[1:]]
+        rows = [line.split() for line in _routes(self._routes4).splitlines()[1:]]
         return _lowest_metric(
             (int(row[6]), row[0])
             for row in rows
@@ -103,7 +105,7 @@ class LinuxInterfaces:
         )
 
     def _routes_v6(self) -> list[str]:
-        rows = [line.split() for line in (_text(self._proc / "ipv6_route") or "").splitlines()]
+        rows = [line.split() for line in _routes(self._routes6).splitlines()]
         return _lowest_metric(
             (int(row[5], 16), row[9])
             for row in rows
@@ -204,6 +206,14 @@ def busiest(infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]
             name = max(names, key=lambda each: (counters[each].first + counters[each].second, each))
             return TotalChoice((name,), f"No default route: {name} is the busiest {word}")
     return TotalChoice((), "No default route and no interface but loopback")
+
+
+def _routes(file: KernelFile) -> str:
+    """The kernel's table of routes; without one (a system without IPv6, say) there is no route of that kind."""
+    try:
+        return file.text()
+    except OSError:
+        return ""
 
 
 def _usable(flags: str) -> bool:

@@ -18,7 +18,7 @@ from ..result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
 from .cgroup import ControlGroup
 from .history import History
 from .history_reader import HistoryQuery
-from .host import PsutilHost, find_scope, uptime_s
+from .host import find_scope, host_reader, uptime_s
 from .interfaces import SYS_CLASS_NET, InterfaceCatalog, LinuxInterfaces, PlainInterfaces
 from .levels import SlowReadings
 from .mounts import MountWatch
@@ -76,7 +76,7 @@ class SystemSource:
     def of_this_machine(cls, data_dir: Path, *, period_s: float = PERIOD_S, min_free_bytes: int = 0) -> SystemSource:
         """Watch this machine, its root and the console's data folder."""
         group = ControlGroup()
-        sampler = Sampler(network_reader(), PsutilHost(group=group), interface_catalog(), period_s=period_s)
+        sampler = Sampler(network_reader(), host_reader(group), interface_catalog(), period_s=period_s)
         slow = SlowReadings.of_this_machine((MountWatch("/", "root"), MountWatch(str(data_dir), "data folder")))
         history_file = data_dir / HISTORY_FILE
         return cls(sampler, slow, limit=group.cpu(), history_file=history_file, min_free_bytes=min_free_bytes)

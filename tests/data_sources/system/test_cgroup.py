@@ -38,12 +38,22 @@ def test_the_tightest_limit_above_the_process_counts(tmp_path, write):
     for place, limit, cpu in (("", "max", "max 100000"), ("system.slice/", 10**9, "50000 100000")):
         write(f"cgroup/{place}memory.max", limit)
         write(f"cgroup/{place}memory.current", 7 * 10**8)
+        write(f"cgroup/{place}memory.stat", "anon 1")
         write(f"cgroup/{place}cpu.max", cpu)
     write("cgroup/system.slice/ops.service/memory.max", 2 * 10**9)
     write("cgroup/system.slice/ops.service/memory.current", 1)
     write("cgroup/system.slice/ops.service/cpu.max", "150000 100000")
     assert group(tmp_path).memory(MACHINE) == MemoryLimit(10**9, 7 * 10**8)
     assert group(tmp_path).cpu() == 0.5
+
+
+def test_a_use_that_cannot_be_read_any_more_is_an_error_and_not_zero(tmp_path, write):
+    write("cgroup/cgroup.controllers", "")
+    write("self", "0::/")
+    write("cgroup/memory.max", 10**9)
+    write("cgroup/memory.current", 5)
+    with pytest.raises(FileNotFoundError):  # there is no memory.stat
+        group(tmp_path).memory(MACHINE)
 
 
 def test_the_first_kind_of_control_groups_is_read_too(tmp_path, write):
@@ -62,6 +72,7 @@ def test_inside_a_container_the_path_is_the_hosts_and_the_base_is_its_own(tmp_pa
     write("self", "4:memory:/docker/abc\n3:cpu:/docker/abc")
     write("cgroup/memory/memory.limit_in_bytes", 512_000_000)
     write("cgroup/memory/memory.usage_in_bytes", 1000)
+    write("cgroup/memory/memory.stat", "cache 5")
     write("cgroup/cpu/cpu.cfs_quota_us", -1)
     write("cgroup/cpu/cpu.cfs_period_us", 100_000)
     assert group(tmp_path).memory(MACHINE) == MemoryLimit(512_000_000, 1000)
