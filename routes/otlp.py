@@ -30,6 +30,7 @@ from routes.wire import query_params
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _INVALID, _UNAVAILABLE = 3, 14  # google.rpc.Code
+_UNKNOWN, _BY_STATUS = 2, {401: 16, 403: 7, 500: 13, 503: 14}
 _REASONS_TOLD = 5
 
 
@@ -63,6 +64,18 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
         except BadRequest as error:
             return _refused(400, _INVALID, error.description or "This request is not understood.")
         return _stored(writer(), parsed, source)
+
+    @made.after_request
+    def as_status(answer: Response) -> Response:
+        """What others refused, such as a wrong key, in the words of the protocol too."""
+        if answer.mimetype != "application/problem+json":
+            return answer
+        told = answer.get_json()
+        message = ". ".join(part.rstrip(".") for part in (told["title"], told["detail"]) if part)
+        status = _refused(answer.status_code, _BY_STATUS.get(answer.status_code, _UNKNOWN), message)
+        answer.set_data(status.get_data())
+        answer.content_type = status.content_type
+        return answer
 
     return made
 

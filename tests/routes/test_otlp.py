@@ -164,6 +164,18 @@ def test_without_the_key_nothing_is_taken(app, send, ops):
 
 
 @kinds
+def test_a_wrong_key_and_a_mistake_of_the_console_are_told_as_a_status_too(send, ops, monkeypatch, kind):
+    answer = send(CAPTURED, kind, Authorization="Bearer wrong")
+    assert (answer.status_code, answer.mimetype, refused(answer)[0]) == (401, kind, 16)
+    assert "bearer key" in refused(answer)[1]
+    assert answer.headers["WWW-Authenticate"]
+    monkeypatch.setattr(ops.writer, "submit", None)
+    answer = send(CAPTURED, kind)
+    assert (answer.status_code, answer.mimetype, refused(answer)[0]) == (500, kind, 13)
+    assert answer.headers["X-Request-Id"]
+
+
+@kinds
 def test_an_export_of_too_many_spans_is_413_and_the_next_one_is_taken(send, kind):
     many = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 100_001}]}]})
     if kind == PROTOBUF:
