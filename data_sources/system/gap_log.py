@@ -50,7 +50,10 @@ class GapLog:
 
 
 def merge_spans(spans: Iterable[GapSpan], start_s: float, end_s: float) -> tuple[GapSpan, ...]:
-    """Those within a window, in the order of time; the same span of several groups becomes one of everything."""
+    """Those within a window, in the order of time.
+
+    The same span of several groups becomes one of everything, and spans of one reason that touch become one.
+    """
     by_place: dict[tuple[float, float, str], GapSpan] = {}
     for span in spans:
         cut = replace(span, start_s=max(span.start_s, start_s), end_s=min(span.end_s, end_s))
@@ -59,4 +62,13 @@ def merge_spans(spans: Iterable[GapSpan], start_s: float, end_s: float) -> tuple
         key = (cut.start_s, cut.end_s, cut.reason)
         twin = by_place.get(key)
         by_place[key] = cut if twin is None or twin.of == cut.of else replace(cut, of=None)
-    return tuple(sorted(by_place.values(), key=lambda span: (span.start_s, span.end_s, span.reason)))
+    merged: list[GapSpan] = []
+    last: dict[tuple[str | None, str], int] = {}
+    for span in sorted(by_place.values(), key=lambda span: (span.start_s, span.end_s, span.reason)):
+        place = last.get((span.of, span.reason))
+        if place is not None and span.start_s <= merged[place].end_s:
+            merged[place] = replace(merged[place], end_s=max(merged[place].end_s, span.end_s))
+        else:
+            last[span.of, span.reason] = len(merged)
+            merged.append(span)
+    return tuple(merged)

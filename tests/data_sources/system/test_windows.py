@@ -85,3 +85,8 @@ def test_gaps_of_several_readings_at_once_are_told_once_and_cut_to_the_window():
     spans = [GapSpan(0, 9, "late sample", "cpu"), GapSpan(0, 9, "late sample", "network"), GapSpan(20, 30, "x", None)]
     assert merge_spans(spans, 5, 15) == (GapSpan(5, 9, "late sample", None),)
     assert EVERYTHING not in {span.of for span in spans}
+
+
+def test_gaps_of_one_reason_that_touch_are_one():
+    spans = [GapSpan(0, 4, "x"), GapSpan(4, 6, "x"), GapSpan(5, 7, "y"), GapSpan(5, 9, "x"), GapSpan(10, 12, "x")]
+    assert merge_spans(spans, 0, 99) == (GapSpan(0, 9, "x"), GapSpan(5, 7, "y"), GapSpan(10, 12, "x"))
