@@ -34,8 +34,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(**settings: str) -> Iterator[tuple[str, dict[str, str]]]:
+def served(*, core: int | None = None, **settings: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Serve the console as a user does, on a data folder of its own.
+
+    Args:
+        core: The only core it may run on; None for all.
+        **settings: `OPS_*` names and values.
 
     Yields:
         Its address, and the environment for further `ops-center` commands.
@@ -45,7 +49,10 @@ def served(**settings: str) -> Iterator[tuple[str, dict[str, str]]]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPS_")}
         environment |= {"OPS_DATA_DIR": folder, "OPS_PORT": str(port), "SE_OFFLINE": "true", **settings}
         process = subprocess.Popen(
-            [OPS_CENTER, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            pinned([str(OPS_CENTER), "serve"], core),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         url = f"http://127.0.0.1:{port}"
         try:
@@ -54,6 +61,12 @@ def served(**settings: str) -> Iterator[tuple[str, dict[str, str]]]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
+
+
+def pinned(command: list[str], core: int | None) -> list[str]:
+    """The same command on one core, where the system can do that."""
+    taskset = shutil.which("taskset")
+    return command if core is None or taskset is None else [taskset, "-c", str(core), *command]
 
 
 def wait_until_up(url: str) -> None:

@@ -27,7 +27,7 @@ from .prometheus_node import (
     scrapes,
 )
 from .prometheus_wire import Answered, PrometheusClient, any_of
-from .types import HostFacts, HostNow, InterfaceRow, Live, Mount, NetworkNow, Sample
+from .types import HostFacts, HostNow, InterfaceRow, Levels, Live, Mount, NetworkNow, Sample
 from .windows import HistoryWindow
 
 T = TypeVar("T")
@@ -97,6 +97,7 @@ class RemoteHost:
             infos=sampler.infos,
             facts=self.facts(),
             mounts=self._mounts,
+            levels=Levels(self._mounts),
         )
         return self._answer(live, newest)
 
@@ -111,7 +112,9 @@ class RemoteHost:
         """The newest figures of CPU, memory, load and disk, and the file systems."""
         self.follow()
         sample = self._sampler.newest()
-        return self._answer(HostNow(sample, self._mounts, self.facts(), self._age_s()), sample)
+        return self._answer(
+            HostNow(sample, self._mounts, self.facts(), self._age_s(), levels=Levels(self._mounts)), sample
+        )
 
     def interfaces(self) -> Result[tuple[InterfaceRow, ...]]:
         """Every interface with its newest rate, the total's first, loopback last."""
@@ -148,7 +151,7 @@ class RemoteHost:
         sample = self._sampler.newest()
         cores = len(sample.host.core_percents) if sample else 0
         said = f"Scraped at {self.target.instance}, job {self.target.job}, every {self.period_s:g} s"
-        return HostFacts("unknown", said, cores or None, None, SOURCE)
+        return HostFacts("unknown", said, cores or None, None, SOURCE, name=self.name)
 
     # -- keeping up ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,163 @@
+"""The live page left open: the browser's heap and nodes over 1,200 ticks, run at 100 ms a tick.
+
+The same page and the same scripts; only the clocks run twenty times as fast, the sampler's and the browser's, so that a
+tick is still one of 150 points in five minutes. The window slides before the first reading, so nothing is growing
+because it is still filling. Each reading is made after a collection of garbage: what is left is held on to.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+# The console is served in this process, and its address is loopback: no gunicorn is needed for one viewer.
+from werkzeug.serving import make_server
+
+from app import create_app
+from bench.console import chromium, table
+from data_sources.state.links import make_link_token
+from data_sources.system.host import PsutilHost
+from data_sources.system.network import ProcNetDev
+from data_sources.system.sampler import Sampler
+from data_sources.system.source import SystemSource, interface_catalog
+from settings import load
+
+TICK_MS, FASTER = 100, 20
+TICKS, WARM = int(os.environ.get("BENCH_TICKS", "1200")), 200
+TARGET = 1.05
+LIMIT_S = 600
+
+FAST_DATE = """
+(() => {
+  const Real = Date, begun = BEGUN, now = () => begun + (Real.now() - begun) * FASTER;
+  window.Date = class extends Real {
+    constructor(...given) { if (given.length) super(...given); else super(now()); }
+    static now() { return now(); }
+  };
+  const real = performance.now.bind(performance);
+  performance.now = () => real() * FASTER;
+})();
+"""
+
+
+class FastClock:
+    """The two clocks of the sampler, running ahead."""
+
+    def __init__(self) -> None:
+        self.begun_ns, self.begun = time.monotonic_ns(), datetime.now(UTC)
+
+    def clock_ns(self) -> int:
+        """Monotonic."""
+        return self.begun_ns + (time.monotonic_ns() - self.begun_ns) * FASTER
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return self.begun + timedelta(microseconds=(self.clock_ns() - self.begun_ns) // 1000)
+
+
+def fast_source(clock: FastClock, stop: threading.Event) -> SystemSource:
+    """This machine, sampled every 100 ms by a clock on which that is 2 s."""
+    sampler = Sampler(
+        ProcNetDev(clock_ns=clock.clock_ns),
+        PsutilHost(),
+        interface_catalog(),
+        clock_ns=clock.clock_ns,
+        now=clock.now,
+    )
+    sampler.start = lambda: None  # type: ignore[method-assign]
+
+    def run() -> None:
+        due = time.monotonic()
+        while not stop.is_set():
+            sampler.tick()
+            if sampler.on_tick is not None:
+                sampler.on_tick()
+            due += TICK_MS / 1000
+            stop.wait(max(0.0, due - time.monotonic()))
+
+    threading.Thread(target=run, daemon=True).start()
+    return SystemSource(sampler, now=clock.now)
+
+
+def main() -> None:
+    """Print the table."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    for name in [name for name in os.environ if name.startswith("OPS_")]:
+        del os.environ[name]
+    with TemporaryDirectory(prefix="ops-center-bench-") as folder:
+        app = create_app(load(data_dir=Path(folder)))
+        sys.modules["pages.system"].TICK_MS = TICK_MS  # type: ignore[attr-defined]
+        ops = app.server.extensions["ops"]
+        clock, stop = FastClock(), threading.Event()
+        ops.system = fast_source(clock, stop)
+        ops.start()
+        server = make_server("127.0.0.1", 0, app.server, threaded=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        driver = chromium()
+        begun_ms = str(int(clock.begun.timestamp() * 1000))
+        script = FAST_DATE.replace("BEGUN", begun_ms).replace("FASTER", str(FASTER))
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        try:
+            token = make_link_token(ops.secret_key, "admin", organization_id=None, email=None)
+            driver.get(f"http://127.0.0.1:{server.server_port}/login?token={token}&next=/admin/system/monitoring")
+            table(watch(driver))
+        finally:
+            driver.quit()
+            stop.set()
+            server.shutdown()
+            ops.close()
+
+
+def watch(driver: Any) -> list[dict[str, Any]]:
+    """Read heap and nodes after the warm-up, and every 200 ticks."""
+    driver.execute_cdp_cmd("Performance.enable", {})
+    readings = []
+    for wanted in range(WARM, WARM + TICKS + 1, 200):
+        _wait_for_ticks(driver, wanted)
+        driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        found = {
+            each["name"]: each["value"] for each in driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        }
+        readings.append((_ticks(driver), found))
+    first = readings[0][1]
+    return [
+        {
+            "ticks drawn": f"{ticks:,}",
+            "heap, MB": f"{found['JSHeapUsedSize'] / 1e6:.1f}",
+            "times the first": f"{found['JSHeapUsedSize'] / first['JSHeapUsedSize']:.3f}",
+            "nodes": f"{found['Nodes']:,.0f}",
+            "listeners": f"{found['JSEventListeners']:,.0f}",
+            "target": f"<= {TARGET}" if ticks >= WARM + TICKS else "",
+        }
+        for ticks, found in readings
+    ]
+
+
+def _ticks(driver: Any) -> int:
+    """How many live answers the page has had: counted by the browser itself."""
+    count = driver.execute_script(
+        "if (!window.benchTicks) { window.benchTicks = {n: 0};"
+        " new PerformanceObserver(list => { benchTicks.n += list.getEntries()"
+        ".filter(e => e.name.includes('/api/v1/system/live')).length; performance.clearResourceTimings(); })"
+        ".observe({type: 'resource'}); } return window.benchTicks.n"
+    )
+    return int(count)
+
+
+def _wait_for_ticks(driver: Any, wanted: int) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while _ticks(driver) < wanted:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the page drew only {_ticks(driver)} ticks")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()
