@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
 from data_sources.result import Failed, NotConfigured, Ready, Result
-from data_sources.system.source import SystemSource
+from data_sources.system.source import STALE_PERIODS, SystemSource
 from data_sources.system.types import Gap, Live, Mount, NetworkNow, Rate, Sample
 from routes.gate import needs
 from routes.sources import Sources
@@ -49,6 +49,10 @@ def blueprint(sources: Sources) -> Blueprint:
     @needs("system:read")
     def live() -> Response:
         """What is new since a cursor: everything of the page, or the series that are named."""
+        source = system()
+        again = shared.again(request.query_string, source)
+        if again is not None:
+            return again
         given = query_params(("since", "interface", "window", "series", "host"))
         since = _number(given, "since", 0, 2**53)
         window_s = _number(given, "window", 10, MAX_WINDOW_S)
@@ -58,15 +62,12 @@ def blueprint(sources: Sources) -> Blueprint:
             other = sources.host(given["host"][-1])
             told = other if isinstance(other, Failed | NotConfigured) else other.live(since, interface, window_s or 300)
             return answer(told, lambda value: {**_encode(value, names), "age_s": _rounded(value.age_s, 3)})
-        source = system()
         if source.sampler.on_tick is None:
             source.sampler.on_tick = lambda: shared.warm(source)
         result = source.live(since, interface, 300 if window_s is None else window_s)
         if not isinstance(result, Ready) or result.stale is not None:
             return answer(result, lambda value: {**_encode(value, names), "age_s": _rounded(value.age_s, 3)})
-        made = Response(shared.body(result.value, since, names), mimetype="application/json")
-        made.headers["Cache-Control"] = "no-store"
-        return made
+        return shared.first(request.query_string, result.value, shared.body(result.value, since, names))
 
     return made
 
@@ -76,7 +77,34 @@ class SharedTick:
 
     def __init__(self) -> None:
         self._seq = -1
+        self._asked: tuple[int, dict[bytes, bytes]] = (-1, {})
         self._kept: dict[tuple[int, int | None, str | None, tuple[str, ...] | None], bytes] = {}
+
+    def again(self, question: bytes, source: SystemSource) -> Response | None:
+        """The answer to a question that was answered within this tick; None when it was not, or the tick is old.
+
+        Args:
+            question: The query string, as another viewer sent it before.
+            source: This machine.
+        """
+        seq, asked = self._asked
+        rest = asked.get(question)
+        if rest is None or seq != source.sampler.seq:
+            return None
+        age_s = source.sampler.age_s()
+        if age_s is None or age_s > STALE_PERIODS * source.sampler.period_s:
+            return None
+        return _tick_response(age_s, rest)
+
+    def first(self, question: bytes, live: Live, rest: bytes) -> Response:
+        """Answer a question, and keep the answer for those who ask the same within this tick."""
+        if live.seq > self._asked[0]:
+            self._asked = (live.seq, {})
+        seq, asked = self._asked
+        # Another tick may have come meanwhile: this answer is not one of that.
+        if seq == live.seq and not live.reset and len(asked) < _KEPT_TICKS:
+            asked[question] = rest
+        return _tick_response(live.age_s, rest)
 
     def warm(self, source: SystemSource) -> None:
         """Encode a tick as soon as it is there, for those who asked for the one before."""
@@ -87,7 +115,7 @@ class SharedTick:
                 self.body(result.value, before, names)
 
     def body(self, live: Live, since: int | None, names: tuple[str, ...] | None = None) -> bytes:
-        """The answer as JSON."""
+        """The answer as JSON, without its age at the beginning."""
         if live.seq != self._seq:
             self._seq, self._kept = live.seq, {}
         kept = self._kept  # the dictionary of this tick, whatever another thread begins meanwhile
@@ -97,7 +125,14 @@ class SharedTick:
             rest = msgspec.json.encode(_encode(live, names))[1:]
             if not live.reset and len(kept) < _KEPT_TICKS:
                 kept[key] = rest
-        return b'{"age_s":%s,%s' % (msgspec.json.encode(_rounded(live.age_s, 3)), rest)
+        return rest
+
+
+def _tick_response(age_s: float | None, rest: bytes) -> Response:
+    age = b"null" if age_s is None else b"%.3f" % age_s
+    made = Response(b'{"age_s":%s,%s' % (age, rest), mimetype="application/json")
+    made.headers["Cache-Control"] = "no-store"
+    return made
 
 
 def _number(given: dict[str, list[str]], name: str, least: int, most: int) -> int | None:

@@ -174,3 +174,21 @@ def test_a_tick_encoded_when_it_was_sampled_is_the_one_that_is_asked_for(machine
     live = source.live(seq).value
     assert live.seq == seq + 1
     assert watched.body(live, seq) == fresh.body(live, seq)
+
+
+def test_the_same_question_within_a_tick_has_the_age_of_its_own_moment_and_never_outlives_the_tick(
+    get, machine, source
+):
+    source.sampler.tick()
+    tick(machine, source, received=200)
+    question = f"{LIVE}?since={source.sampler.seq - 1}&series=net_in"
+    first = get(question).json
+    machine.wait(1.5)
+    again = get(question).json
+    assert (first["age_s"], again["age_s"]) == (0.0, 1.5)
+    assert {**first, "age_s": None} == {**again, "age_s": None}
+    tick(machine, source, received=700, seconds=0.5)
+    assert get(question).json["series"]["net_in"] == [100.0, 350.0]
+    get(question)
+    machine.wait(7)
+    assert "No sample for 7 s" in get(question).headers["Warning"]
