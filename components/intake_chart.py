@@ -69,8 +69,8 @@ def intake_chart(series: IntakeSeries, tz: str) -> html.Figure:
         "yaxis2": {
             "overlaying": "y",
             "side": "left",
-            "tickmode": "auto",
-            "tickformat": "~s" if most >= 10_000 else ",.0f" if most >= 4 else "~g",
+            **({"tickmode": "linear", "dtick": 1} if most < 4 else {"tickmode": "auto"}),  # there are no half events
+            "tickformat": "~s" if most >= 10_000 else ",.0f",
             **({"range": [0, 1]} if most == 0 else {}),
         },
         "uirevision": "coverage",

@@ -126,6 +126,7 @@ _panel(
     ("0 events received", "Nothing was received and counted in this window."),
     draw.series_chart,
     missing=draw.no_series,
+    extra=lambda _: {"Is": "Accepted, duplicate and rejected events add up to what was received."},
     sub=draw.series_sub,
     foot=draw.series_foot,
 )
@@ -133,9 +134,10 @@ _panel("listening", lambda found: [found.coverage], ("", ""), listening, missing
 _panel(
     "refused",
     lambda found: found.refused or (),
-    ("0 requests refused", "Every request with events that came in this window was read and stored."),
+    ("0 requests refused", "No request with events that came in this window was refused."),
     draw.refused_table,
     missing=draw.refused_not_counted,
+    extra=lambda _: {"Is": "Requests that were answered with 400 or above, whoever refused them."},
     foot=draw.refused_foot,
 )
 _panel(
@@ -149,7 +151,7 @@ _panel(
 _panel(
     "imports",
     lambda found: found.imports,
-    ("No imports", "No file was imported yet: `ops-center import FILE` does it."),
+    ("No imports", "No file was imported yet. The command ops-center import FILE does it."),
     lambda found: draw.imports_table(found, may_undo=_may_undo()),
     missing=lambda _: None,
     sub=lambda _: "the newest files, whatever the window",

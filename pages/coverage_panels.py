@@ -210,6 +210,9 @@ def refused_not_counted(found: Intake) -> tuple[str, str] | None:
     if found.window.end <= since:
         told = seconds(since, found.window.tz)
         return "Not counted in this window", f"Counting began {told}: what was refused before is not known."
+    if not found.refused and since > found.window.start:
+        told = seconds(since, found.window.tz)
+        return "0 requests refused", f"None was refused since {told}, when counting began; before, it is not known."
     return None
 
 
@@ -220,8 +223,8 @@ def refused_foot(found: Intake) -> str:
     if since is not None and since > found.window.start:
         counted = f" Counted since {seconds(since, found.window.tz)}."
     return (
-        "Refused before their events were read, so they are in no figure above, and no source is known. Senders that "
-        f"send again lose nothing.{counted}"
+        "Refused before their events were read, so they are in no figure above, and no source is known. After 503 a "
+        f"sender that repeats loses nothing; after the others it needs another key, or smaller parts.{counted}"
     )
 
 

@@ -68,12 +68,19 @@ def test_rejected_events_whose_reasons_are_gone_are_no_zero(app, sign_in):
 
 
 def test_refused_requests_are_told_and_none_is_a_zero_only_where_they_are_counted(app, sign_in):
-    assert "0 requests refused" in shown(sign_in(app))["refused"]
+    none = shown(sign_in(app))["refused"]
+    assert "0 requests refused" in none
+    assert "when counting began; before, it is not known" in none
     post = app.server.test_client().post
     assert post("/api/v1/llm/usage/events", headers={"Authorization": "Bearer <wrong>"}).status_code == 401
     send(app)
     told = shown(sign_in(app))["refused"]
-    for words in ("No valid ingest key", "/api/v1/llm/usage/events", "401", "Senders that send again lose nothing"):
+    for words in (
+        "No valid ingest key",
+        "/api/v1/llm/usage/events",
+        "401",
+        "After 503 a sender that repeats loses nothing",
+    ):
         assert words in told.replace("\\u002f", "/")
     assert "wrong" not in told
     before = shown(sign_in(app), "start=2025-01-01T00:00:00Z&end=2025-01-02T00:00:00Z&tz=UTC")["refused"]
