@@ -84,7 +84,7 @@ class TimeRule:
             number = Decimal(str(value))
         except InvalidOperation:
             raise BadEventError(f"{str(value)[:40]!r} is not a number") from None
-        if not number.is_finite() or abs(number) > 10**20:
+        if not number.is_finite() or number.adjusted() > 20:  # abs() would round, and fail for very large ones
             raise BadEventError(f"{str(value)[:40]!r} is not a number that can be a time")
         assert self.unit is not None  # noqa: S101  (the caller asked for it)
         return int(number * UNITS_US[self.unit]) + (us_of(self.origin) if self.origin else 0)
@@ -96,7 +96,11 @@ class TimeRule:
             raise BadMappingError("the start column has times without an offset: give --tz")
         zoned = moment.replace(tzinfo=ZoneInfo(self.zone))
         # a time that clocks skip comes back as another one
-        if zoned.astimezone(UTC).astimezone(zoned.tzinfo).replace(tzinfo=None) != moment:
+        try:
+            exists = zoned.astimezone(UTC).astimezone(zoned.tzinfo).replace(tzinfo=None) == moment
+        except OverflowError:  # in the first or the last year that there is
+            raise BadEventError(f"{moment.isoformat(sep=' ')} is no time that a call can have") from None
+        if not exists:
             raise BadEventError(f"{moment.isoformat(sep=' ')} does not exist in {self.zone}")
         return us_of(zoned)
 
@@ -198,7 +202,7 @@ def typed(name: str, value: Any) -> Any:
             number = Decimal(text)
         except InvalidOperation:
             raise BadEventError(f"{name} {text[:40]!r} is not a number") from None
-        if not number.is_finite() or number != int(number):
+        if not number.is_finite() or number.adjusted() > 20 or number != int(number):
             raise BadEventError(f"{name} {text[:40]!r} is not a whole number")
         return int(number)
     if "bool" in kind:

@@ -317,6 +317,23 @@ def test_a_number_is_read_in_its_unit_from_its_origin(number, unit):
     assert TimeRule(unit=unit, origin=ORIGIN).read_us(str(number)) == us_of(ORIGIN) + number * 10**6 // per_second
 
 
+@pytest.mark.parametrize("digits", ["1e999999999", "-1e999999999", "9e30", "NaN"])
+def test_a_number_that_nothing_can_have_is_refused_with_its_row_alone(digits):
+    with pytest.raises(BadEventError):
+        TimeRule(unit="s").read_us(digits)
+    mapper = plan(["started_at", "input_tokens"], {}, {}, TimeRule())
+    with pytest.raises(BadEventError):
+        mapper.event({"started_at": "2026-01-01T00:00:00Z", "input_tokens": digits})
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone"), [("0001-01-01T00:00:00", "Asia/Tokyo"), ("9999-12-31T23:59:59", "America/New_York")]
+)
+def test_a_time_at_the_end_of_the_calendar_is_refused_with_its_row_alone(moment, zone):
+    with pytest.raises(BadEventError, match="no time that a call can have"):
+        TimeRule(zone).read_us(moment)
+
+
 def test_numbers_without_a_unit_are_no_times():
     with pytest.raises(BadMappingError):
         TimeRule().read_us(1700000000)

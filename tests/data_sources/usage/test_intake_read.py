@@ -13,6 +13,7 @@ from data_sources.usage.remote import RemoteUsage
 from data_sources.usage.schema import SLOT_US
 from data_sources.usage.types import Taken, UsageQuery
 from data_sources.usage.windows import to_us
+from pages import coverage_panels
 from tests.fakes.usage_api import KEY, LiveUsageApi, OriginalUsageApi
 from tests.fakes.usage_rows import at, fill, make_store
 
@@ -213,3 +214,17 @@ def test_a_usage_api_that_does_not_count_this_is_said_not_to():
     for found in (missing, silent):
         assert isinstance(found, Failed)
         assert found.problem.kind is Kind.NOT_FOUND
+
+
+def test_an_older_console_that_tells_neither_hours_nor_refused_requests_leaves_both_unknown():
+    api = OriginalUsageApi()
+    counted = {"granularity": "hour", "sources": [], "buckets": [], "rejections": [], "imports": []}
+    times = {"window_seconds": 1, "collected_seconds": 1, "gaps": []}
+    api.bodies["/api/v1/llm/usage/coverage"] = {**times, "intake": counted}
+    remote = RemoteUsage(api.url, KEY)
+    found = ready(remote.intake(WEEK))
+    remote.close()
+    api.close()
+    assert (found.series, found.refused, found.refused_since) == (None, None, None)
+    for told in (coverage_panels.no_series(found), coverage_panels.refused_not_counted(found)):
+        assert told[0] == "Not told"
