@@ -23,6 +23,7 @@ from data_sources.principal import Permission, Principal
 from pages.callbacks import on_error, register_shell
 from routes import (
     auth,
+    billing_account,
     billing_api,
     errors,
     ingest,
@@ -133,6 +134,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(system_hosts.blueprint(sources))
     server.register_blueprint(metrics.blueprint(sources))
     server.register_blueprint(billing_api.blueprint(lambda: sources.billing))
+    server.register_blueprint(billing_account.blueprint(lambda: sources.billing))
     server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))
     server.register_blueprint(static_files.stand_ins())

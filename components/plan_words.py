@@ -46,16 +46,17 @@ class PlanWords:
     excluded: tuple[str, ...]
 
 
-def amount_words(amount: Decimal, currency: str) -> str:
+def amount_words(amount: Decimal, currency: str, *, column: bool = False) -> str:
     """An amount with all of its decimals, or none where they are all 0: "$19.99", "$20", "¥500".
 
     Args:
         amount: In the currency's main unit, with as many decimals as its smallest unit has.
         currency: ISO 4217 code.
+        column: Keep the decimals that are 0, so that amounts under each other line up.
     """
     exponent = amount.as_tuple().exponent
     digits = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    if amount == amount.to_integral_value():
+    if not column and amount == amount.to_integral_value():
         amount, digits = amount.to_integral_value(), 0
     # "$20" but "KWD 1.500": letters do not stand against figures.
     space = NBSP if get_currency_symbol(currency, LOCALE)[-1].isalpha() else ""

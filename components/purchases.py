@@ -94,8 +94,8 @@ def _entry(row: AuditRow) -> list[Any]:
         _cut(row.who),
         row.action.replace("_", " "),
         _cut(row.customer_id),
-        _cut(row.plan_code),
-        _price(row.amount, row.currency),
+        _cut(row.plan_code) if row.plan_code is not None else "",
+        _price(row.amount, row.currency) if row.plan_code is not None else "",
         _why(row.note),
         tags.Span(" · ".join(row.ids), className="dim"),
     ]
@@ -127,7 +127,9 @@ def _why(note: str | None) -> Any:
     return tags.Span(note, className="oc-why") if note else tags.Span("—", **{"aria-hidden": "true"}, className="dim")
 
 
-def _price(amount: Decimal | None, currency: str) -> str:
+def _price(amount: Decimal | None, currency: str | None) -> str:
+    if currency is None:
+        return "not known"
     return f"not known, in {currency}" if amount is None else amount_words(amount, currency)
 
 

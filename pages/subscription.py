@@ -1,11 +1,13 @@
 """The subscription page: what plan are we on, and how do we change it?
 
-Two panels, each asking Lago on its own: the current plan, and the plans on offer. The click on "Select plan" and the
-way a purchase stands are the browser's business (`assets/js/subscription.js`), through `routes/billing_api.py`.
+Each panel asks Lago on its own: the current plan, the plans on offer, and what else the customer has
+(`subscription_account.py`). Clicks and the way a purchase stands are the browser's business
+(`assets/js/subscription*.js`), through `routes/billing_api.py` and `routes/billing_account.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +17,22 @@ from dash import ClientsideFunction, Input, Output, clientside_callback, dcc, ht
 from dash.development.base_component import Component
 from flask import g
 
+from components.account import ask_dialog
 from components.customers import chosen_line, customer_list, how_many
+from components.held import current_strip, overdue_banner
 from components.panel import Look, panel, show
 from components.parts import setting
-from components.plans import Shop, as_of, current_strip, hidden_plans, plan_grid
+from components.plan_actions import Shop
+from components.plans import as_of, hidden_plans, plan_grid
 from components.shell import page
+from data_sources.billing.account.moves import move_of, standing_lock
+from data_sources.billing.account.types import Move
 from data_sources.billing.plans import pairs, why_not
 from data_sources.billing.source import CHANGE_UNAVAILABLE, NO_CUSTOMER, NO_STRIPE, BillingSource
 from data_sources.billing.types import Current, Plan, PlanList
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Ready, Result
+from pages import subscription_account
 from pages.callbacks import panel_callback, principal, sources
 
 dash.register_page(
@@ -51,7 +59,8 @@ def layout(**_: Any) -> Component:
         tools=_for_admins(),
         children=[
             html.Div(id="subscription-purchase", role="status", className="oc-purchase"),
-            html.Div([*_customers(), held, cards], className="oc-grid"),
+            html.Div([*_customers(), held, cards, *subscription_account.frames()], className="oc-grid"),
+            ask_dialog(),
             dcc.Store(id="subscription-mounted", data=1),
             dcc.Store(id="subscription-done"),
         ],
@@ -96,9 +105,18 @@ def customers(text: str | None) -> Look:
 
 @panel_callback("subscription-current", needs="billing:read")
 def current_plan() -> Look:
-    """What the reader's customer holds now."""
+    """What the reader's customer holds now, and what of it should have been paid."""
     billing: BillingSource = sources().billing
-    return show(billing.current(billing.buyer(principal())), current_strip)
+    buyer = billing.buyer(principal())
+    look = show(billing.current(buyer), current_strip)
+    if buyer is None or look.name not in ("ready", "empty"):
+        return look
+    late = billing.account.invoices(buyer, overdue=True)
+    if isinstance(late, Ready):
+        return replace(look, body=html.Div([overdue_banner(late.value.rows), look.body]))
+    if isinstance(late, Failed):
+        return replace(look, foot=f"Whether an invoice is overdue is not known: {late.problem.detail}")
+    return look
 
 
 @panel_callback("subscription-plans", needs="billing:read")
@@ -127,10 +145,22 @@ def _shop(billing: BillingSource, listed: PlanList, result: Result[PlanList], he
         twins=pairs(listed.plans),
         current=current,
         why_not=lambda plan: _why_not(billing, plan),
+        move_of=_moves(billing, held),
         closed=_closed(billing, result, held),
         sales_email=billing.sales_email,
         customer_id=buyer.customer_id if (buyer := billing.buyer(principal())) is not None else None,
     )
+
+
+def _moves(billing: BillingSource, held: Result[Current] | None) -> Callable[[Plan], Move] | None:
+    """What choosing a plan means now; None as long as it is not known what the customer holds."""
+    buyer = billing.buyer(principal())
+    if isinstance(held, Ready):
+        current = held.value
+        return lambda plan: move_of(plan, current)
+    if isinstance(held, Empty) and buyer is not None:
+        return lambda _: Move("start")
+    return None
 
 
 def _why_not(billing: BillingSource, plan: Plan) -> str | None:
@@ -157,13 +187,15 @@ def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Curre
     if isinstance(held, Failed):
         return f"{held.problem.title}. Until Lago tells your current plan, nothing can be bought."
     if isinstance(held, Ready):
-        if any(one.status == "incomplete" for one in held.value.subscriptions):
-            return "A payment is being confirmed. Until then nothing else can be bought."
-        if any(one.amount_cents != 0 for one in held.value.subscriptions):
+        locked = standing_lock(held.value)
+        if locked is not None:
+            return locked.reason
+        if billing.collector == "stripe" and not all(one.is_free for one in held.value.subscriptions):
             return CHANGE_UNAVAILABLE
     return None
 
 
+subscription_account.listen()
 clientside_callback(
     ClientsideFunction("ops_subscription", "mounted"),
     Output("subscription-done", "data"),

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, g, jsonify, redirect, request, session
-from werkzeug.exceptions import BadRequest, Conflict, RequestEntityTooLarge, UnsupportedMediaType
+from flask import Blueprint, Response, g, jsonify, redirect, session
+from werkzeug.exceptions import BadRequest, Conflict
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from data_sources.billing.account.types import Offer
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import CheckoutAnswer, Entitlement, Plan, PlanList, Progress, Wanted
 from data_sources.result import Failed, NotConfigured, Ready, Result
 from routes.errors import respond
 from routes.gate import needs, principal, public
-from routes.wire import answer, query_params
+from routes.wire import answer, body_of, query_params
 
 PAGE = "/admin/subscription/plan"
 # Visitors need not sign in, so one question to Lago serves all who ask within this time.
 PUBLIC_MAX_AGE_S = 15.0
-MAX_BODY_BYTES = 16_384
-Body = TypeVar("Body")
 
 
 class CheckoutBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What "Select plan" sends. The shown price is compared with Lago's, never used."""
+    """What "Select plan" sends. The shown price is compared with Lago's, never used; `confirm` is an offer's token."""
 
     plan_code: str
     shown_amount_cents: int | None = None
     shown_currency: str | None = None
     shown_customer: str | None = None
+    confirm: str | None = None
 
 
 class CustomerBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,9 +75,10 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
     def create_checkout() -> Response:
         """Start a free plan, or open Stripe's page for one that costs something."""
         query_params(())
-        body = _body(CheckoutBody)
+        body = body_of(CheckoutBody)
         source = billing()
-        wanted = Wanted(body.plan_code, body.shown_amount_cents, body.shown_currency, body.shown_customer)
+        shown = body.shown_amount_cents, body.shown_currency, body.shown_customer
+        wanted = Wanted(body.plan_code, *shown, confirm=body.confirm)
         return answer(source.checkout(source.buyer(principal()), wanted), encode_checkout)
 
     @made.post("/api/v1/billing/customer")
@@ -85,7 +86,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
     def choose_customer() -> Response:
         """Look and buy for this customer from now on, in this session."""
         query_params(())
-        body = _body(CustomerBody)
+        body = body_of(CustomerBody)
         source = billing()
         if principal().organization_id is not None or source.only_customer is not None or not g.by_session:
             raise Conflict("For this sign-in the customer is settled, so none can be chosen.")
@@ -102,7 +103,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         """Bring a purchase a step further and tell how it stands."""
         query_params(())
         source = billing()
-        body = _body(ProgressBody)
+        body = body_of(ProgressBody)
         result = source.progress(source.buyer(principal()), body.attempt_id)
         return answer(result, encode_progress, empty={"state": None, "done": True})
 
@@ -111,7 +112,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
     def retry() -> Response:
         """Look at a purchase now, or have a webhook worked off again."""
         query_params(())
-        body = _body(RetryBody)
+        body = body_of(RetryBody)
         desk = billing().desk
         if body.attempt_id is not None and body.event_id is None:
             return answer(desk.retry(principal().id, body.attempt_id), encode_progress)
@@ -136,17 +137,6 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         return respond(503, "not-configured", result.title, detail)
 
     return made
-
-
-def _body(kind: type[Body]) -> Body:
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("Send JSON (Content-Type: application/json).")
-    if (request.content_length or MAX_BODY_BYTES + 1) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge(f"Send at most {MAX_BODY_BYTES} bytes, with their length.")
-    try:
-        return msgspec.json.decode(request.get_data(), type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(str(error)) from None
 
 
 def _age(result: Result[PlanList]) -> dict[str, Any]:
@@ -196,8 +186,23 @@ def _entitlement(one: Entitlement) -> dict[str, Any]:
 
 
 def encode_checkout(got: CheckoutAnswer) -> dict[str, Any]:
-    """What follows the click, as JSON."""
-    return {"status": got.status, "checkout_url": got.checkout_url, "message": got.message}
+    """What follows the click, as JSON; `offer` with `confirm`, `purchase` where one is waited for without Stripe."""
+    told: dict[str, Any] = {"status": got.status, "checkout_url": got.checkout_url, "message": got.message}
+    if got.offer is not None:
+        told["offer"] = encode_offer(got.offer)
+    return told if got.purchase is None else told | {"purchase": got.purchase}
+
+
+def encode_offer(offer: Offer) -> dict[str, Any]:
+    """A decision in words, as JSON; its `token` is sent back as `confirm`."""
+    return {
+        "title": offer.title,
+        "lines": list(offer.lines),
+        "warning": offer.warning,
+        "verb": offer.verb,
+        "keep": offer.keep,
+        "token": offer.token,
+    }
 
 
 def encode_progress(got: Progress) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
+import msgspec
 from flask import Response, jsonify, request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from data_sources.result import Failed, NotConfigured, Ready, Result
 from routes.errors import from_problem, problem_response
 
 T = TypeVar("T")
+Body = TypeVar("Body")
+MAX_BODY_BYTES = 16_384
 
 
 def answer(result: Result[T], encode: Callable[[T], object], *, empty: object = None) -> Response:
@@ -53,3 +56,19 @@ def query_params(allowed: Collection[str]) -> dict[str, list[str]]:
         known = ", ".join(sorted(allowed)) or "none"
         raise BadRequest(f"Unknown parameter {unknown[0]!r}. Known here: {known}.")
     return given
+
+
+def body_of(kind: type[Body]) -> Body:
+    """A small JSON body of exactly this kind.
+
+    Raises:
+        BadRequest: It has another form (answered 400; 415 for another type, 413 for too large a one).
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send JSON (Content-Type: application/json).")
+    if (request.content_length or MAX_BODY_BYTES + 1) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge(f"Send at most {MAX_BODY_BYTES} bytes, with their length.")
+    try:
+        return msgspec.json.decode(request.get_data(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadRequest(str(error)) from None

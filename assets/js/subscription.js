@@ -12,29 +12,42 @@
       else if (each.dataset.locked !== undefined) { each.disabled = false; delete each.dataset.locked; }
     });
     button.setAttribute("aria-busy", on ? "true" : "false");
-    button.textContent = on ? "One moment" : "Select plan";
+    if (on) button.dataset.label = button.textContent;
+    button.textContent = on ? "One moment" : button.dataset.label;
   }
   function failed(title, text, code) {
     window.opsToast({ kind: "danger", title: title, text: text, code: code });
   }
-  function select(button) {
-    if (busy) return;
+  // The second time with the token of the offer that was agreed to. Settles when the answer is dealt with.
+  function select(button, token) {
+    if (busy) return Promise.resolve();
     var body = { plan_code: button.dataset.selectPlan };
     if (button.dataset.amountCents !== "") body.shown_amount_cents = Number(button.dataset.amountCents);
     if (button.dataset.currency !== "") body.shown_currency = button.dataset.currency;
     var cards = document.getElementById("subscription-cards");
     if (cards && cards.dataset.customer) body.shown_customer = cards.dataset.customer;
+    if (token) body.confirm = token;
     lock(true, button);
-    window.opsPost("/api/v1/billing/checkout/create", body).then(function (answer) {
+    return window.opsPost("/api/v1/billing/checkout/create", body).then(function (answer) {
       return answer.json().then(function (said) {
         if (!answer.ok) {
           failed(said.title || "Nothing was bought", said.detail || "", said.code || "HTTP " + answer.status);
           lock(false, button);
-          if (said.code === "price_changed" || said.code === "already_subscribed") refresh();
+          if (answer.status === 409) refresh();  // the page is older than what is so
+          return;
+        }
+        if (said.status === "confirm") {
+          lock(false, button);
+          window.opsAsk(said.offer, function () { return select(button, said.offer.token); }, button);
+          return;
+        }
+        if (said.purchase) {
+          lock(false, button);
+          watch(document.getElementById("subscription-purchase"), said.purchase);
           return;
         }
         if (said.status === "redirect" && said.checkout_url) { location.assign(said.checkout_url); return; }
-        window.opsToast({ title: said.status === "started" ? "Plan started" : "Nothing was bought yet", text: said.message });
+        window.opsToast({ title: said.status === "scheduled" ? "Change planned" : "Plan started", text: said.message });
         lock(false, button);
         refresh();
       });
@@ -84,9 +97,7 @@
   // Back from Stripe by the browser's own button: the page comes from its memory, with the buttons still locked.
   window.addEventListener("pageshow", function (event) { if (event.persisted && document.querySelector("[data-locked]")) location.reload(); });
 
-  function refresh() {
-    ["subscription-current", "subscription-plans"].forEach(function (panel) { window.opsRetry(panel); });
-  }
+  function refresh() { window.opsSubscriptionAnew(); }
 
   // ---- a purchase under way
   function icon(name) {
@@ -103,6 +114,13 @@
     var line = document.createElement("p"); line.textContent = text;
     words.append(head, line);
     box.append(icon({ good: "ok", bad: "failed", open: "stale", none: "info" }[kind]), words);
+  }
+  // Everything else in the address stays.
+  function name(attempt) {
+    var query = new URLSearchParams(location.search);
+    if (query.get("purchase") === attempt) return;
+    if (attempt === null) query.delete("purchase"); else query.set("purchase", attempt);
+    history.replaceState(history.state, "", location.pathname + (query.size ? "?" + query : ""));
   }
   function watch(box, attempt) {
     var me = watching = {};
@@ -121,11 +139,13 @@
             again(RETRY_MS);
             return;
           }
-          if (said.state === null) return;
+          if (said.state === null) { name(null); return; }
           attempt = said.attempt_id;
           if (said.done && !asked && !waited) return;
           draw(box, said.good === true ? "good" : said.good === false ? "bad" : said.done ? "none" : "open", said.title, said.message);
           if (said.state !== state) { state = said.state; refresh(); }  // the panels may know more now
+          // Until it is settled the address names it, so that a page loaded again goes on; then it is told once.
+          name(said.done ? null : attempt);
           if (!said.done) { waited = true; again(STEP_MS); }
         });
       }).catch(function () { if (asked || waited) again(RETRY_MS); });
@@ -133,21 +153,18 @@
     step();
   }
 
-  function withoutPurchase() {
-    var rest = new URLSearchParams(location.search);
-    rest.delete("purchase");
-    return rest.size ? "?" + rest : "";
-  }
-
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.ops_subscription = {
     mounted: function () {
       var box = document.getElementById("subscription-purchase");
-      var given = new URLSearchParams(location.search).get("purchase");
-      if (box) watch(box, given);
-      // A page loaded again does not tell of this purchase again.
-      if (given !== null) history.replaceState(history.state, "", location.pathname + withoutPurchase());
-      return window.dash_clientside.no_update;
+      var query = new URLSearchParams(location.search), card = query.get("card");
+      if (!box) return window.dash_clientside.no_update;
+      if (card) {
+        var me = watching = {};
+        window.opsWatchCard(function (kind, title, text) { draw(box, kind, title, text); },
+          function () { return watching === me && document.body.contains(box); }, card);
+      } else watch(box, query.get("purchase"));
+        return window.dash_clientside.no_update;
     },
     // The plan that was chosen before signing in: brought into view, with the focus on its button. Nothing is bought by it.
     chosen: function () {

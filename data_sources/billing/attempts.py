@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from data_sources.billing.audit import CONSOLE, AuditEntry
-from data_sources.billing.types import Buyer, Plan
+from data_sources.billing.types import Buyer, Plan, Subscription
 from data_sources.result import utc_now
 from data_sources.state.models import Base, UtcDateTime
 from data_sources.state.store import State
@@ -25,6 +25,7 @@ HELD = "held"  # paid at Stripe, and Lago cannot start what was paid for: a pers
 STARTING = "starting"  # Lago is being asked; its answer may have been lost
 WAITING = "waiting"  # Lago holds the subscription back until its payment succeeds
 STARTED = "started"  # Lago says active
+SCHEDULED = "scheduled"  # Lago starts it at the end of the period
 REFUSED = "refused"  # it will not start, and the reader was told why
 ABANDONED = "abandoned"  # given up before a card was saved
 UNDONE = "undone"  # Lago started it without waiting for a payment, and it was stopped again
@@ -46,6 +47,8 @@ CARD_PATIENCE = timedelta(minutes=60)
 # Until then it is started by itself once Lago has the card; later nobody expects it any more.
 CARD_GIVEN_UP = timedelta(hours=24)
 
+UPGRADE, DOWNGRADE = "upgrade", "downgrade"
+
 
 class Attempt(Base):
     """One purchase."""
@@ -64,6 +67,9 @@ class Attempt(Base):
     # `Plan.terms` as it was chosen; NULL in purchases older than the column, which are refused for it.
     terms: Mapped[str | None] = mapped_column(String(64))
     collector: Mapped[str] = mapped_column(String(16))
+    # Of a change: which way Lago goes, and Lago's id of the subscription that was agreed to be replaced.
+    change: Mapped[str | None] = mapped_column(String(16))
+    replaces: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
     provider_customer_id: Mapped[str | None] = mapped_column(String(300))
     session_id: Mapped[str | None] = mapped_column(String(300), unique=True)
@@ -102,8 +108,18 @@ class Attempts:
         """The same table, with this person in the audit log."""
         return Attempts(self._state, who)
 
-    def open(self, buyer: Buyer, plan: Plan, *, collector: str, subscription_id: str, state: str) -> Attempt | None:
+    def open(
+        self, buyer: Buyer, plan: Plan, *, collector: str, subscription_id: str, state: str, **facts: object
+    ) -> Attempt | None:
         """Begin a purchase.
+
+        Args:
+            buyer: Who buys.
+            plan: What is bought.
+            collector: Who collects the money.
+            subscription_id: Our id of the subscription that it becomes.
+            state: Its first state.
+            **facts: Other columns: what it changes, the card it is paid with.
 
         Returns:
             The purchase, or None when another one is open for this customer.
@@ -126,6 +142,7 @@ class Attempts:
             subscription_id=subscription_id,
             created_at=now,
             updated_at=now,
+            **facts,
         )
         try:
             with self._state.session() as session:
@@ -231,7 +248,7 @@ class Attempts:
         person = Attempt.state.in_(NEEDS_PERSON) | Attempt.note.startswith(OTHERWISE) | Attempt.note.startswith(UNEQUAL)
         order = case((person, 0), (Attempt.open_customer.is_not(None), 1), else_=2)
         with self._state.session() as session:
-            wanted = select(Attempt).where(Attempt.state.not_in((STARTED, ENDED)) | person)
+            wanted = select(Attempt).where(Attempt.state.not_in((STARTED, SCHEDULED, ENDED)) | person)
             return list(session.scalars(wanted.order_by(order, Attempt.updated_at.desc()).limit(limit)))
 
     def log(self, limit: int) -> list[AuditEntry]:
@@ -243,6 +260,40 @@ class Attempts:
         """Write down that somebody did something that changes no state."""
         with self._state.session() as session:
             session.add(self._entry(attempt, action))
+
+    def note_action(
+        self,
+        customer_id: str,
+        action: str,
+        one: Subscription | None = None,
+        *,
+        session_id: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Write down what somebody does that is no purchase: with a subscription, or with the card."""
+        entry = AuditEntry(
+            at=utc_now(),
+            who=self._who,
+            action=action,
+            customer_id=customer_id,
+            plan_code=one.plan_code if one is not None else None,
+            amount_cents=one.amount_cents if one is not None else None,
+            currency=one.currency if one is not None else None,
+            session_id=session_id,
+            subscription_id=one.external_id if one is not None else None,
+            lago_subscription_id=one.lago_id if one is not None else None,
+            note=note,
+        )
+        with self._state.session() as session:
+            session.add(entry)
+
+    def recent_actions(self, action: str, *, within: timedelta) -> int:
+        """How often this person has done this lately."""
+        with self._state.session() as session:
+            wanted = (
+                (AuditEntry.who == self._who) & (AuditEntry.action == action) & (AuditEntry.at >= utc_now() - within)
+            )
+            return session.execute(select(func.count()).select_from(AuditEntry).where(wanted)).scalar_one()
 
     def _entry(self, attempt: Attempt, action: str) -> AuditEntry:
         return AuditEntry(

@@ -1,4 +1,7 @@
-"""The audit log: one line for each step of a purchase, written in the same transaction as the step. Never changed."""
+"""The audit log: one line for each step of a purchase and each action on a subscription. Lines are never changed.
+
+A step is noted in its own transaction; an action before it is done, and again after.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ RETRIED = "retried"
 
 
 class AuditEntry(Base):
-    """One step: who brought which purchase into which state, and the ids of Stripe and Lago at that moment."""
+    """One step: who did what with which purchase or subscription, and the ids of Stripe and Lago at that moment."""
 
     __tablename__ = "billing_audit"
 
@@ -23,11 +26,12 @@ class AuditEntry(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     who: Mapped[str] = mapped_column(String(300))
     action: Mapped[str] = mapped_column(String(32))
-    attempt_id: Mapped[str] = mapped_column(String(32), index=True)
+    # NULL for what is no purchase: the end of a subscription, taking it back, another card.
+    attempt_id: Mapped[str | None] = mapped_column(String(32), index=True)
     customer_id: Mapped[str] = mapped_column(String(300))
-    plan_code: Mapped[str] = mapped_column(String(300))
-    amount_cents: Mapped[int] = mapped_column(BigInteger)
-    currency: Mapped[str] = mapped_column(String(3))
+    plan_code: Mapped[str | None] = mapped_column(String(300))
+    amount_cents: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(String(3))
     session_id: Mapped[str | None] = mapped_column(String(300))
     subscription_id: Mapped[str | None] = mapped_column(String(300))
     lago_subscription_id: Mapped[str | None] = mapped_column(String(64))

@@ -101,6 +101,8 @@ def read_subscription(row: Json, plan: Plan | None) -> Subscription:
         next_plan_code=row.get("next_plan_code") if isinstance(row.get("next_plan_code"), str) else None,
         next_plan_on=_day(row.get("downgrade_plan_date")),
         trial_ends_at=_trial_end(row, plan, started),
+        lago_id=row.get("lago_id") if isinstance(row.get("lago_id"), str) else None,
+        is_free=plan is not None and plan.is_free and row.get("plan_amount_cents") in (None, 0),
     )
 
 

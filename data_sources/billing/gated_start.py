@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 
 from data_sources.billing import attempts as book
+from data_sources.billing.account import downgrade
 from data_sources.billing.agreed import note_of
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import moment
@@ -28,7 +29,9 @@ LOST_ANSWER = timedelta(seconds=30)
 # A payment that Lago waits for is settled within GATE_HOURS; what is older and not to be found will not come.
 GIVEN_UP = timedelta(hours=GATE_HOURS + 1)
 _OTHER_PLAN = "another plan in the answer"
-_NOT_YET = frozenset({"no_default_payment_method", "payment_method_not_found"})
+_NOT_YET = frozenset(
+    {"no_default_payment_method", "payment_method_not_found", "customer_has_no_default_payment_method"}
+)
 _UNKNOWN_OUTCOME = frozenset({Kind.TIMEOUT, Kind.UPSTREAM})
 
 
@@ -47,6 +50,9 @@ def go_on(till: Till, attempt: Attempt) -> Progress | Problem:
     """Ask Lago to start the plan once the card is saved, and look what has become of it."""
     if attempt.state == book.CARD_SAVED:
         return _start(till.lago, till.attempts, till.terms, attempt)
+    if attempt.state == book.STARTING and attempt.change == book.DOWNGRADE:
+        planned = downgrade.look(till.lago, till.attempts, attempt, patience_over=_patience_over(attempt))
+        return planned if isinstance(planned, Problem) else progress_of(planned)
     if attempt.state in (book.STARTING, book.WAITING):
         return _look(till.lago, till.attempts, till.terms, attempt)
     return progress_of(attempt)
@@ -70,7 +76,7 @@ def _start(lago: LagoClient, attempts: Attempts, terms: Terms, attempt: Attempt)
         return _refuse(attempts, attempt, "Its price changed since you chose it.")
     if plan.is_free or (reason := why_not(plan)) is not None:
         return _refuse(attempts, attempt, "The plan was changed since you chose it." if plan.is_free else str(reason))
-    target = in_the_way(lago, buyer_in(attempt), plan)
+    target = in_the_way(lago, buyer_in(attempt), plan, attempt.replaces)
     if isinstance(target, Problem):
         return target if target.kind in _UNKNOWN_OUTCOME else _refuse(attempts, attempt, target.detail)
     claimed = attempts.move(attempt, book.STARTING, subscription_id=target)
@@ -101,6 +107,9 @@ def _post(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | 
 def _judge(lago: LagoClient, attempts: Attempts, attempt: Attempt, made: Json) -> Progress:
     """What Lago made of it. Active without a satisfied payment rule is a plan that nobody has paid for."""
     if made.get("plan_code") != attempt.plan_code:
+        if attempt.replaces is not None and made.get("next_plan_code") == attempt.plan_code:
+            day = made.get("downgrade_plan_date")
+            return _moved(attempts, attempt, book.SCHEDULED, note=str(day)[:10] if day else None)
         return _other_plan(attempts, attempt)
     ids = {"lago_subscription_id": str(made.get("lago_id"))} | note_of(lago, attempt, made)
     if made.get("status") == "incomplete":
@@ -112,6 +121,10 @@ def _judge(lago: LagoClient, attempts: Attempts, attempt: Attempt, made: Json) -
         # Stopping by its id would stop what runs under the same id, and nobody asked for that.
         log.error("attempt %s: Lago answers with status %s", attempt.id, made.get("status"))
         return _moved(attempts, attempt, book.STUCK, **ids | {"note": "unexpected status"})
+    if attempt.replaces is not None:
+        # Stopping it would leave the customer with nothing: what ran before has ended already.
+        log.error("attempt %s: Lago changed the plan without waiting for the payment", attempt.id)
+        return _moved(attempts, attempt, book.STUCK, **ids | {"note": "not held back for its payment"})
     stopped = lago.terminate_subscription(attempt.subscription_id)
     if isinstance(stopped, Problem):
         log.error("attempt %s: Lago started an unpaid plan and did not stop it: %s", attempt.id, stopped.code)
@@ -168,12 +181,20 @@ def settle(lago: LagoClient, attempts: Attempts, customer_id: str) -> Problem | 
     attempt = attempts.open_for(customer_id)
     if attempt is None or attempt.state not in (book.STARTING, book.WAITING):
         return None
+    if attempt.change == book.DOWNGRADE:
+        planned = downgrade.look(lago, attempts, attempt, patience_over=_patience_over(attempt))
+        return planned if isinstance(planned, Problem) else None
     told = _read(lago, attempts, attempt)
     if told is not None:
         return told if isinstance(told, Problem) else None
     if utc_now() - attempt.updated_at > (GIVEN_UP if attempt.state == book.WAITING else LOST_ANSWER):
         attempts.move(attempt, book.ABANDONED, note="not found in Lago")
     return None
+
+
+def _patience_over(attempt: Attempt) -> bool:
+    """Whether an answer has been outstanding for so long that it will not come."""
+    return utc_now() - attempt.updated_at > LOST_ANSWER
 
 
 def _read(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | Problem | None:
@@ -206,7 +227,7 @@ def _same_subscription(found: Json, attempt: Attempt) -> bool:
     return made_at is not None and made_at >= attempt.created_at
 
 
-def _moved(attempts: Attempts, attempt: Attempt, to: str, **facts: str) -> Progress:
+def _moved(attempts: Attempts, attempt: Attempt, to: str, **facts: str | None) -> Progress:
     if to == attempt.state:
         return progress_of(attempt)
     moved = attempts.move(attempt, to, **facts)

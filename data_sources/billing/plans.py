@@ -67,6 +67,7 @@ def read_plan(raw: Any) -> Plan | None:
         usage_thresholds=None if (steps := _list(raw.get("usage_thresholds"))) is None else len(steps),
         unreadable=unreadable(raw),
         terms=terms_of(raw),
+        limits=_limits(extras),
     )
 
 
@@ -279,6 +280,12 @@ def _numbered(extras: dict[str, str], stem: str) -> tuple[str, ...]:
     """`feature_1`, `feature_2`, `feature_10`: in the order of their numbers, gaps allowed."""
     found = [(int(m[1]), text) for key, text in extras.items() if (m := re.fullmatch(rf"{stem}_(\d{{1,3}})", key))]
     return tuple(text for _, text in sorted(found))
+
+
+def _limits(extras: dict[str, str]) -> tuple[tuple[str, Decimal], ...]:
+    """`limit_` + code of a metric = how much of it is in the plan; what is no number is no limit."""
+    found = [(key.removeprefix("limit_"), _number(text)) for key, text in extras.items() if key.startswith("limit_")]
+    return tuple((code, number) for code, number in found if code and number is not None and number >= 0)
 
 
 def _entitlements(raw: object) -> Iterable[Entitlement]:

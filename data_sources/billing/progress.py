@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.types import Progress
@@ -39,12 +41,13 @@ def progress_of(attempt: Attempt) -> Progress:
         book.ENDED: (f"{name} has ended", f"{attempt.note}", True, False),
         book.STARTING: ("Waiting for Lago to confirm", f"You have not been moved to {name} yet.", False, None),
         book.WAITING: (
-            "Waiting for Lago to confirm",
-            f"The payment is being made. You have not been moved to {name} yet.",
+            "Confirming payment…",
+            f"Waiting for Lago to confirm it. You have not been moved to {name} yet.",
             False,
             None,
         ),
         book.STARTED: (f"{name} has started", "Lago confirmed the payment.", True, True),
+        book.SCHEDULED: (f"{name} is planned", _planned(attempt), True, True),
         book.REFUSED: (
             f"{name} was not started",
             f"{attempt.note} Your card stays saved at Stripe. Choose a plan again.",
@@ -68,6 +71,34 @@ def progress_of(attempt: Attempt) -> Progress:
     }
     title, message, done, good = _special(attempt) or words[state]
     return Progress(attempt.id, state, title, message, done, good)
+
+
+def _planned(attempt: Attempt) -> str:
+    """When a cheaper plan starts; Lago's day for it is kept as the note."""
+    try:
+        day = date.fromisoformat(attempt.note or "")
+    except ValueError:
+        return "It starts at the end of the period. Your plan goes on until then, and you can take this back."
+    return f"It starts on {day.day} {day:%b %Y}. Your plan goes on until then, and you can take this back."
+
+
+def _of_a_change(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
+    """How a change of plan stands, where it is told otherwise than a first purchase."""
+    name, state = attempt.plan_name, attempt.state
+    if state == book.STARTING:
+        return "Waiting for Lago to confirm", f"You have not been moved to {name}. Your plan goes on.", False, None
+    if state == book.WAITING:
+        detail = f"Waiting for Lago to confirm it. You have not been moved to {name} yet; your plan goes on until then."
+        return "Confirming payment…", detail, False, None
+    if state == book.REFUSED:
+        return f"You were not moved to {name}", f"{attempt.note} Your plan goes on as before.", True, False
+    if state == book.ABANDONED:
+        detail = f"You were not moved to {name}. Your plan goes on as before, and nothing was charged."
+        return "The change was given up", detail, True, False
+    if state == book.STUCK:
+        detail = "Lago changed the plan otherwise than you chose. Nothing was stopped. Tell your admin."
+        return f"The change to {name} needs a look", detail, True, False
+    return None
 
 
 def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
@@ -94,6 +125,8 @@ def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
     if state == book.ABANDONED and attempt.payment_method is not None:
         detail = f"{name} was not started. Nothing was charged. Your card stays saved at Stripe."
         return "Checkout was given up", detail, True, False
+    if attempt.change is not None:
+        return _of_a_change(attempt)
     if attempt.amount_cents != 0:
         return None
     if state == book.UNDONE:

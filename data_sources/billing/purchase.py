@@ -24,7 +24,8 @@ TITLE = "Nothing was bought"
 SESSION_LIFE = timedelta(minutes=45)
 # A session about to expire is not handed out again: the reader would stand before a dead page.
 SESSION_REST = timedelta(minutes=3)
-CHANGE_UNAVAILABLE = "Changing a plan that is running is not available here yet. Ask your admin to change it in Lago."
+CHANGE_UNAVAILABLE = "This plan cannot be changed here. Ask your admin to change it in Lago."
+CHANGED_MEANWHILE = "What you are subscribed to has changed meanwhile. Load the page again."
 # With these codes nobody knows whether Stripe has opened the page.
 _PERHAPS_OPEN = frozenset({"timeout", "connection", "unexpected"})
 # For so long Stripe takes the end of a page that was asked for before: 30 minutes are its least.
@@ -114,11 +115,18 @@ def same_price(plan: Plan, amount_cents: int | None, currency: str | None) -> bo
     )
 
 
-def in_the_way(lago: LagoClient, buyer: Buyer, plan: Plan) -> str | Problem:
+def in_the_way(lago: LagoClient, buyer: Buyer, plan: Plan, agreed: str | None = None) -> str | Problem:
     """Which subscription the purchase becomes.
 
+    Args:
+        lago: Owns the subscriptions.
+        buyer: Who buys.
+        plan: What is bought.
+        agreed: Lago's id of the running subscription that the buyer agreed to change.
+
     Returns:
-        Our id of it: a new one, or the customer's free one that is moved to the new plan; or why it cannot be.
+        Our id of it: a new one, the customer's free one, or the agreed one that is moved to the new plan; or why it
+        cannot be.
     """
     rows = lago.subscriptions(buyer.customer_id)
     if isinstance(rows, Problem):
@@ -129,11 +137,23 @@ def in_the_way(lago: LagoClient, buyer: Buyer, plan: Plan) -> str | Problem:
         )
     if any(row.get("plan_code") == plan.code for row in rows):
         return refusal(f"This customer is on {plan.name} already.", "already_subscribed")
+    if agreed is not None:
+        return _agreed(rows, agreed)
     if not rows:
         return subscription_id(buyer)
     if len(rows) == 1 and not plan.is_free and _is_free(lago, rows[0]):
         return str(rows[0].get("external_id"))
     return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
+
+
+def _agreed(rows: list[Json], agreed: str) -> str | Problem:
+    """Only what was agreed to is changed: that very subscription, alone, going on, with nothing planned after it."""
+    row = rows[0] if len(rows) == 1 else {}
+    if row.get("lago_id") != agreed or row.get("status") != "active":
+        return refusal(CHANGED_MEANWHILE, "changed_meanwhile")
+    if row.get("ending_at") is not None or row.get("next_plan_code") is not None:
+        return refusal(CHANGED_MEANWHILE, "changed_meanwhile")
+    return str(row.get("external_id"))
 
 
 def _is_free(lago: LagoClient, row: Json) -> bool:
@@ -164,6 +184,19 @@ def version_gates(lago: LagoClient) -> Problem | None:
             f"Lago {said} cannot wait for a payment before it starts a plan. {least} or newer can. Ask your admin.",
             "lago_too_old",
         )
+    return None
+
+
+def room_for(till: Till, buyer: Buyer, plan: Plan) -> CheckoutAnswer | Problem | None:
+    """What keeps a purchase from being begun, or the earlier page that is used again; None when there is room."""
+    open_one = till.attempts.open_for(buyer.customer_id)
+    if open_one is not None:
+        reused = earlier_purchase(till.stripe, till.attempts, till.terms, buyer, plan, open_one)
+        if reused is not None:
+            return reused
+    if till.attempts.recent(buyer.principal_id, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
+        detail = "You have opened checkout many times. Try again in an hour."
+        return Problem(Kind.CONFLICT, TITLE, detail, code="too_many", retry_after_s=3600)
     return None
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from data_sources.billing import purchase, subscribe
+from data_sources.billing.account.desk import AccountDesk
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import buyer_of, read_current
 from data_sources.billing.desk import Desk
@@ -130,6 +131,7 @@ class BillingSource:
             lago_hmac_key=lago_hmac_key,
             wake=self.sweeper.wake,
         )
+        self.account = AccountDesk(lago, stripe, self._attempts, self._terms, self._doorway, NO_LAGO, NO_STRIPE)
         self.desk = Desk(
             self._attempts,
             self.inbox,

@@ -1,6 +1,7 @@
 """A purchase, from the click to a plan that Lago says is active: read it from top to bottom.
 
-1. `select_plan`: the reader clicks. The plan is read from Lago again, and the reader is sent to Stripe's page.
+1. `select_plan`: the reader clicks. The plan is read from Lago again, and the reader is sent to Stripe's page; where a
+   plan runs or a card is on file, the click is answered with a question first (`account/change.py`).
 2. `came_back`: Stripe sends the reader back to us. That proves nothing; what is so is read from Stripe.
 3. `follow` (the open page), `sweep` (webhooks, the sweeper, an admin): all of them call `fulfil`, which brings the
    purchase one step further and may be called by any number of them, at once and again.
@@ -17,22 +18,20 @@ from datetime import timedelta
 
 from data_sources.billing import attempts as book
 from data_sources.billing import books, gated_start, paid_start
+from data_sources.billing.account import change
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.customers import collected_by_lago, ensure_customer, stripe_customer
 from data_sources.billing.free_plan import start_free
 from data_sources.billing.plans import why_not
 from data_sources.billing.progress import progress_of
 from data_sources.billing.purchase import (
-    MOST_ATTEMPTS,
-    MOST_ATTEMPTS_WITHIN,
-    TITLE,
     Till,
-    earlier_purchase,
     in_the_way,
     open_page,
     plan_on_offer,
     reference,
     refusal,
+    room_for,
     same_price,
     version_gates,
 )
@@ -63,11 +62,14 @@ def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Pr
     unsettled = _settle_earlier(till, buyer)
     if unsettled is not None:
         return unsettled
+    decided = change.decide(till, buyer, plan, wanted)
+    if not isinstance(decided, change.GoOn):
+        return decided
     if plan.is_free:
         return start_free(till.lago, till.stripe, till.attempts, till.terms, buyer, plan)
     if till.stripe is None:
         return NO_STRIPE
-    return _send_to_stripe(till, till.stripe, buyer, plan)
+    return _send_to_stripe(till, till.stripe, buyer, plan, decided.agreed)
 
 
 def _settle_earlier(till: Till, buyer: Buyer) -> Problem | None:
@@ -79,22 +81,22 @@ def _settle_earlier(till: Till, buyer: Buyer) -> Problem | None:
     return gated_start.settle(till.lago, till.attempts, buyer.customer_id)
 
 
-def _send_to_stripe(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan) -> CheckoutAnswer | Problem:
-    open_one = till.attempts.open_for(buyer.customer_id)
-    if open_one is not None:
-        reused = earlier_purchase(stripe, till.attempts, till.terms, buyer, plan, open_one)
-        if reused is not None:
-            return reused
-    if till.attempts.recent(buyer.principal_id, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
-        detail = "You have opened checkout many times. Try again in an hour."
-        return Problem(Kind.CONFLICT, TITLE, detail, code="too_many", retry_after_s=3600)
-    target = in_the_way(till.lago, buyer, plan)
+def _send_to_stripe(
+    till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, agreed: str | None
+) -> CheckoutAnswer | Problem:
+    stopped = room_for(till, buyer, plan)
+    if stopped is not None:
+        return stopped
+    target = in_the_way(till.lago, buyer, plan, agreed)
     if isinstance(target, Problem):
         return target
     payer = _payer(till, stripe, buyer, plan)
     if isinstance(payer, Problem):
         return payer
-    attempt = till.attempts.open(buyer, plan, collector=till.terms.collector, subscription_id=target, state=book.OPENED)
+    changed = {} if agreed is None else {"change": book.UPGRADE, "replaces": agreed}
+    attempt = till.attempts.open(
+        buyer, plan, collector=till.terms.collector, subscription_id=target, state=book.OPENED, **changed
+    )
     if attempt is None:
         return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
     return open_page(stripe, till.attempts, till.terms, plan, attempt, payer)

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from data_sources.billing.account.types import Offer
 from data_sources.billing.money import major_units
 
 Collector: TypeAlias = Literal["lago", "stripe"]
@@ -63,6 +64,7 @@ class Plan:
         usage_thresholds: How many amounts of usage are billed at once; None when Lago did not say.
         unreadable: What Lago did say about money, but in a form that we do not know; such a plan is not sold.
         terms: Digest of everything that decides what it costs, to see whether that has changed.
+        limits: How much of a metric is in it: code of the metric, and the number.
     """
 
     lago_id: str
@@ -91,6 +93,7 @@ class Plan:
     usage_thresholds: int | None
     unreadable: tuple[str, ...]
     terms: str
+    limits: tuple[tuple[str, Decimal], ...] = ()
 
     @property
     def amount(self) -> Decimal | None:
@@ -168,6 +171,8 @@ class Subscription:
         next_plan_code: The plan that follows at `next_plan_on`.
         next_plan_on: When the next plan starts.
         trial_ends_at: End of the running trial, UTC; None when there is none or it is not known.
+        lago_id: Lago's own id of it; another one after each change of plan.
+        is_free: Whether it costs nothing, for sure.
     """
 
     external_id: str
@@ -183,6 +188,8 @@ class Subscription:
     next_plan_code: str | None
     next_plan_on: date | None
     trial_ends_at: datetime | None
+    lago_id: str | None = None
+    is_free: bool = False
 
     @property
     def amount(self) -> Decimal | None:
@@ -206,9 +213,17 @@ class Current:
 
     def holds(self, plan: Plan) -> bool:
         """Whether an active subscription is of this plan: the same code and the same interval."""
-        return any(
-            one.status == "active" and one.plan_code == plan.code and one.interval == plan.interval
-            for one in self.subscriptions
+        return self.held(plan) is not None
+
+    def held(self, plan: Plan) -> Subscription | None:
+        """The active subscription of this plan, None when there is none."""
+        return next(
+            (
+                one
+                for one in self.subscriptions
+                if one.status == "active" and one.plan_code == plan.code and one.interval == plan.interval
+            ),
+            None,
         )
 
 
@@ -248,12 +263,13 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the reader clicked: the plan, and for whom and at which price the card was shown (compared, never used)."""
+    """What the reader clicked: the plan, and what was shown or confirmed (compared, never used)."""
 
     plan_code: str
     shown_amount_cents: int | None = None
     shown_currency: str | None = None
     shown_customer: str | None = None
+    confirm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,14 +277,18 @@ class CheckoutAnswer:
     """What follows the click.
 
     Attributes:
-        status: `redirect` to `checkout_url`, `started`, or `confirm` when a decision is open.
-        checkout_url: Stripe's page.
+        status: `redirect` to `checkout_url`, `started`, `scheduled` for later, or `confirm` when a decision is open.
+        checkout_url: Stripe's page, or our own that tells how the purchase stands.
         message: One sentence for the reader.
+        offer: The decision, with `confirm`.
+        purchase: The purchase to wait for, where Stripe's page is not needed.
     """
 
-    status: Literal["redirect", "started", "confirm"]
+    status: Literal["redirect", "started", "scheduled", "confirm"]
     checkout_url: str | None
     message: str
+    offer: Offer | None = None
+    purchase: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,8 +379,8 @@ class AuditRow:
     who: str
     action: str
     customer_id: str
-    plan_code: str
+    plan_code: str | None
     amount: Decimal | None
-    currency: str
+    currency: str | None
     ids: tuple[str, ...]
     note: str | None

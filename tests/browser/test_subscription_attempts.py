@@ -36,7 +36,7 @@ def test_an_admin_sees_an_open_purchase_and_brings_it_further(browser, make_app,
     billing.stripe.complete("cs_test_00000000")
     browser.find(f"{OPEN} [data-retry-purchase]").click()
     browser.wait_for_text("#oc-toasts", "Waiting for Lago to confirm")
-    browser.wait_for_text(OPEN, "Waiting for Lago to confirm")
+    browser.wait_for_text(OPEN, "Confirming payment…")
     browser.wait_for_text(LOG, "retried")
     browser.phone()
     assert browser.axe() == []

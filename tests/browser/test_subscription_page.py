@@ -111,7 +111,7 @@ def test_a_payment_that_fails_is_said_and_marks_nothing(browser, open_page, bill
     button(browser, "business").click()
     browser.wait_for_text("#words", "Business")
     browser.find("#save").click()
-    browser.wait_for_text(PURCHASE, "The payment is being made")
+    browser.wait_for_text(PURCHASE, "Confirming payment…")
     billing.lago.settle(paid=False)
     browser.wait_for_text(PURCHASE, "Business was not started")
     assert "payment failed" in browser.text(PURCHASE)

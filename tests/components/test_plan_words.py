@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.held import renewal
 from components.plan_words import amount_words, mail_address, plan_words, price_words, saving_words
-from components.plans import renewal
 from data_sources.billing.customers import read_subscription
 from data_sources.billing.plans import read_plan
 from tests.fakes import lago

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 from tests.fakes import lago_invoices, lago_time
 from tests.fakes import lago_objects as objects
+from tests.fakes.lago_account import LagoAccounts
 from tests.fakes.lago_objects import charge, example_plans, minimum, plan, seats
-from tests.fakes.server import Asked, FakeServer, Reply
+from tests.fakes.server import Asked, Reply
 
 __all__ = ["KEY", "FakeLago", "charge", "example_plans", "minimum", "plan", "seats"]
 
@@ -18,7 +19,7 @@ KEY = "lago-test-key"
 
 
 @dataclass
-class FakeLago(FakeServer):
+class FakeLago(LagoAccounts):
     """State and switches.
 
     Attributes:
@@ -38,7 +39,6 @@ class FakeLago(FakeServer):
     customers: dict[str, dict[str, Any]] = field(default_factory=dict)
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
     methods: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    invoices: list[dict[str, Any]] = field(default_factory=list)
     tax_cents: int = 0
     now: datetime | None = None
     page_size: int = 3
@@ -200,6 +200,8 @@ class FakeLago(FakeServer):
             return _unprocessable("external_id", "value_already_exist")
         if any(one["plan_code"] == code for one in now):
             return 200, {"subscription": next(one for one in now if one["plan_code"] == code)}
+        if now and self.is_downgrade(now[0], code):
+            return 200, {"subscription": _copy(self.schedule(now[0], code))}
         asked_rules = given.get("activation_rules") if not self.drops_rules else None
         if asked_rules:
             configuration = self.customers[customer]["billing_configuration"]
@@ -231,7 +233,7 @@ class FakeLago(FakeServer):
         if found is None:
             return _missing("invoice")
         of = [_copy(found["_subscription"])] if "_subscription" in found else []
-        return 200, {"invoice": _copy(found) | {"subscriptions": of}}
+        return 200, {"invoice": _copy(self.with_customer(found)) | {"subscriptions": of}}
 
     def _put_invoices(self, asked: Asked, lago_id: str) -> Reply:
         found = next((one for one in self.invoices if one["lago_id"] == lago_id), None)
@@ -245,6 +247,9 @@ class FakeLago(FakeServer):
         for one in self.subscriptions:
             if one["external_id"] == external_id and one["status"] == status:
                 one["status"] = "terminated" if status == "active" else "canceled"
+                for running in self.subscriptions if status == "pending" else ():
+                    if running["external_id"] == external_id and running["status"] == "active":
+                        self.forget_next(running)
                 return 200, {"subscription": _copy(one)}
         return _missing("subscription")
 

@@ -2,11 +2,13 @@
 
 import sys
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from flask import g
 
 from data_sources.principal import Principal
+from data_sources.result import utc_now
 from tests.fakes import lago
 from tests.fakes.billing import Billing
 
@@ -115,11 +117,115 @@ def test_an_admin_of_a_single_company_buys_for_the_customer_that_was_set(look, b
     assert buttons(drawn)["business"]
 
 
-def test_a_running_paid_plan_says_that_changing_is_not_available_yet(look, billing):
+def labels(look):
+    """Code of each plan with a button -> what the button says."""
+    found = [one for one in parts(look.body) if hasattr(one, "data-select-plan")]
+    return {getattr(one, "data-select-plan"): one.children for one in found}
+
+
+def managed(tree):
+    """What can be done with which subscription."""
+    found = [one for one in parts(tree) if hasattr(one, "data-manage")]
+    return [(getattr(one, "data-manage"), getattr(one, "data-subscription")) for one in found]
+
+
+def test_the_buttons_know_which_way_a_change_goes_and_when(look, billing):
     billing.lago.subscribe("org-acme", "team")
     drawn = look("plans")
+    assert labels(drawn) == {
+        "starter": "Downgrade on 1 Dec 2026",
+        "team-yearly": "Downgrade on 1 Dec 2026",
+        "business": "Upgrade now",
+    }
+    assert all(buttons(drawn).values())
+    assert "Renews 1 Dec 2026" in words(drawn.body)
+    assert len(parts(drawn.body, className="btn btn-primary")) == 1
+
+
+def test_a_yearly_plan_changes_to_its_monthly_twin_at_once(look, billing):
+    billing.lago.subscribe("org-acme", "team-yearly")
+    found = labels(look("plans"))
+    assert (found["team"], found["business"]) == ("Switch now", "Switch now")
+
+
+def test_a_planned_change_is_on_its_card_with_the_way_back_and_locks_the_others(look, billing):
+    running = billing.lago.subscribe("org-acme", "business")
+    billing.lago.schedule(running, "team")
+    drawn, held = look("plans"), look("current_plan")
+    assert "Starts 1 Dec 2026" in words(drawn.body)
+    assert managed(drawn.body) == [("undo", "sub-org-acme")]
     assert not any(buttons(drawn).values())
-    assert "not available here yet" in words(drawn.body)
+    assert "Another plan is planned already" in words(drawn.body)
+    assert managed(held.body) == [("undo", "sub-org-acme")]
+    assert "To the plan Team." in words(held.body)
+    assert words(held.body).count("Coming plan") == 0
+
+
+def test_a_plan_that_ends_can_be_resumed_and_locks_the_others(look, billing):
+    billing.lago.subscribe("org-acme", "team", ending_at="2026-12-01T00:00:00Z")
+    drawn, held = look("plans"), look("current_plan")
+    assert "Ends 1 Dec 2026" in words(drawn.body)
+    assert managed(drawn.body) == [("resume", "sub-org-acme")]
+    assert not any(buttons(drawn).values())
+    assert "Resume it to change to another plan" in words(drawn.body)
+    assert managed(held.body) == [("resume", "sub-org-acme")]
+
+
+def test_several_subscriptions_are_all_listed_and_each_card_is_marked(look, billing):
+    billing.lago.subscribe("org-acme", "team", external_id="a")
+    billing.lago.subscribe("org-acme", "business", external_id="b")
+    drawn, held = look("plans"), look("current_plan")
+    marked = [getattr(one, "data-plan") for one in parts(drawn.body, className="oc-plan current")]
+    assert marked == ["team", "business"]
+    assert "Several subscriptions run" in words(drawn.body)
+    assert managed(held.body) == [("cancel", "a"), ("cancel", "b")]
+
+
+def test_a_payment_that_is_being_confirmed_beside_the_old_plan_locks_everything(look, billing):
+    billing.lago.subscribe("org-acme", "team")
+    billing.lago.subscribe("org-acme", "business", status="incomplete")
+    drawn, held = look("plans"), look("current_plan")
+    assert not any(buttons(drawn).values())
+    assert managed(held.body) == []
+    assert "What runs until then goes on" in words(held.body)
+
+
+def test_a_trial_counts_its_days_by_the_customers_calendar(look, billing):
+    billing.lago.plans.append(lago.plan("t", "Trial", 1900, trial_period=14.0))
+    started = utc_now() - timedelta(days=4)
+    billing.lago.subscribe("org-acme", "t", started_at=f"{started:%Y-%m-%dT%H:%M:%SZ}")
+    told = words(look("current_plan").body)
+    assert "10 days left" in told
+    assert "The base price is free until then" in told
+
+
+def test_an_overdue_invoice_is_above_everything_with_its_way_to_pay(look, billing):
+    billing.lago.subscribe("org-acme", "team")
+    bill = billing.lago.bill("org-acme", "OPS-7", 2000, payment_overdue=True, payment_status="failed")
+    billing.lago.add_customer("org-other")
+    billing.lago.bill("org-other", "OPS-8", 900, payment_overdue=True, payment_status="failed")
+    drawn = look("current_plan")
+    assert "Invoice OPS-7 is overdue since 1 Nov 2026: $20." in words(drawn.body)
+    assert "OPS-8" not in words(drawn.body)
+    assert [getattr(one, "data-invoice-pay") for one in parts(drawn.body) if hasattr(one, "data-invoice-pay")] == [
+        bill["lago_id"]
+    ]
+
+
+def test_when_invoices_cannot_be_read_the_plan_still_is_and_overdue_is_unknown(look, billing):
+    billing.lago.subscribe("org-acme", "team")
+    billing.lago.fail("html", "/api/v1/customers/org-acme/invoices")
+    drawn = look("current_plan")
+    assert drawn.name == "ready"
+    assert "Team" in words(drawn.body)
+    assert "Whether an invoice is overdue is not known" in drawn.foot
+
+
+def test_with_stripe_as_collector_a_running_paid_plan_cannot_be_changed(look, billing):
+    billing.lago.subscribe("org-acme", "team")
+    drawn = look("plans", billing_collector="stripe")
+    assert not any(buttons(drawn).values())
+    assert "cannot be changed here" in words(drawn.body)
 
 
 def test_without_knowing_the_current_plan_nothing_can_be_bought(look, billing):

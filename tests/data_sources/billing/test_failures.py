@@ -131,7 +131,7 @@ def test_every_currency_keeps_its_own_smallest_unit_to_the_end(
     session = house.stripe.only_session()
     assert words in session["custom_text"]["submit"]["message"]
     assert (session["metadata"]["plan_amount_cents"], session["metadata"]["plan_currency"]) == (str(cents), currency)
-    assert told(source.progress(ANNA, back(house, source).attempt_id)).title == "Waiting for Lago to confirm"
+    assert told(source.progress(ANNA, back(house, source).attempt_id)).title == "Confirming payment…"
 
 
 @pytest.mark.parametrize(("currency", "cents"), [("ISK", 1000), ("UGX", 50000), ("KWD", 1505)])

@@ -222,4 +222,4 @@ def test_a_plan_that_cannot_be_read_again_after_its_start_is_not_called_changed(
         return post(asked)
 
     house.lago._post_subscriptions = then_down
-    assert told(source.progress(ANNA, purchase)).title == "Waiting for Lago to confirm"
+    assert told(source.progress(ANNA, purchase)).title == "Confirming payment…"

@@ -46,10 +46,10 @@ def test_a_list_that_never_ends_or_takes_too_long_is_said_and_not_cut(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.lago.page_size = 1
-    monkeypatch.setattr("data_sources.billing.lago.MAX_ROWS", 3)
+    monkeypatch.setattr("data_sources.billing.lago_http.MAX_ROWS", 3)
     assert "more than 3" in problem(house.client().plans()).detail
-    monkeypatch.setattr("data_sources.billing.lago.LIST_PATIENCE_S", -1.0)
-    monkeypatch.setattr("data_sources.billing.lago.MAX_ROWS", 5000)
+    monkeypatch.setattr("data_sources.billing.lago_http.LIST_PATIENCE_S", -1.0)
+    monkeypatch.setattr("data_sources.billing.lago_http.MAX_ROWS", 5000)
     got = problem(house.client().plans())
     assert got.kind is Kind.TIMEOUT
     assert "1 rows on 1 pages" in got.detail

@@ -1,0 +1,142 @@
+// What a customer does with what it has: decisions asked first, plans ended and resumed, invoices, another card.
+(function () {
+  "use strict";
+  var STEP_MS = 2000, RETRY_MS = 5000;
+  var PANELS = ["subscription-current", "subscription-plans", "subscription-usage", "subscription-credits", "subscription-card", "subscription-invoices"];
+  var pending = null, running = false;
+
+  function failed(title, text, code) { window.opsToast({ kind: "danger", title: title, text: text, code: code }); }
+  function refresh() { PANELS.forEach(function (panel) { if (document.getElementById(panel)) window.opsRetry(panel); }); }
+
+  window.opsSubscriptionAnew = refresh;
+
+  // ---- a decision in words: opsAsk(offer, agreed) shows it, `agreed` does it and returns a promise
+  function box() { return document.getElementById("subscription-ask"); }
+  window.opsAsk = function (offer, agreed, opener) {
+    var dialog = box();
+    if (!dialog) return;
+    pending = { agreed: agreed, opener: opener };
+    dialog.querySelector("#subscription-ask-title").textContent = offer.title;
+    var words = dialog.querySelector("#subscription-ask-words");
+    words.textContent = "";
+    offer.lines.forEach(function (line) { var p = document.createElement("p"); p.textContent = line; words.append(p); });
+    var warning = dialog.querySelector("#subscription-ask-warning");
+    warning.textContent = offer.warning || ""; warning.hidden = !offer.warning;
+    var yes = dialog.querySelector("[data-ask-do]"), no = dialog.querySelector("[data-ask-keep]");
+    yes.textContent = offer.verb; no.textContent = offer.keep;
+    yes.disabled = no.disabled = false; yes.setAttribute("aria-busy", "false");
+    dialog.showModal();
+    no.focus();
+  };
+  function agree(yes) {
+    if (!pending || yes.disabled) return;
+    yes.disabled = box().querySelector("[data-ask-keep]").disabled = true;
+    yes.setAttribute("aria-busy", "true"); yes.textContent = "One moment";
+    pending.agreed().then(function () { box().close(); }, function () { box().close(); });
+  }
+
+  // ---- one question at a time; the button says that it works and comes back
+  function send(button, url, body, failure) {
+    if (running) return Promise.resolve(null);
+    running = true;
+    var label = button.textContent, was = button.disabled;
+    button.disabled = true; button.setAttribute("aria-busy", "true"); button.textContent = "One moment";
+    return window.opsPost(url, body).then(function (answer) {
+      return answer.json().then(function (said) {
+        if (answer.ok) return said;
+        failed(said.title || failure, said.detail || "", said.code || "HTTP " + answer.status);
+        return { failed: said.code || "HTTP" };
+      });
+    }).catch(function () {
+      failed(failure, "The console did not answer. Whether anything was done is not known; load the page again.");
+      return { failed: "connection" };
+    }).then(function (said) {
+      running = false;
+      button.disabled = was; button.setAttribute("aria-busy", "false"); button.textContent = label;
+      return said;
+    });
+  }
+
+  function manage(button, token) {
+    var body = { action: button.dataset.manage, subscription_id: button.dataset.subscription };
+    if (token) body.confirm = token;
+    return send(button, "/api/v1/billing/subscription/manage", body, "Nothing was changed").then(function (said) {
+      if (!said) return;
+      if (said.failed) { refresh(); return; }
+      if (said.status === "confirm") { window.opsAsk(said.offer, function () { return manage(button, said.offer.token); }, button); return; }
+      window.opsToast({ title: said.title, text: said.message });
+      refresh();
+    });
+  }
+
+  // ---- addresses: opened in another tab, which the browser allows only at the click itself
+  function open(button, url, body, failure) {
+    var tab = running ? null : window.open("", "_blank");
+    if (tab) { tab.opener = null; tab.document.title = "One moment"; }
+    send(button, url, body, failure).then(function (said) {
+      if (said && said.url) {
+        if (tab) tab.location.replace(said.url); else location.assign(said.url);
+        window.opsToast({ title: said.title, text: said.message });
+        return;
+      }
+      if (tab) tab.close();
+      if (said && !said.failed) window.opsToast({ title: said.title, text: said.message });
+    });
+  }
+
+  // Back from the tab in which something was paid: what is overdue may not be any more.
+  var paying = false;
+  document.addEventListener("visibilitychange", function () {
+    if (paying && document.visibilityState === "visible") { paying = false; refresh(); }
+  });
+
+  function updateCard(button) {
+    send(button, "/api/v1/billing/card/update", {}, "The card was not changed").then(function (said) {
+      if (said && said.checkout_url) location.assign(said.checkout_url);
+    });
+  }
+
+  // ---- back from Stripe with another card: the address keeps it until Lago has taken the card over
+  window.opsWatchCard = function (draw, alive, session) {
+    function step() {
+      if (!alive()) return;
+      window.opsPost("/api/v1/billing/card/progress", { session_id: session }).then(function (answer) {
+        return answer.json().then(function (said) {
+          if (!alive() || answer.status === 401) return;
+          if (!answer.ok) {
+            draw("open", said.title || "Your card could not be looked up", (said.detail || "") + " Whether Lago charges the new card is not known yet.");
+            if (answer.status !== 404) setTimeout(step, RETRY_MS); else forget();
+            return;
+          }
+          draw(said.good === true ? "good" : said.done ? "none" : "open", said.title, said.message);
+          if (said.done) { forget(); refresh(); } else setTimeout(step, STEP_MS);
+        });
+      }).catch(function () { setTimeout(step, RETRY_MS); });
+    }
+    function forget() {
+      var query = new URLSearchParams(location.search);
+      query.delete("card");
+      history.replaceState(history.state, "", location.pathname + (query.size ? "?" + query : ""));
+    }
+    step();
+  };
+
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-manage], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-card-update], [data-ask-keep], [data-ask-do]");
+    if (!button || button.disabled) return;
+    var what = button.dataset;
+    if (what.askKeep !== undefined) box().close();
+    else if (what.askDo !== undefined) agree(button);
+    else if (what.manage) manage(button);
+    else if (what.invoicePdf) open(button, "/api/v1/billing/invoices/pdf", { invoice_id: what.invoicePdf }, "The PDF could not be read");
+    else if (what.invoicePay) { paying = true; open(button, "/api/v1/billing/invoices/pay", { invoice_id: what.invoicePay }, "The payment page could not be opened"); }
+    else if (what.portal !== undefined) open(button, "/api/v1/billing/portal", {}, "Lago's portal could not be opened");
+    else updateCard(button);
+  });
+  document.addEventListener("close", function (event) {
+    if (!box() || event.target !== box()) return;
+    var opener = pending && pending.opener;
+    pending = null;
+    if (opener && document.body.contains(opener)) opener.focus();
+  }, true);
+})();

@@ -1,0 +1,199 @@
+"""Usage against limits, credits, the card and invoices of a customer. Pure; what Lago did not say is said to be so."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from components import formats
+from components.held import day_words, zone_of
+from components.parts import badge, unknown
+from components.plan_words import amount_words
+from data_sources.billing.account.types import CardView, Invoice, Invoices, Usage, UsageLine, UsageView, Wallet
+
+_FULL = Decimal(100)
+_STATES = {"draft": "Draft", "voided": "Voided", "failed": "Not made", "pending": "Being made"}
+
+
+def usage_bars(view: UsageView) -> Component:
+    """How much of each limit is used, one block a subscription."""
+    several = len(view.usages) > 1
+    return html.Div([_usage(one, view.timezone, named=several) for one in view.usages], className="oc-use")
+
+
+def _usage(one: Usage, timezone: str, *, named: bool) -> html.Div:
+    zone = zone_of(timezone)
+    days = [day_words(at.astimezone(zone).date()) for at in (one.from_at, one.to_at) if at is not None]
+    period = f"{days[0]} to {days[1]}" if len(days) == 2 else "Lago does not tell the period"
+    title = f"{one.plan_name}, {period}" if named else period
+    return html.Div([html.P(title, className="oc-use-period"), *(_line(line, one.currency) for line in one.lines)])
+
+
+def _line(line: UsageLine, currency: str | None) -> html.Div:
+    limit = "no limit" if line.limit is None else _number(line.limit)
+    if line.units is None:
+        why = "Lago does not count it for this plan"
+        used: Any = [unknown(why), f" of {limit}"]
+        note = html.P(f"How much is used is not known: {why}.", className="oc-use-note")
+        return html.Div([html.Div([html.Span(line.name), html.Span(used)], className="oc-use-line"), note])
+    share = line.units / line.limit * _FULL if line.limit else None
+    words = f"{_number(line.units)} of {limit}"
+    cost = "" if line.amount is None or currency is None or not line.amount else amount_words(line.amount, currency)
+    width = Decimal(0) if share is None else min(share, _FULL)
+    full = share is not None and share >= _FULL
+    bar = html.Div(html.I(style={"width": f"{width:.2f}%"}), className="oc-meter" + (" full" if full else " ink"))
+    told = ", ".join(filter(None, (_over(line, share), f"{cost} so far, excl. tax" if cost else "")))
+    return html.Div(
+        [
+            html.Div([html.Span(line.name), html.Span(words)], className="oc-use-line"),
+            bar,
+            html.P(told, className="oc-use-note"),
+        ]
+    )
+
+
+def _over(line: UsageLine, share: Decimal | None) -> str:
+    if line.units is None or line.limit is None:
+        return ""
+    if line.units > line.limit:
+        return f"{_number(line.units - line.limit)} over the limit"
+    if share is None:
+        return "the plan has none of it"
+    return "at the limit" if share == _FULL else f"{_share(share)} used"
+
+
+def _share(share: Decimal) -> str:
+    if 0 < share < Decimal("0.1"):
+        return "<0.1%"
+    # Never 100 % before it is: 99.96 is told as 99.9.
+    cut = min(share.quantize(Decimal("0.1")), Decimal("99.9")) if share < _FULL else share.quantize(Decimal("0.1"))
+    return f"{cut}%"
+
+
+def _number(value: Decimal) -> str:
+    whole = value.normalize()
+    if whole == whole.to_integral_value():
+        return f"{int(whole):,}"
+    return f"{whole:,f}"
+
+
+def wallets_list(wallets: tuple[Wallet, ...]) -> Component:
+    """Credits left, what they are worth, and what is left after the usage of the running period."""
+    return html.Div([_wallet(one) for one in wallets], className="oc-use")
+
+
+def _wallet(one: Wallet) -> html.Div:
+    money = None if one.amount is None or one.currency is None else amount_words(one.amount, one.currency)
+    left: Any = unknown("Lago does not tell the balance") if one.credits is None else f"{_number(one.credits)} credits"
+    parts: list[Any] = [html.Div([html.Span(one.name or "Prepaid credits"), html.Span(left)], className="oc-use-line")]
+    worth = "What they are worth is not known." if money is None else f"Worth {money}."
+    parts.append(html.P(worth, className="oc-use-note"))
+    if one.ongoing_credits is not None and one.ongoing_credits != one.credits:
+        parts.append(html.P(f"{_number(one.ongoing_credits)} after the usage of this period.", className="oc-use-note"))
+    if one.expires_at is not None:
+        parts.append(html.P(f"Expires {day_words(one.expires_at.date())} (UTC).", className="oc-use-note"))
+    return html.Div(parts)
+
+
+def card_words(view: CardView) -> Component:
+    """Whether a card is on file, since when, and the way to another one."""
+    if view.card is None:
+        words = "No card is on file."
+    elif view.card.since is None:
+        words = "A card is on file at Stripe. Lago charges it."
+    else:
+        words = f"A card is on file at Stripe since {day_words(view.card.since.date())}. Lago charges it."
+    parts: list[Any] = [html.P(words)]
+    if view.can_update:
+        label = "Add a card" if view.card is None else "Update card"
+        parts.append(html.Button(label, type="button", className="btn btn-secondary", **{"data-card-update": ""}))
+        parts.append(html.P("Saving a card starts or changes no plan.", className="oc-use-note"))
+    return html.Div(parts, className="oc-use")
+
+
+def invoices_table(invoices: Invoices) -> Component:
+    """The newest invoices with their PDF, and the way to pay those that are open."""
+    heads = ("Invoice", "Date", "Status", "Amount", "Actions")
+    cells = [
+        html.Th(
+            html.Span(head, className="visually-hidden") if head == "Actions" else head,
+            scope="col",
+            className="oc-num" if head == "Amount" else None,
+        )
+        for head in heads
+    ]
+    table = html.Table(
+        [html.Thead(html.Tr(cells)), html.Tbody([_invoice(one) for one in invoices.rows])], className="oc-table"
+    )
+    named = {"aria-label": "Table of invoices"}
+    return html.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **named)
+
+
+def _invoice(one: Invoice) -> html.Tr:
+    amount: Any = unknown("Lago does not tell the amount in a form that can be read")
+    if one.total is not None and one.currency is not None:
+        amount = amount_words(one.total, one.currency, column=True)
+    buttons: list[Any] = []
+    if one.status in ("finalized", "voided"):
+        buttons.append(_link_button("PDF", {"data-invoice-pdf": one.id}, f"PDF of invoice {one.number}"))
+    if one.status == "finalized" and one.payment_status in ("pending", "failed"):
+        buttons.append(_link_button("Pay", {"data-invoice-pay": one.id}, f"Pay invoice {one.number}"))
+    return html.Tr(
+        [
+            html.Td(one.number),
+            html.Td("—" if one.issued_on is None else day_words(one.issued_on)),
+            html.Td(_state(one)),
+            html.Td(amount, className="oc-num"),
+            html.Td(html.Div(buttons, className="oc-invoice-do")),
+        ]
+    )
+
+
+def _link_button(label: str, what: dict[str, str], said: str) -> html.Button:
+    return html.Button(label, type="button", className="btn btn-sm btn-secondary", **{**what, "aria-label": said})
+
+
+def _state(one: Invoice) -> Any:
+    if one.overdue:
+        return badge("Overdue", "danger", icon_name="failed")
+    if one.status in _STATES:
+        return _STATES[one.status]
+    if one.payment_status == "succeeded":
+        return "Paid"
+    if one.payment_status == "failed":
+        return badge("Payment failed", "danger", icon_name="failed")
+    return badge("Payment pending", "warn", icon_name="stale") if one.payment_status == "pending" else "Not known"
+
+
+def shown_of(invoices: Invoices) -> str:
+    """How many of how many are shown."""
+    shown = len(invoices.rows)
+    if invoices.total is None:
+        return f"The newest {shown}. Lago does not tell how many there are. Amounts include tax."
+    if shown < invoices.total:
+        return f"The newest {shown} of {formats.number(invoices.total)}. Amounts include tax."
+    return f"{'The only one' if shown == 1 else f'All {shown}'}. Amounts include tax."
+
+
+def ask_dialog() -> html.Dialog:
+    """Puts a decision to the reader; `assets/js/subscription_manage.js` fills and opens it."""
+    return html.Dialog(
+        [
+            html.H2(id="subscription-ask-title"),
+            html.Div(id="subscription-ask-words", className="oc-ask-words"),
+            html.P(id="subscription-ask-warning", className="oc-ask-warning"),
+            html.Div(
+                [
+                    html.Button(type="button", className="btn btn-secondary", **{"data-ask-keep": ""}),
+                    html.Button(type="button", className="btn btn-primary", **{"data-ask-do": ""}),
+                ],
+                className="oc-dialog-actions",
+            ),
+        ],
+        id="subscription-ask",
+        className="oc-dialog",
+        **{"aria-labelledby": "subscription-ask-title"},
+    )

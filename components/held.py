@@ -1,0 +1,168 @@
+"""What a customer holds: one row a subscription, with its plan, price, what comes next and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dash import html
+
+from components.formats import UNKNOWN
+from components.parts import icon
+from components.plan_words import PER, amount_words
+from data_sources.billing.account.types import Invoice
+from data_sources.billing.types import Current, Subscription
+from data_sources.result import utc_now
+
+_STATUS = {
+    "active": ("Active", "ok"),
+    "incomplete": ("Payment is being confirmed", "warn"),
+    "pending": ("Starts later", "warn"),
+}
+
+
+def current_strip(current: Current) -> html.Div:
+    """All subscriptions with what can be done with each; a plan that follows another one stands in that one's row."""
+    running = {one.external_id for one in current.subscriptions if one.status == "active"}
+    following = {one.external_id: one for one in current.subscriptions if one.status == "pending"}
+    shown = [one for one in current.subscriptions if one.status != "pending" or one.external_id not in running]
+    return html.Div([_row(one, current, following.get(one.external_id)) for one in shown])
+
+
+def _row(one: Subscription, current: Current, following: Subscription | None) -> html.Div:
+    word, kind = _STATUS.get(one.status, (one.status, ""))
+    mark = html.Span(
+        [html.Span(className=f"oc-dot {kind}", **{"aria-hidden": "true"}), word], className=f"oc-badge {kind}"
+    )
+    label = "Plan" if one.status == "active" else "Coming plan"
+    headline, detail = renewal(one, current.timezone, following)
+    first, _, rest = headline.partition(" ")
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.Div(label, className="oc-figure-label"),
+                    html.Div([one.plan_name or one.plan_code, mark], className="oc-sub-name"),
+                    html.P(_held_price(one)),
+                ]
+            ),
+            html.Div(
+                [
+                    html.Div(first or "Next", className="oc-figure-label"),
+                    html.Div(rest or UNKNOWN, className="oc-sub-name"),
+                    html.P(detail),
+                ]
+            ),
+            html.Div(_buttons(one, current), className="oc-sub-do"),
+        ],
+        className="oc-sub",
+        **{"data-subscription-row": one.external_id},
+    )
+
+
+def _buttons(one: Subscription, current: Current) -> list[Any]:
+    if one.status == "incomplete" or any(each.status == "incomplete" for each in current.subscriptions):
+        return []
+    if one.status == "pending" or one.next_plan_code is not None:
+        return [_button("undo", one, "Take it back", f"Take back the change of {one.plan_name or one.plan_code}")]
+    if one.ending_at is not None:
+        return [_button("resume", one, "Resume", f"Resume {one.plan_name or one.plan_code}")]
+    return [_button("cancel", one, "Cancel plan", f"Cancel {one.plan_name or one.plan_code}")]
+
+
+def _button(what: str, one: Subscription, label: str, said: str) -> html.Button:
+    named = {"data-manage": what, "data-subscription": one.external_id, "aria-label": f"{label}: {said}"}
+    return html.Button(label, type="button", className="btn btn-secondary", **named)
+
+
+def _held_price(one: Subscription) -> str:
+    if one.amount is None or one.currency is None:
+        return "Lago does not tell its price"
+    price = " ".join(filter(None, (amount_words(one.amount, one.currency), PER.get(one.interval or ""))))
+    return f"{price}, excl. tax"
+
+
+def renewal(one: Subscription, timezone: str, following: Subscription | None = None) -> tuple[str, str]:
+    """What comes next for a subscription, and a sentence with it.
+
+    Args:
+        one: The subscription.
+        timezone: The customer's IANA zone.
+        following: The subscription that takes its place later.
+
+    Returns:
+        "Renews 1 Dec 2026" (or Ends, Changes, Trial, or "" when Lago does not tell), and a detail.
+    """
+    zone = zone_of(timezone)
+    if one.status == "incomplete":
+        return "Starts when the payment succeeds", "Lago confirms it. What runs until then goes on."
+    if one.ending_at is not None:
+        return f"Ends {_day(one.ending_at, zone)}", "It goes on until then and does not renew."
+    if one.next_plan_code is not None:
+        on = day_words(one.next_plan_on) if one.next_plan_on else "later"
+        name = following.plan_name if following is not None else None
+        return f"Changes {on}", f"To the plan {name or one.next_plan_code}."
+    if one.trial_ends_at is not None:
+        left = _days_left(one.trial_ends_at, zone)
+        return f"Trial until {_day(one.trial_ends_at, zone)}", f"{left}. The base price is free until then."
+    if one.status == "pending":
+        return (f"Starts {_day(one.started_at, zone)}", "") if one.started_at else ("", "Lago starts it later.")
+    if one.period_ends_at is None:
+        return "", "Lago does not tell when it renews."
+    # Lago names the last second of a period; the next one begins a second later, in the customer's own zone.
+    named = zone.key if isinstance(zone, ZoneInfo) else str(zone)
+    return f"Renews {_day(one.period_ends_at + timedelta(seconds=1), zone)}", f"In the time zone {named}."
+
+
+def _days_left(end: datetime, zone: tzinfo) -> str:
+    """How many days a trial still has, by the customer's calendar."""
+    days = (end.astimezone(zone).date() - utc_now().astimezone(zone).date()).days
+    return "It ends today" if days <= 0 else "1 day left" if days == 1 else f"{days} days left"
+
+
+def overdue_banner(invoices: Sequence[Invoice]) -> html.Div:
+    """What should have been paid by now, each with its way to pay."""
+    rows = [
+        html.Div(
+            [
+                html.Span(_overdue_words(one)),
+                html.Button(
+                    "Pay now",
+                    type="button",
+                    className="btn btn-sm btn-secondary",
+                    **{"data-invoice-pay": one.id, "aria-label": f"Pay now: invoice {one.number}"},
+                ),
+            ],
+            className="oc-overdue-row",
+        )
+        for one in invoices
+    ]
+    return html.Div([icon("failed"), html.Div(rows)], className="oc-overdue", role="alert")
+
+
+def _overdue_words(one: Invoice) -> str:
+    amount = one.due if one.due is not None else one.total
+    money = "an amount that Lago does not tell"
+    if amount is not None and one.currency is not None:
+        money = amount_words(amount, one.currency)
+    since = "" if one.due_on is None else f" since {day_words(one.due_on)}"
+    return f"Invoice {one.number} is overdue{since}: {money}."
+
+
+def zone_of(name: str) -> tzinfo:
+    """The zone of this IANA name, UTC when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _day(moment: datetime, zone: tzinfo) -> str:
+    return day_words(moment.astimezone(zone).date())
+
+
+def day_words(day: date) -> str:
+    """A day in words: "1 Dec 2026"."""
+    return f"{day.day} {day:%b %Y}"

@@ -1,0 +1,102 @@
+"""Another card: saved on Stripe's page, taken over by Lago, told apart from a plan that was started."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from data_sources.billing.account.change import PAGE, default_card
+from data_sources.billing.attempts import Attempts
+from data_sources.billing.customers import stripe_customer
+from data_sources.billing.lago import LagoClient
+from data_sources.billing.purchase import MOST_ATTEMPTS, MOST_ATTEMPTS_WITHIN, SESSION_LIFE, Terms, reference
+from data_sources.billing.stripe_checkout import PageOrder, StripeGateway
+from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
+from data_sources.result import Kind, Problem, utc_now
+
+TITLE = "The card was not changed"
+ASKED = "card asked"
+_PREFIX = "card-"
+_NO_PLAN = "No plan was started or changed, and nothing was charged."
+
+
+def update(
+    lago: LagoClient, stripe: StripeGateway, attempts: Attempts, terms: Terms, buyer: Buyer
+) -> CheckoutAnswer | Problem:
+    """Open Stripe's page on which the customer's next card is saved. Takes no money and starts nothing.
+
+    Args:
+        lago: Tells which customer of Stripe's it charges.
+        stripe: Opens the page.
+        attempts: The log, in the name of who asks, which also bounds how often.
+        terms: How this console sells.
+        buyer: Whose card it is.
+    """
+    customer = lago.customer(buyer.customer_id)
+    if isinstance(customer, Problem):
+        return customer
+    if customer is None:
+        return _refused("Lago does not know this customer yet. Choose a plan first.", "customer_not_found")
+    if attempts.recent_actions(ASKED, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
+        detail = "You have opened the card page many times. Try again in an hour."
+        return Problem(Kind.CONFLICT, TITLE, detail, code="too_many", retry_after_s=3600)
+    provider_id = stripe_customer(lago, buyer, customer, wait=terms.wait)
+    if isinstance(provider_id, Problem):
+        return provider_id
+    attempts.note_action(buyer.customer_id, ASKED)
+    name = f"{_PREFIX}{secrets.token_hex(13)}"
+    session = stripe.save_card(
+        PageOrder(
+            attempt_id=name,
+            provider_customer_id=provider_id,
+            reference=reference(buyer.principal_id),
+            metadata={"attempt_id": name},
+            success_url=f"{terms.base_url}{PAGE}?card={{CHECKOUT_SESSION_ID}}",
+            cancel_url=f"{terms.base_url}{PAGE}",
+            expires_at=utc_now() + SESSION_LIFE + timedelta(seconds=1),
+            message="Your card is saved for the next invoices. Nothing is charged on this page.",
+        )
+    )
+    if isinstance(session, Problem):
+        return session
+    attempts.note_action(buyer.customer_id, "card page", session_id=session.id)
+    return CheckoutAnswer("redirect", session.url, "Stripe's page opens to save a card.")
+
+
+def progress(lago: LagoClient, stripe: StripeGateway, buyer: Buyer, session_id: str) -> Progress | Problem:
+    """Whether a card that was saved on Stripe's page is the one that Lago charges by now.
+
+    Args:
+        lago: Tells its default card.
+        stripe: Tells what became of the page.
+        buyer: Who asks; the page of anybody else is not found.
+        session_id: From the address; proves nothing by itself.
+    """
+    session = stripe.session(session_id)
+    if isinstance(session, Problem):
+        return session
+    if (
+        session is None
+        or session.mode != "setup"
+        or session.reference != reference(buyer.principal_id)
+        or session.livemode != stripe.live
+        or not (session.attempt_id or "").startswith(_PREFIX)
+    ):
+        detail = "It is not one of yours, or it is too old."
+        return Problem(Kind.NOT_FOUND, "This card page is not known", detail, code="checkout_not_found")
+    if session.confirming:
+        return Progress(session_id, "confirming", "Stripe still checks your card", _NO_PLAN, False, None)
+    if session.payment_method is None:
+        return Progress(session_id, "open", "No card was saved", _NO_PLAN, True, None)
+    held = default_card(lago, buyer)
+    if isinstance(held, Problem):
+        return held
+    if held == session.payment_method:
+        detail = f"Lago charges it from now on. {_NO_PLAN}"
+        return Progress(session_id, "saved", "Your card is saved", detail, True, True)
+    detail = f"Waiting for Lago to take it over. {_NO_PLAN}"
+    return Progress(session_id, "waiting", "Your card is saved at Stripe", detail, False, None)
+
+
+def _refused(detail: str, code: str) -> Problem:
+    return Problem(Kind.CONFLICT, TITLE, detail, code=code)

@@ -1,0 +1,209 @@
+"""The click on a plan when something runs already, or when a card is on file: asked first, then done.
+
+The first click answers with an offer in words and a token of what it is about; the second one, with the token, does
+exactly that, or nothing when anything about it has changed. Stripe is only needed where no card is on file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from data_sources.billing import attempts as book
+from data_sources.billing import gated_start
+from data_sources.billing.account import downgrade
+from data_sources.billing.account.moves import ends_longer_period, move_of, on_words
+from data_sources.billing.account.types import Move, Offer
+from data_sources.billing.attempts import Attempt
+from data_sources.billing.customers import read_current
+from data_sources.billing.lago import LagoClient
+from data_sources.billing.progress import progress_of
+from data_sources.billing.purchase import (
+    CHANGE_UNAVAILABLE,
+    Terms,
+    Till,
+    in_the_way,
+    refusal,
+    room_for,
+    version_gates,
+)
+from data_sources.billing.types import Buyer, CheckoutAnswer, Plan, Subscription, Wanted
+from data_sources.result import Problem, utc_now
+
+PAGE = "/admin/subscription/plan"
+OFFER_CHANGED = "What you confirmed is not what would be done now. Read it again."
+UNDER_WAY = "A purchase for this customer is under way already, in another tab perhaps."
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Nothing is asked: a free plan, or Stripe's page, for the running subscription that was agreed to be changed."""
+
+    agreed: str | None = None
+
+
+def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | CheckoutAnswer | Problem:
+    """What follows the click on a plan.
+
+    Args:
+        till: What a sale needs.
+        buyer: Who clicked.
+        plan: The plan as Lago has it now, on offer, at the price that was shown.
+        wanted: The click.
+    """
+    current = read_current(till.lago, buyer.customer_id)
+    if isinstance(current, Problem):
+        return current
+    move = move_of(plan, current)
+    if move.kind not in ("start", "upgrade", "downgrade"):
+        return refusal(str(move.reason), str(move.code))
+    held, by_lago = move.held, till.terms.collector == "lago"
+    if held is not None and not held.is_free and not by_lago:
+        return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
+    if held is not None and held.lago_id is None:
+        return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
+    card = default_card(till.lago, buyer) if by_lago and move.kind != "downgrade" else None
+    if isinstance(card, Problem):
+        return card
+    if (move.kind == "start" and plan.is_free) or (card is None and (held is None or held.is_free)):
+        return GoOn()
+    if till.attempts.running(buyer.customer_id):
+        return refusal(f"Stripe collects for the plan that runs. {CHANGE_UNAVAILABLE}", "collector_mismatch")
+    # What was clicked last counts: an earlier purchase of another plan must not start behind an open question.
+    stopped = room_for(till, buyer, plan)
+    if stopped is not None:
+        return stopped
+    offer = _offer(till.terms, buyer, plan, move, card)
+    if wanted.confirm is None:
+        return CheckoutAnswer("confirm", None, offer.title, offer)
+    if wanted.confirm != offer.token:
+        return refusal(OFFER_CHANGED, "offer_changed")
+    if move.kind == "downgrade":
+        return _downgrade(till, buyer, plan, held)
+    if card is None:
+        return GoOn(held.lago_id if held is not None else None)
+    return _with_card(till, buyer, plan, held, card)
+
+
+def default_card(lago: LagoClient, buyer: Buyer) -> str | Problem | None:
+    """Stripe's id of the card that Lago charges for this customer, None when there is none."""
+    methods = lago.payment_methods(buyer.customer_id)
+    if isinstance(methods, Problem):
+        # A customer that Lago does not know yet has no card.
+        return None if methods.code == "customer_not_found" else methods
+    for one in methods:
+        if one.get("is_default") is True and one.get("payment_provider_type") == "stripe":
+            card = one.get("provider_method_id")
+            return card if isinstance(card, str) and card else None
+    return None
+
+
+def _with_card(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, card: str) -> CheckoutAnswer | Problem:
+    """The card is there: it goes on from where the way back from Stripe would have brought it."""
+    agreed = held.lago_id if held is not None else None
+    refused = version_gates(till.lago)
+    if refused is not None:
+        return refused
+    target = in_the_way(till.lago, buyer, plan, agreed)
+    if isinstance(target, Problem):
+        return target
+    attempt = till.attempts.open(
+        buyer,
+        plan,
+        collector=till.terms.collector,
+        subscription_id=target,
+        state=book.CARD_SAVED,
+        change=None if held is None else book.UPGRADE,
+        replaces=agreed,
+        payment_method=card,
+        card_saved_at=utc_now(),
+    )
+    if attempt is None:
+        return refusal(UNDER_WAY, "already_open")
+    told = gated_start.go_on(till, attempt)
+    return _told(till, attempt, told if isinstance(told, Problem) else None)
+
+
+def _downgrade(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None) -> CheckoutAnswer | Problem:
+    agreed = held.lago_id if held is not None else None
+    target = in_the_way(till.lago, buyer, plan, agreed)
+    if isinstance(target, Problem):
+        return target
+    attempt = till.attempts.open(
+        buyer,
+        plan,
+        collector=till.terms.collector,
+        subscription_id=target,
+        state=book.STARTING,
+        change=book.DOWNGRADE,
+        replaces=agreed,
+    )
+    if attempt is None:
+        return refusal(UNDER_WAY, "already_open")
+    # Again, now that the place is ours: another tab may have been through with it in between.
+    changed = in_the_way(till.lago, buyer, plan, agreed)
+    if isinstance(changed, Problem):
+        till.attempts.move(attempt, book.ABANDONED, note=changed.code)
+        return changed
+    told = downgrade.plan_it(till.lago, till.attempts, attempt)
+    return _told(till, attempt, told if isinstance(told, Problem) else None)
+
+
+def _told(till: Till, attempt: Attempt, problem: Problem | None) -> CheckoutAnswer:
+    """How it stands after the first step; what is still open is waited for on our own page."""
+    now = till.attempts.one(attempt.id) or attempt
+    told = progress_of(now)
+    message = f"{told.title}. {told.message}"
+    if problem is not None and now.open_customer is not None:
+        message = (
+            f"{problem.detail} Whether {now.plan_name} will start is not known yet; it is looked at again by itself."
+        )
+    if told.good is True:
+        return CheckoutAnswer("scheduled" if now.state == book.SCHEDULED else "started", None, message)
+    url = f"{till.terms.base_url}{PAGE}?purchase={attempt.id}"
+    return CheckoutAnswer("redirect", url, message, purchase=attempt.id)
+
+
+def _offer(terms: Terms, buyer: Buyer, plan: Plan, move: Move, card: str | None) -> Offer:
+    """The decision in words. No amount is computed: what is charged stands on Lago's invoice."""
+    held, price = move.held, f"{terms.price_words(plan)}, before tax"
+    token = _token(buyer, plan, move, card)
+    if held is None:
+        paid = f"The card on file is charged {price}. The exact amount is on the invoice."
+        lines: tuple[str, ...] = (f"{plan.name} starts as soon as Lago confirms the payment.", paid)
+        return Offer(f"Start {plan.name}?", lines, None, f"Start {plan.name}", "Not now", token)
+    old, new = held.plan_name or held.plan_code, plan.name
+    if old == new and held.interval is not None:
+        # The same plan for another length of time: only that tells the two apart.
+        old, new = f"{old} ({held.interval})", f"{new} ({plan.interval})"
+    keep = f"Keep {old}"
+    if move.kind == "downgrade":
+        free = "It costs nothing." if plan.is_free else f"It costs {price}."
+        lines = (
+            f"{old} goes on until then. Nothing is charged now and nothing is given back.",
+            f"{new} starts {on_words(move.on)}. {free}",
+            "Until then you can take this back.",
+        )
+        return Offer(f"Switch to {new} {on_words(move.on)}?", lines, None, f"Switch {on_words(move.on)}", keep, token)
+    how = "The card on file is charged" if card is not None else "You save a card on Stripe's page; then it is charged"
+    credited = "" if held.is_free else " What was paid ahead for the rest of its period is credited."
+    lines = (
+        f"{new} starts as soon as Lago confirms the payment. Until then {old} goes on.",
+        f"{old} ends at that moment.{credited}",
+        f"{how} {price}{', less that credit' if credited else ''}. The exact amount is on the invoice.",
+    )
+    warning = None
+    if ends_longer_period(held, plan):
+        warning = (
+            f"{old} is paid {held.interval}. The period that you have paid for ends now, not when it would, because "
+            f"{new} costs as much or more over a year."
+        )
+    return Offer(f"Switch from {old} to {new} now?", lines, warning, f"Switch to {new}", keep, token)
+
+
+def _token(buyer: Buyer, plan: Plan, move: Move, card: str | None) -> str:
+    """Everything that the offer is about: when any of it changes, the token does."""
+    held = move.held
+    parts = (buyer.customer_id, plan.code, plan.terms, move.kind, str(move.on), str(card is not None))
+    about = () if held is None else (str(held.lago_id), held.plan_code, str(held.amount_cents), str(held.currency))
+    return hashlib.sha256("\n".join((*parts, *about)).encode()).hexdigest()[:32]

@@ -1,0 +1,224 @@
+"""The customer's side of the subscription room: each question and each deed answers with a `Result`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar, cast
+
+from data_sources.billing.account import card, links
+from data_sources.billing.account.manage import TITLE, manage
+from data_sources.billing.account.read import limits_of, read_card, read_invoices, read_usage, read_wallets
+from data_sources.billing.account.types import CardView, Invoices, Link, Managed, Usage, UsageView, Wallet
+from data_sources.billing.attempts import Attempts
+from data_sources.billing.doorway import Doorway
+from data_sources.billing.lago import SOURCE, LagoClient
+from data_sources.billing.purchase import Terms
+from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
+from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
+from data_sources.state.store import StateUnavailableError
+
+T = TypeVar("T")
+
+KEPT = 256
+NOBODY = Problem(
+    Kind.CONFLICT,
+    "There is no customer",
+    "You are signed in without an organization, so there is nothing of yours in Lago.",
+    code="no_customer",
+)
+
+
+class AccountDesk:
+    """What a customer has, and what it does with it.
+
+    Args:
+        lago: Lago, None when it is not configured.
+        stripe: Stripe, None when it is not configured.
+        attempts: Our record of purchases and the log.
+        terms: How this console sells.
+        doorway: Bounds how many questions are under way.
+        no_lago: What is said without Lago.
+        no_stripe: What is said without Stripe.
+    """
+
+    def __init__(
+        self,
+        lago: LagoClient | None,
+        stripe: StripeGateway | None,
+        attempts: Attempts,
+        terms: Terms,
+        doorway: Doorway,
+        no_lago: NotConfigured,
+        no_stripe: NotConfigured,
+    ) -> None:
+        self._lago = lago
+        self._stripe = stripe
+        self._attempts = attempts
+        self._terms = terms
+        self._doorway = doorway
+        self._no_lago = no_lago
+        self._no_stripe = no_stripe
+        self._good: OrderedDict[tuple[str, str], Ready[object]] = OrderedDict()
+
+    # ---- what there is
+
+    def usage(self, buyer: Buyer | None) -> Result[UsageView]:
+        """Usage of the running period against the limits of the plans that run and have some."""
+
+        def ask(lago: LagoClient, who: Buyer) -> UsageView | Problem | None:
+            found = _usages(lago, who)
+            if isinstance(found, Problem) or not found:
+                return found if isinstance(found, Problem) else None
+            customer = lago.customer(who.customer_id)
+            if isinstance(customer, Problem):
+                return customer
+            zone = (customer or {}).get("applicable_timezone")
+            return UsageView(tuple(found), zone if isinstance(zone, str) else "UTC")
+
+        nothing = ("No limits", "None of the plans that run has a limit.")
+        return self._read(buyer, "GET /api/v1/customers/…/current_usage", "Usage could not be read", ask, nothing)
+
+    def wallets(self, buyer: Buyer | None) -> Result[tuple[Wallet, ...]]:
+        """Prepaid credits."""
+
+        def ask(lago: LagoClient, who: Buyer) -> tuple[Wallet, ...] | Problem | None:
+            rows = lago.wallets(who.customer_id)
+            return rows if isinstance(rows, Problem) else read_wallets(rows) or None
+
+        nothing = ("No credits", "Lago has no wallet of this customer.")
+        return self._read(buyer, "GET /api/v1/wallets", "Credits could not be read", ask, nothing)
+
+    def invoices(self, buyer: Buyer | None, *, overdue: bool = False) -> Result[Invoices]:
+        """The newest invoices, or only those that are overdue."""
+
+        def ask(lago: LagoClient, who: Buyer) -> Invoices | Problem | None:
+            page = lago.invoices(who.customer_id, overdue=overdue)
+            if page is None or isinstance(page, Problem):
+                return page
+            read = read_invoices(page)
+            return read if read.rows else None
+
+        nothing = ("No invoices yet", "Lago has none for this customer.")
+        query = f"GET /api/v1/customers/…/invoices{'?payment_overdue=true' if overdue else ''}"
+        return self._read(buyer, query, "Invoices could not be read", ask, nothing)
+
+    def card(self, buyer: Buyer | None) -> Result[CardView]:
+        """Whether a card is on file, and whether one can be saved here."""
+        can_update = self._stripe is not None and self._terms.collector == "lago"
+
+        def ask(lago: LagoClient, who: Buyer) -> CardView | Problem | None:
+            methods = lago.payment_methods(who.customer_id)
+            if isinstance(methods, Problem):
+                return None if methods.kind is Kind.NOT_FOUND else methods
+            return CardView(read_card(methods), can_update)
+
+        nothing = ("No card on file", "A card is saved when you choose a plan that costs something.")
+        return self._read(buyer, "GET /api/v1/customers/…/payment_methods", "The card could not be read", ask, nothing)
+
+    # ---- what is done
+
+    def manage(self, buyer: Buyer | None, action: str, subscription_id: str, confirm: str | None) -> Result[Managed]:
+        """Let a subscription end, let it go on, or take back a planned change."""
+        return self._do(buyer, TITLE, lambda lago, who, mine: manage(lago, mine, who, action, subscription_id, confirm))
+
+    def pdf(self, buyer: Buyer | None, invoice_id: str) -> Result[Link]:
+        """The PDF of an invoice."""
+        return self._do(buyer, "The PDF could not be read", lambda lago, who, _: links.pdf(lago, who, invoice_id))
+
+    def pay(self, buyer: Buyer | None, invoice_id: str) -> Result[Link]:
+        """A page to pay an invoice on."""
+        title = "The payment page could not be opened"
+        return self._do(buyer, title, lambda lago, who, _: links.pay(lago, who, invoice_id))
+
+    def portal(self, buyer: Buyer | None) -> Result[Link]:
+        """Lago's own page of the customer."""
+        return self._do(buyer, "Lago's portal could not be opened", lambda lago, who, _: links.portal(lago, who))
+
+    def update_card(self, buyer: Buyer | None) -> Result[CheckoutAnswer]:
+        """Open Stripe's page on which another card is saved."""
+        stripe = self._stripe
+        if stripe is None:
+            return self._no_stripe
+        return self._do(buyer, card.TITLE, lambda lago, who, mine: card.update(lago, stripe, mine, self._terms, who))
+
+    def card_progress(self, buyer: Buyer | None, session_id: str) -> Result[Progress]:
+        """How far another card has come."""
+        stripe = self._stripe
+        if stripe is None:
+            return self._no_stripe
+        title = "Your card could not be looked up"
+        return self._do(buyer, title, lambda lago, who, _: card.progress(lago, stripe, who, session_id))
+
+    def _read(
+        self,
+        buyer: Buyer | None,
+        query: str,
+        title: str,
+        ask: Callable[[LagoClient, Buyer], T | Problem | None],
+        nothing: tuple[str, str],
+    ) -> Result[T]:
+        if self._lago is None:
+            return self._no_lago
+        now = utc_now()
+        told = Provenance(SOURCE, query, as_of=now, fetched_at=now)
+        if buyer is None:
+            return Empty("No organization", NOBODY.detail, told)
+        with self._doorway.place(title) as busy:
+            found = busy or ask(self._lago, buyer)
+        kept = (buyer.customer_id, query)
+        if isinstance(found, Problem):
+            old = self._good.get(kept)
+            return Failed(found, told) if old is None else cast("Result[T]", replace(old, stale=found))
+        if found is None:
+            self._good.pop(kept, None)
+            return Empty(*nothing, told)
+        return cast("Result[T]", self._keep(kept, Ready(found, told)))
+
+    def _keep(self, key: tuple[str, str], good: Ready[object]) -> Ready[object]:
+        """The last good answer of each customer to each question, of as many as there is room for."""
+        self._good[key] = good
+        self._good.move_to_end(key)
+        while len(self._good) > KEPT:
+            self._good.popitem(last=False)
+        return good
+
+    def _do(
+        self, buyer: Buyer | None, title: str, act: Callable[[LagoClient, Buyer, Attempts], T | Problem]
+    ) -> Result[T]:
+        if self._lago is None:
+            return self._no_lago
+        if buyer is None:
+            return Failed(NOBODY)
+        try:
+            with self._doorway.place(title) as busy:
+                done = busy or act(self._lago, buyer, self._attempts.by(buyer.principal_id))
+        except StateUnavailableError as error:
+            return Failed(error.problem)
+        now = utc_now()
+        return Failed(done) if isinstance(done, Problem) else Ready(done, Provenance(SOURCE, title, now, now))
+
+
+def _usages(lago: LagoClient, buyer: Buyer) -> list[Usage] | Problem:
+    rows = lago.subscriptions(buyer.customer_id)
+    if isinstance(rows, Problem):
+        return rows
+    found = []
+    for row in rows:
+        if row.get("status") != "active":
+            continue
+        plan = lago.plan(str(row.get("plan_code")))
+        if isinstance(plan, Problem):
+            return plan
+        limits = limits_of(plan)
+        if not limits:
+            continue
+        raw = lago.current_usage(buyer.customer_id, str(row.get("external_id")))
+        if isinstance(raw, Problem):
+            return raw
+        usage = read_usage(raw, plan, limits) if raw is not None else None
+        if usage is not None and usage.lines:
+            found.append(usage)
+    return found

@@ -1,0 +1,166 @@
+"""What a customer does with a running subscription: let it end, let it go on, take back a planned change.
+
+Only subscriptions of the customer are found, whatever id is sent. Each action may be repeated; when Lago's answer is
+lost, it is read what is so. Who did it is written down before and after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from data_sources.billing import attempts as book
+from data_sources.billing.account.moves import next_period, next_period_at, on_words
+from data_sources.billing.account.types import Managed, Offer
+from data_sources.billing.attempts import Attempts
+from data_sources.billing.customers import moment, read_current
+from data_sources.billing.lago import Json, LagoClient
+from data_sources.billing.types import Buyer, Current, Subscription
+from data_sources.result import Kind, Problem
+
+TITLE = "Nothing was changed"
+ACTIONS = ("cancel", "resume", "undo")
+_UNKNOWN_OUTCOME = frozenset({Kind.TIMEOUT, Kind.UPSTREAM})
+
+
+def manage(
+    lago: LagoClient, attempts: Attempts, buyer: Buyer, action: str, subscription_id: str, confirm: str | None
+) -> Managed | Problem:
+    """Do one thing with a subscription.
+
+    Args:
+        lago: Where it lives.
+        attempts: Our record, in the name of who does it.
+        buyer: Whose subscription it must be.
+        action: cancel, resume or undo.
+        subscription_id: Our id of the subscription.
+        confirm: The token of the offer that was agreed to; only cancel asks first.
+    """
+    current = read_current(lago, buyer.customer_id)
+    if isinstance(current, Problem):
+        return current
+    one = _of_customer(current, action, subscription_id)
+    if one is None:
+        detail = "It is not one of yours, or it has ended. Load the page again."
+        return Problem(Kind.NOT_FOUND, TITLE, detail, code="subscription_not_found")
+    busy = attempts.open_for(buyer.customer_id)
+    if busy is not None and busy.state in (book.STARTING, book.WAITING):
+        return _refused("A purchase is being confirmed. Wait until it is.", "subscription_incomplete")
+    if action == "cancel":
+        return _cancel(lago, attempts, current, one, confirm)
+    return _resume(lago, attempts, current, one) if action == "resume" else _undo(lago, attempts, current, one)
+
+
+def _cancel(
+    lago: LagoClient, attempts: Attempts, current: Current, one: Subscription, confirm: str | None
+) -> Managed | Problem:
+    """The end of the running period: the day on which it would renew, so that every day paid for is there."""
+    if one.ending_at is not None:
+        return _ended(one, current, one.ending_at)
+    if one.next_plan_code is not None:
+        return _refused("Another plan is planned already. Take that back first.", "already_planned")
+    at = next_period_at(one)
+    if at is None:
+        return _refused("Lago does not tell when the running period ends. Ask your admin.", "period_unknown")
+    offer = _cancel_offer(one, current, at)
+    if confirm is None:
+        return Managed("confirm", offer.title, "", offer)
+    if confirm != offer.token:
+        return _refused("What you confirmed is not what would be done now. Read it again.", "offer_changed")
+    done = _noted(attempts, current, one, "cancel", lambda: _set_end(lago, one, at))
+    return done if isinstance(done, Problem) else _ended(one, current, at)
+
+
+def _resume(lago: LagoClient, attempts: Attempts, current: Current, one: Subscription) -> Managed | Problem:
+    if one.ending_at is not None:
+        done = _noted(attempts, current, one, "resume", lambda: _set_end(lago, one, None))
+        if isinstance(done, Problem):
+            return done
+    return Managed("done", f"{_name(one)} goes on", _renews(one, current))
+
+
+def _undo(lago: LagoClient, attempts: Attempts, current: Current, one: Subscription) -> Managed | Problem:
+    """Only what has not begun is taken back; what runs under the same id goes on."""
+    if one.status == "active" and one.next_plan_code is None:
+        return _refused("No change is planned any more. Load the page again.", "nothing_planned")
+    done = _noted(attempts, current, one, "undo", lambda: _forget_next(lago, one))
+    if isinstance(done, Problem):
+        return done
+    if one.status == "pending":
+        return Managed("done", f"{_name(one)} was taken back", "It will not start, and nothing is charged for it.")
+    return Managed("done", "The planned change was taken back", f"{_name(one)} goes on. {_renews(one, current)}")
+
+
+def _set_end(lago: LagoClient, one: Subscription, at: datetime | None) -> Problem | None:
+    got: Json | Problem | None = lago.set_ending(one.external_id, at)
+    if isinstance(got, Problem) and got.kind in _UNKNOWN_OUTCOME:
+        # The deed may be done and only the answer lost: what is so counts.
+        read = lago.subscription(one.external_id, "active")
+        got = read if isinstance(read, dict) and moment(read.get("ending_at")) == at else got
+    if isinstance(got, Problem):
+        return got
+    if not isinstance(got, dict) or moment(got.get("ending_at")) != at:
+        detail = "Lago answered, and not with what was asked for. Load the page again to see what is so."
+        return Problem(Kind.UPSTREAM, TITLE, detail, code="unexpected")
+    return None
+
+
+def _forget_next(lago: LagoClient, one: Subscription) -> Problem | None:
+    got = lago.cancel_pending(one.external_id)
+    if not isinstance(got, Problem):
+        return None if got.get("status") != "pending" else Problem(Kind.UPSTREAM, TITLE, "Lago kept it.", "unexpected")
+    if got.kind is Kind.NOT_FOUND:
+        return _refused("It has begun or was taken back already. Load the page again.", "nothing_planned")
+    if got.kind in _UNKNOWN_OUTCOME:
+        return None if lago.subscription(one.external_id, "pending") is None else got
+    return got
+
+
+def _noted(
+    attempts: Attempts, current: Current, one: Subscription, action: str, act: Callable[[], Problem | None]
+) -> Problem | None:
+    """Write down, act, write down what came of it. Without a record nothing is done."""
+    attempts.note_action(current.customer_id, f"{action} asked", one)
+    problem = act()
+    note = None if problem is None else f"{problem.title}. {problem.detail}"[:500]
+    attempts.note_action(current.customer_id, f"{action} {'done' if problem is None else 'failed'}", one, note=note)
+    return problem
+
+
+def _of_customer(current: Current, action: str, subscription_id: str) -> Subscription | None:
+    mine = [one for one in current.subscriptions if one.external_id == subscription_id]
+    active = next((one for one in mine if one.status == "active"), None)
+    if active is not None or action != "undo":
+        return active
+    return next((one for one in mine if one.status == "pending"), None)
+
+
+def _cancel_offer(one: Subscription, current: Current, at: datetime) -> Offer:
+    on, name = on_words(next_period(one, current)), _name(one)
+    about = (current.customer_id, one.external_id, str(one.lago_id), one.plan_code, at.astimezone(UTC).isoformat())
+    lines = (
+        f"{name} goes on until then, with everything in it, and ends {on} instead of renewing.",
+        "Nothing more is charged for it from that day on. Usage until then, where the plan bills it, still is.",
+        "Until then you can resume it here.",
+    )
+    token = hashlib.sha256("\n".join(about).encode()).hexdigest()[:32]
+    return Offer(f"Cancel {name} {on}?", lines, None, f"Cancel {on}", f"Keep {name}", token)
+
+
+def _ended(one: Subscription, current: Current, at: datetime) -> Managed:
+    on = on_words(next_period(one, current) if at == next_period_at(one) else at.date())
+    return Managed("done", f"{_name(one)} ends {on}", "Until then it goes on, and you can resume it here.")
+
+
+def _renews(one: Subscription, current: Current) -> str:
+    day = next_period(one, current)
+    return "Lago does not tell when it renews." if day is None else f"It renews {on_words(day)}."
+
+
+def _name(one: Subscription) -> str:
+    return one.plan_name or one.plan_code
+
+
+def _refused(detail: str, code: str) -> Problem:
+    return Problem(Kind.CONFLICT, TITLE, detail, code=code)

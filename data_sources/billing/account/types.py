@@ -1,0 +1,196 @@
+"""What a customer has, and what can be done with it. All frozen; None means that Lago did not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from data_sources.billing.types import Subscription
+
+MoveKind: TypeAlias = Literal["start", "upgrade", "downgrade", "current", "resume", "scheduled", "locked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What choosing a plan means for this customer now.
+
+    Attributes:
+        kind: `start` (nothing runs), `upgrade` (Lago changes at once), `downgrade` (at the end of the period),
+            `current`, `resume` (it is the current one and was told to end), `scheduled` (it follows already) or
+            `locked` (it cannot be chosen now).
+        held: The subscription that it is about.
+        on: The day of the change, in the customer's own time zone.
+        reason: Why it cannot be chosen, one or two sentences.
+        code: The reason as a code.
+        everywhere: Whether the reason holds for every plan, and need be said only once.
+    """
+
+    kind: MoveKind
+    held: Subscription | None = None
+    on: date | None = None
+    reason: str | None = None
+    code: str | None = None
+    everywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A decision put to the reader in words.
+
+    Attributes:
+        title: The question.
+        lines: What starts, what ends, what is paid and when.
+        warning: What is easily overlooked.
+        verb: The button that does it.
+        keep: The button that leaves everything as it is.
+        token: What was decided about; sent back, so that nothing else is done than what was read.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    warning: str | None
+    verb: str
+    keep: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """What came of an action on a subscription.
+
+    Attributes:
+        status: `done`, or `confirm` when `offer` must be decided first.
+        title: What is so now.
+        message: The next step.
+        offer: The decision.
+    """
+
+    status: Literal["done", "confirm"]
+    title: str
+    message: str
+    offer: Offer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """Usage of one metric in the running period.
+
+    Attributes:
+        code: Lago's code of the metric.
+        name: Its name.
+        units: How much was used; None when Lago does not count it for this plan.
+        limit: How much the plan has; None when it has no limit.
+        amount: What it costs so far, in the currency's main unit.
+    """
+
+    code: str
+    name: str
+    units: Decimal | None
+    limit: Decimal | None
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Usage of one subscription in its running period."""
+
+    plan_name: str
+    from_at: datetime | None
+    to_at: datetime | None
+    currency: str | None
+    lines: tuple[UsageLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageView:
+    """Usage of every active subscription whose plan has limits, and the customer's time zone."""
+
+    usages: tuple[Usage, ...]
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Prepaid credits.
+
+    Attributes:
+        name: Its name.
+        credits: Credits left at the last invoice.
+        amount: What they are worth, in the currency's main unit.
+        ongoing_credits: Credits left after the usage of the running period.
+        ongoing_amount: What those are worth.
+        currency: ISO 4217 code.
+        expires_at: When they expire, UTC; None when they do not.
+    """
+
+    name: str | None
+    credits: Decimal | None
+    amount: Decimal | None
+    ongoing_credits: Decimal | None
+    ongoing_amount: Decimal | None
+    currency: str | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An invoice as Lago tells it.
+
+    Attributes:
+        id: Lago's id.
+        number: As printed.
+        issued_on: Its day.
+        due_on: Until when it should be paid.
+        total: All of it, tax included, in the currency's main unit.
+        due: What is still to be paid; None when Lago does not say.
+        currency: ISO 4217 code.
+        status: draft, finalized, voided, failed or pending.
+        payment_status: pending, succeeded or failed.
+        overdue: Whether Lago calls it overdue.
+    """
+
+    id: str
+    number: str
+    issued_on: date | None
+    due_on: date | None
+    total: Decimal | None
+    due: Decimal | None
+    currency: str | None
+    status: str | None
+    payment_status: str | None
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invoices:
+    """The newest invoices, and how many there are in all."""
+
+    rows: tuple[Invoice, ...]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The card that Lago charges; `since` is when Lago took it over, UTC. None is no card."""
+
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """How the customer pays; `can_update` says whether a card can be saved here."""
+
+    card: Card | None
+    can_update: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An address to open, or why there is none yet."""
+
+    url: str | None
+    title: str
+    message: str

@@ -1,0 +1,59 @@
+"""The panels of what the customer has: usage against limits, credits, the card, invoices. Each asks Lago on its own."""
+
+from __future__ import annotations
+
+from dash import html
+from dash.development.base_component import Component
+
+from components.account import card_words, invoices_table, shown_of, usage_bars, wallets_list
+from components.panel import Look, panel, show
+from data_sources.billing.source import BillingSource
+from pages.callbacks import panel_callback, principal, sources
+
+_PORTAL = {"data-portal": "", "aria-label": "Billing portal, opens in another tab"}
+
+
+def frames() -> list[Component]:
+    """The frames. Usage and credits come last, hidden until there is something to tell, so that nothing jumps."""
+    portal = html.Button("Billing portal", type="button", className="btn btn-sm btn-secondary", **_PORTAL)
+    return [
+        panel("subscription-card", "Card", skeleton="rows", width="oc-c3"),
+        panel("subscription-invoices", "Invoices", skeleton="rows", width="oc-c9", kind="table", tools=[portal]),
+        _quiet(panel("subscription-usage", "Usage of the plan's limits", skeleton="rows", width="oc-c6")),
+        _quiet(panel("subscription-credits", "Credits", skeleton="rows", width="oc-c6")),
+    ]
+
+
+def _quiet(made: html.Section) -> html.Section:
+    made.className += " oc-only-if-any"
+    return made
+
+
+def usage() -> Look:
+    """Usage of the running period against the limits of the plans that run."""
+    billing: BillingSource = sources().billing
+    return show(billing.account.usage(billing.buyer(principal())), usage_bars)
+
+
+def wallets() -> Look:
+    """Prepaid credits."""
+    billing: BillingSource = sources().billing
+    return show(billing.account.wallets(billing.buyer(principal())), wallets_list)
+
+
+def card() -> Look:
+    """The card on file."""
+    billing: BillingSource = sources().billing
+    return show(billing.account.card(billing.buyer(principal())), card_words)
+
+
+def invoices() -> Look:
+    """The newest invoices."""
+    billing: BillingSource = sources().billing
+    return show(billing.account.invoices(billing.buyer(principal())), invoices_table, foot=shown_of)
+
+
+def listen() -> None:
+    """Register the panels' callbacks: called by the page, which is made anew for each console."""
+    for name, handler in (("usage", usage), ("credits", wallets), ("card", card), ("invoices", invoices)):
+        panel_callback(f"subscription-{name}", needs="billing:read")(handler)

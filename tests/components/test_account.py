@@ -1,0 +1,99 @@
+"""Words and bars of what a customer has: never more than is known, never 100 % before it is."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from components.account import card_words, invoices_table, shown_of, usage_bars, wallets_list
+from components.held import overdue_banner
+from data_sources.billing.account.types import Card, CardView, Invoice, Invoices, Usage, UsageLine, UsageView, Wallet
+
+
+def words(part):
+    if part is None or isinstance(part, bool):
+        return ""
+    if isinstance(part, str | int):
+        return str(part)
+    if isinstance(part, list | tuple):
+        return " ".join(words(each) for each in part)
+    return words(getattr(part, "children", None))
+
+
+def used(units, limit, amount=None):
+    line = UsageLine("calls", "Calls", units, limit, amount)
+    return words(usage_bars(UsageView((Usage("Team", None, None, "USD", (line,)),), "UTC")))
+
+
+def invoice(**more):
+    given = {
+        "id": "1",
+        "number": "OPS-1",
+        "issued_on": date(2026, 11, 1),
+        "due_on": date(2026, 11, 2),
+        "total": Decimal("20.00"),
+        "due": None,
+        "currency": "USD",
+        "status": "finalized",
+        "payment_status": "succeeded",
+        "overdue": False,
+    }
+    return Invoice(**{**given, **more})
+
+
+def test_usage_says_how_much_of_the_limit_and_never_rounds_to_the_whole():
+    assert "32,104 of 50,000" in used(Decimal("32104.0"), Decimal(50000))
+    assert "64.2% used" in used(Decimal(32104), Decimal(50000))
+    assert "99.9% used" in used(Decimal(49999), Decimal(50000))
+    assert "<0.1% used" in used(Decimal(1), Decimal(50000))
+    assert "0% used" in used(Decimal(0), Decimal(50000))
+    assert "at the limit" in used(Decimal(50000), Decimal(50000))
+    assert "1.5 over the limit" in used(Decimal("50001.5"), Decimal(50000))
+    assert "the plan has none of it" in used(Decimal(0), Decimal(0))
+
+
+def test_unknown_usage_is_no_bar_and_no_zero():
+    told = used(None, Decimal(50000))
+    assert "How much is used is not known" in told
+    assert "0%" not in told
+    assert "Lago does not tell the period" in told
+
+
+def test_a_wallet_without_a_balance_says_so():
+    told = words(wallets_list((Wallet(None, None, None, None, None, None, None),)))
+    assert "Lago does not tell the balance" in told
+    assert "What they are worth is not known" in told
+    good = Wallet("Start", Decimal(5), Decimal("1.50"), Decimal(4), None, "USD", datetime(2027, 3, 1, tzinfo=UTC))
+    told = words(wallets_list((good,)))
+    for part in ("5 credits", "Worth $1.50", "4 after the usage of this period", "Expires 1 Mar 2027"):
+        assert part in told
+
+
+def test_a_card_says_since_when_and_that_saving_one_starts_no_plan():
+    told = words(card_words(CardView(Card(datetime(2026, 11, 1, tzinfo=UTC)), True)))
+    assert "since 1 Nov 2026" in told
+    assert "starts or changes no plan" in told
+    assert "Add a card" in words(card_words(CardView(None, True)))
+    assert "card" in words(card_words(CardView(None, False)))
+    assert "Add" not in words(card_words(CardView(None, False)))
+
+
+def test_invoices_line_up_and_offer_only_what_makes_sense():
+    rows = (
+        invoice(),
+        invoice(number="OPS-2", status="draft", payment_status="pending"),
+        invoice(number="OPS-3", payment_status="failed", overdue=True),
+        invoice(number="OPS-4", total=None, issued_on=None, payment_status=None),
+    )
+    told = words(invoices_table(Invoices(rows, 9)))
+    assert "$20.00" in told
+    assert "Paid" in told
+    assert "Overdue" in told
+    assert "Not known" in told
+    assert told.count("PDF") == 3
+    assert shown_of(Invoices(rows, 9)) == "The newest 4 of 9. Amounts include tax."
+    assert shown_of(Invoices(rows, 4)) == "All 4. Amounts include tax."
+    assert "does not tell how many" in shown_of(Invoices(rows, None))
+
+
+def test_what_is_overdue_is_what_is_still_due_and_an_unknown_amount_is_said():
+    assert "OPS-1 is overdue since 2 Nov 2026: $5." in words(overdue_banner([invoice(due=Decimal("5.00"))]))
+    assert "an amount that Lago does not tell" in words(overdue_banner([invoice(total=None)]))
