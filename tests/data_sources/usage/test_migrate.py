@@ -38,6 +38,8 @@ def older(folder, version):
             names = [row[1] for row in connection.execute(f"PRAGMA table_info('{name}')").fetchall()]
             connection.execute(f"INSERT INTO {name} SELECT {', '.join(names)} FROM now.{name}")
         connection.execute("UPDATE meta SET value = ? WHERE key = 'store_version'", [str(version)])
+        if version < 5:
+            connection.execute("DELETE FROM meta WHERE key = 'refused_since_us'")
         connection.execute("USE memory")
     then.replace(now)
     return folder
@@ -53,6 +55,7 @@ def test_an_older_store_is_migrated_whole(tmp_path, version):
         assert ask(store, SHAPE) == shape
         assert figures(store) == wanted
         assert ask(store, "SELECT value FROM meta WHERE key = 'store_version'") == [(str(schema.STORE_VERSION),)]
+        assert ask(store, "SELECT count(*) FROM meta WHERE key = 'refused_since_us'") == [(1,)]
         with store.cursor() as cursor:
             assert integrity.damage(cursor) == ()
         receipt = writer.submit(attempts(*litellm_events(), event(1)), batch_id="next")
