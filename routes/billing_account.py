@@ -9,7 +9,8 @@ import msgspec
 from flask import Blueprint, Response
 
 from data_sources.billing.account.types import Link, Managed
-from data_sources.billing.source import BillingSource
+from data_sources.billing.source import OTHER_CUSTOMER, BillingSource
+from data_sources.result import Failed
 from routes.billing_api import encode_checkout, encode_offer, encode_progress
 from routes.gate import needs, principal
 from routes.wire import answer, body_of, query_params
@@ -33,6 +34,12 @@ class CardBody(msgspec.Struct, forbid_unknown_fields=True):
     """Which of Stripe's pages."""
 
     session_id: str
+
+
+class CardUpdateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """For whom the page was shown: an admin may have chosen another customer in another tab."""
+
+    shown_customer: str | None = None
 
 
 class NothingBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,9 +97,12 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
     def card_update() -> Response:
         """Open Stripe's page to save another card; starts no plan."""
         query_params(())
-        body_of(NothingBody)
+        shown = body_of(CardUpdateBody).shown_customer
         source = billing()
-        return answer(source.account.update_card(source.buyer(principal())), encode_checkout)
+        buyer = source.buyer(principal())
+        if buyer is not None and shown not in (None, buyer.customer_id):
+            return answer(Failed(OTHER_CUSTOMER), encode_checkout)
+        return answer(source.account.update_card(buyer), encode_checkout)
 
     @made.post("/api/v1/billing/card/progress")
     @needs("billing:write")

@@ -91,7 +91,9 @@
   });
 
   function updateCard(button) {
-    send(button, "/api/v1/billing/card/update", {}, "The card was not changed").then(function (said) {
+    var cards = document.getElementById("subscription-cards"), body = {};
+    if (cards && cards.dataset.customer) body.shown_customer = cards.dataset.customer;
+    send(button, "/api/v1/billing/card/update", body, "The card was not changed").then(function (said) {
       if (said && said.checkout_url) location.assign(said.checkout_url);
     });
   }

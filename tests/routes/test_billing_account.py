@@ -118,6 +118,13 @@ def test_an_action_that_is_not_one_is_refused(anna, billing):
     assert billing.lago.asked == []
 
 
+def test_a_card_is_saved_for_the_customer_that_was_shown_or_for_nobody(anna, billing):
+    billing.lago.add_customer("org-acme")
+    got = anna.post(CARD, json={"shown_customer": "org-other"})
+    assert (got.status_code, got.json["code"]) == (409, "customer_changed")
+    assert billing.stripe.sessions == {}
+
+
 def test_a_pdf_that_is_not_made_is_null_and_says_so(anna, billing):
     billing.lago.add_customer("org-acme")
     bill = billing.lago.bill("org-acme", "OPS-1", 2000)["lago_id"]

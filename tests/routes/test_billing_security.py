@@ -188,7 +188,8 @@ def test_line_8_nobody_opens_checkout_endlessly_nor_twice_at_once(anna, billing)
 def test_line_9_no_organization_can_leave_its_place_in_lagos_addresses(console, billing, sign_in):
     for organization in ("../plans", "x/../../portal_url", "a?b=c#d", "%2e%2e", "..;/plans"):
         buy(sign_in(console, "member", organization, "m@x.test"))
-    paths = {one.path for one in billing.lago.asked if one.path.startswith("/api/v1/customers/")}
+    asked = {one.path for one in billing.lago.asked if one.path.startswith("/api/v1/customers/")}
+    paths = {path.removesuffix("/payment_methods") for path in asked}
     assert len(paths) == 5
     assert all(path.count("/") == 4 and ".." not in path.split("/") for path in paths)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
 
+from data_sources.billing import books
 from data_sources.billing.account import card, links
 from data_sources.billing.account.manage import TITLE, manage
 from data_sources.billing.account.read import limits_of, read_card, read_invoices, read_usage, read_wallets
@@ -14,7 +15,7 @@ from data_sources.billing.account.types import CardView, Invoices, Link, Managed
 from data_sources.billing.attempts import Attempts
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, LagoClient
-from data_sources.billing.purchase import Terms
+from data_sources.billing.purchase import Terms, Till
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
@@ -122,7 +123,16 @@ class AccountDesk:
 
     def manage(self, buyer: Buyer | None, action: str, subscription_id: str, confirm: str | None) -> Result[Managed]:
         """Let a subscription end, let it go on, or take back a planned change."""
-        return self._do(buyer, TITLE, lambda lago, who, mine: manage(lago, mine, who, action, subscription_id, confirm))
+
+        def act(lago: LagoClient, who: Buyer, mine: Attempts) -> Managed | Problem:
+            done = manage(lago, mine, who, action, subscription_id, confirm)
+            if isinstance(done, Managed) and done.status == "done":
+                # Where Stripe collects, it ends or goes on with Lago; what fails here is tried again by the sweeper.
+                for one in mine.running(who.customer_id):
+                    books.keep(Till(lago, self._stripe, mine, self._terms), one)
+            return done
+
+        return self._do(buyer, TITLE, act)
 
     def pdf(self, buyer: Buyer | None, invoice_id: str) -> Result[Link]:
         """The PDF of an invoice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -188,3 +189,18 @@ def test_a_colleague_changes_after_a_plan_was_resumed(house: House) -> None:
     done(source.account.manage(ANNA, "cancel", SUB, ask(source)))
     done(source.account.manage(ANNA, "resume", SUB, None))
     assert answered(source.checkout(ANNA, Wanted("team"))).status == "confirm"
+
+
+def test_where_stripe_collects_the_end_and_its_taking_back_are_stripes_at_once(house: House) -> None:
+    """Nothing may be charged for a period that the customer has cancelled, however late the sweeper comes."""
+    house.lago.plan_of("business")["charges"] = []
+    source = house.source(collector="stripe")
+    source.checkout(ANNA, Wanted("business"))
+    house.stripe.complete("cs_test_00000000")
+    source.returned(ANNA, "cs_test_00000000")
+    source.progress(ANNA, None)
+    (held,) = house.stripe.billing.subscriptions.values()
+    done(source.account.manage(ANNA, "cancel", SUB, ask(source)))
+    assert held["cancel_at"] == int(datetime(2026, 12, 1, tzinfo=UTC).timestamp())
+    done(source.account.manage(ANNA, "resume", SUB, None))
+    assert held["cancel_at"] is None
