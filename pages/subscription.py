@@ -21,7 +21,7 @@ from components.account import ask_dialog
 from components.customers import chosen_line, customer_list, how_many
 from components.held import current_strip, overdue_banner
 from components.panel import Look, panel, show
-from components.parts import setting
+from components.parts import setting, waiting
 from components.plan_actions import Shop
 from components.plans import as_of, hidden_plans, plan_grid
 from components.shell import page
@@ -49,7 +49,8 @@ dash.register_page(
 
 def layout(**_: Any) -> Component:
     """The page's frame; nothing is asked here."""
-    held = panel("subscription-current", "Current plan", skeleton="rows", width="oc-c12")
+    lines = html.Div([waiting("30%", 12), waiting("40%", 16), waiting("34%", 12)], className="oc-sk-rows")
+    held = panel("subscription-current", "Current plan", skeleton=[lines], width="oc-c12")
     held.className += " oc-sub-panel"
     cards = panel("subscription-plans", "Plans", skeleton="rows", width="oc-c12")
     cards.className += " oc-plans-panel"
