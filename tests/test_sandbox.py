@@ -133,6 +133,7 @@ def test_the_command_starts_and_ends_with_the_console():
             control = re.search(r"http://[\d.:]+", running.stdout.readline())[0]
 
             def answers():
+                assert running.poll() is None, "the console ended"
                 try:
                     return (
                         requests.get(f"{control}/sign-in?as=Admin", timeout=5).url == f"http://127.0.0.1:{port}{PLAN}"
