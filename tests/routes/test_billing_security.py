@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import time
 
 import pytest
 from flask import g
@@ -11,7 +12,6 @@ from sqlalchemy import select
 from app import check_address
 from data_sources.billing.audit import AuditEntry
 from data_sources.principal import Principal
-from data_sources.result import utc_now
 from settings import SettingsError, load
 from tests.fakes import lago, stripe
 from tests.fakes import webhooks as signed
@@ -64,15 +64,26 @@ def buy(anna, **more):
 
 
 def to_the_end(console, anna, billing):
-    """A whole purchase, the last steps by a webhook alone."""
+    """A whole purchase, brought on by the console's own thread after a webhook."""
     buy(anna)
     billing.stripe.complete(SESSION)
     raw = signed.stripe_event(billing.stripe.sessions[SESSION], "checkout.session.completed", "evt_secure")
     assert anna.client.post(HOOK, data=raw, headers=signed.stripe_headers(raw)).status_code == 200
-    source_of(console).sweeper.look(utc_now())
+    wait_until(lambda: event_done(console), "the webhook was never worked off")
     billing.lago.settle(paid=True)
     anna.post(PROGRESS, json={})
     assert billing.lago.held_by("org-acme") == ["business"]
+
+
+def event_done(console):
+    return all(event.done_at is not None for event in source_of(console).inbox.latest(10))
+
+
+def wait_until(so, never):
+    until_s = time.monotonic() + 30
+    while not so():
+        assert time.monotonic() < until_s, never
+        time.sleep(0.02)
 
 
 def test_line_1_the_route_takes_a_plan_code_and_every_amount_comes_from_lago(anna, billing):
@@ -146,7 +157,6 @@ RIGHTS = re.compile(
 @both
 def test_line_6_a_restricted_key_is_enough_and_a_live_one_wants_https(anna, console, billing):
     to_the_end(console, anna, billing)
-    source_of(console).sweeper.look(utc_now())
     asked = {f"{one.method} {one.path}" for one in billing.stripe.asked}
     assert [one for one in asked if not RIGHTS.fullmatch(one)] == []
     for key in ("sk_live_1", "rk_live_1"):
