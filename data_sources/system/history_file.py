@@ -299,7 +299,14 @@ class HistoryFile:
         return runs, {(what, since): GapSpan(since, until, reason, what) for what, since, until, reason in gaps}
 
     def _reader(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
+        """A look at one moment: what the writer folds meanwhile is seen either before or after, never in between."""
+        made = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=2, isolation_level=None)
+        try:
+            made.execute("begin")
+        except BaseException:
+            made.close()
+            raise
+        return made
 
 
 _SLOTS = "select number, names, data from slots join layouts on id = layout"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .gap_log import EVERYTHING, merge_spans
 from .history_file import COARSE_S, FINE_S, KEEP_S, HistoryFile
 from .series import group, network_group, shown_name, stored_name
 from .slots import Floats, Slot
 from .types import Gap
-from .windows import LIVE_S, Columns, GapSpan, Grid, HistoryWindow, fold, grid
+from .windows import LIVE_S, Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold, grid
 
 KEEP_TICKS = 1800  # an hour
 _Runs = list[tuple[float, float]]
@@ -105,6 +106,7 @@ def read_window(
         columns = {name: _joined(older.get(name), columns.get(name)) for name in {**older, **columns}}
     series = {name: fold(found, cut) for name, found in columns.items()}
     spans = [*not_running(runs, cut), *_shown({**gaps, **recorded.gaps}.values(), query, set(series))]
+    spans += unexplained(series, spans, query, cut)
     sampled_at = None if run is None else datetime.fromtimestamp(run[1], UTC)
     return HistoryWindow(cut, series, merge_spans(spans, cut.t0_s, end_s), sampled_at, recorded.trouble or trouble)
 
@@ -144,6 +146,8 @@ def _of_ticks(ticks: Sequence[Tick], query: HistoryQuery, cut: Grid) -> dict[str
     """The ring's ticks as slots; each stands in the middle of its step, so that jitter moves none to its neighbour."""
     inside = [tick for tick in ticks if tick.at_s > cut.t0_s]
     middle_s = np.array([tick.at_s for tick in inside]) - cut.tier_s / 2
+    order = np.concatenate([np.arange(len(inside)), _stretched(inside, middle_s, cut)]).astype(np.int64)
+    moved_s = np.concatenate([middle_s, [inside[index].start_s + cut.tier_s / 2 for index in order[len(inside) :]]])
     found: dict[str, Floats] = {}
     for names in {id(tick.names): tick.names for tick in inside}.values():
         rows = [index for index, tick in enumerate(inside) if tick.names is names]
@@ -152,10 +156,22 @@ def _of_ticks(ticks: Sequence[Tick], query: HistoryQuery, cut: Grid) -> dict[str
             name = _asked(stored, query)
             if name is not None:
                 found.setdefault(name, np.full(len(inside), np.nan))[rows] = cells[:, place]
+    spread = {name: values[order] for name, values in found.items()}
     return {
-        name: Columns(middle_s, values, values, values, np.where(np.isnan(values), 0.0, float(cut.tier_s)))
-        for name, values in found.items()
+        name: Columns(moved_s, values, values, values, np.where(np.isnan(values), 0.0, float(cut.tier_s)))
+        for name, values in spread.items()
     }
+
+
+def _stretched(ticks: Sequence[Tick], middle_s: Floats, cut: Grid) -> list[int]:
+    """Ticks so late that the slot in which their step began got none: it is theirs too, not a gap."""
+    filled = set(np.floor((middle_s - cut.t0_s) / cut.tier_s).tolist())
+    return [
+        index
+        for index, tick in enumerate(ticks)
+        if tick.at_s - tick.start_s > cut.tier_s
+        and (tick.start_s + cut.tier_s / 2 - cut.t0_s) // cut.tier_s not in filled
+    ]
 
 
 def _of_slots(slots: Sequence[Slot], query: HistoryQuery) -> dict[str, Columns]:
@@ -212,3 +228,47 @@ def _shown(gaps: Iterable[GapSpan], query: HistoryQuery, names: set[str]) -> lis
         elif span.of is not None and not span.of.startswith("network") and span.of in wanted:
             shown.append(span)
     return shown
+
+
+def unexplained(
+    series: Mapping[str, SeriesWindow], spans: Sequence[GapSpan], query: HistoryQuery, cut: Grid
+) -> list[GapSpan]:
+    """Why whole steps are unknown though the console ran and no reading failed: the thing was not there.
+
+    Args:
+        series: What is shown.
+        spans: The gaps that have a reason.
+        query: What is asked: an interface that is nowhere in the window was gone all the while.
+        cut: The steps.
+    """
+    edges_s = cut.t0_s + np.arange(cut.count + 1) * cut.step_s
+    found = []
+    for of, missing in _missing(series, query, cut):
+        told = np.zeros(cut.count, bool)
+        for span in spans:
+            if span.of is None or span.of == of:
+                told |= (edges_s[1:] > span.start_s) & (edges_s[:-1] < span.end_s)
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], missing & ~told, [False]]).astype(np.int8)))
+        reason = Gap.GONE if of == "network" else "not there"
+        for first, after in zip(ends[::2], ends[1::2], strict=True):
+            start_s = float(edges_s[first])
+            # goes on from what the ticks said themselves, which ends within a step
+            before_s = [span.end_s for span in spans if span.reason == reason and 0 < start_s - span.end_s < cut.step_s]
+            start_s = min([start_s, *before_s])
+            found.append(GapSpan(start_s, float(min(edges_s[after], cut.end_s)), reason, of))
+    return list(dict.fromkeys(found))
+
+
+def _missing(
+    series: Mapping[str, SeriesWindow], query: HistoryQuery, cut: Grid
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Steps of which nothing is known, by series; an interface's series come and go together."""
+    network = np.ones(cut.count, bool)
+    for name, window in series.items():
+        if group(name) == "network":
+            network &= window.gap == 1
+        else:
+            yield group(name), window.gap == 1
+    wanted = query.names is None or any(group(name) == "network" for name in query.names)
+    if query.interface is not None and wanted:
+        yield "network", network

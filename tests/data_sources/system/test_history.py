@@ -1,6 +1,7 @@
 """The history: every spike is kept, a restart is a gap, and a disk that fails costs the history and no sample."""
 
 import sqlite3
+import threading
 from datetime import timedelta
 
 import numpy as np
@@ -155,6 +156,28 @@ def test_what_is_folded_reads_as_what_was_not(tmp_path):
             assert np.array_equal(ours, getattr(raw[name], part)), (name, part)
 
 
+def test_a_reader_sees_the_file_of_one_moment_while_the_writer_folds(tmp_path):
+    file = HistoryFile(tmp_path / "h.db")
+    one = np.ones(1)
+    file.write([Slot(FINE_S, 3600 + n, ("cpu",), one, one, one, one * 10) for n in range(360)], {}, (0.0, 1.0))
+    stop, seen = threading.Event(), []
+
+    def look():
+        while not stop.is_set():
+            seen.append(file.read(FINE_S, 36_000, 39_600, None)["cpu"].known_s.sum())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    wait_until(lambda: seen)
+    file.fold(80_000.0, forget=False)
+    before = len(seen)
+    wait_until(lambda: len(seen) > before + 1)
+    stop.set()
+    looking.join(10)
+    file.close()
+    assert set(seen) == {3600.0}
+
+
 def test_a_piece_that_comes_after_its_hour_was_folded_is_added_to_it(tmp_path):
     file = HistoryFile(tmp_path / "h.db")
     slot = Slot(FINE_S, 3600, ("cpu",), np.array([4.0]), np.array([4.0]), np.array([4.0]), np.array([5.0]))
@@ -292,6 +315,38 @@ def test_gaps_come_with_their_reasons_over_a_restart_too(watched):
     assert ("network", "interface gone") in found
     assert ("network", "measuring") in found
     assert {span.of for span in watched.window(300, names=("cpu",)).gaps} == {None}  # only when nobody measured
+
+
+def test_an_interface_that_is_gone_for_long_still_says_so(watched):
+    watched.machine.counters["veth1"] = Counters(0, 0)
+    watched.run(60)
+    del watched.machine.counters["veth1"]
+    watched.run(600)  # after five minutes the sampler lists it no more
+    for seconds in (700, 2 * 3600):
+        window = watched.window(seconds, interface="veth1", points=1000)
+        (gone,) = [span for span in window.gaps if span.reason == "interface gone"]
+        assert gone.of == "network"
+        assert gone.end_s == window.grid.end_s
+        assert gone.end_s - gone.start_s == pytest.approx(600, abs=window.grid.step_s)
+    never = watched.window(300, interface="wlan9", names=("net_in",))
+    assert (never.series, [span.reason for span in never.gaps]) == ({}, ["interface gone"])
+
+
+def test_a_tick_that_is_late_but_not_too_late_leaves_no_hole(watched):
+    watched.run(60)
+    for late, then in ((0.4, 1.6), (1.0, 1.0), (0.99, 1.01)):
+        watched.machine.wait(2 + late)
+        watched.machine.receive("eth0", int((2 + late) * 1000))
+        watched.sampler.tick()
+        watched.machine.wait(then)
+        watched.machine.receive("eth0", int(then * 1000))
+        watched.sampler.tick()
+        watched.run(20)
+    window = watched.window(100, names=("net_in", "mem_used"))
+    assert set(known(window.series["net_in"]).round(3)) == {1000.0}
+    assert len(known(window.series["net_in"])) == window.grid.count
+    assert window.series["net_in"].gap.max() == 0
+    assert window.gaps == ()
 
 
 def test_a_stall_is_a_gap_of_everything_and_draws_no_level_over_it(watched):
