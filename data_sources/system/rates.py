@@ -32,9 +32,15 @@ class Track:
     before_fall: Counters | None = None
 
 
+# An hour of a host with hundreds of quiet interfaces holds these a million times: once each is enough.
+_QUIET = Rate(0.0, 0.0)
+_GAPS = {reason: Rate(None, None, reason) for reason in Gap}
+_NO_FAULTS = Faults(0.0, 0.0, 0.0, 0.0)
+
+
 def gap(reason: Gap) -> Rate:
     """No rate, and why."""
-    return Rate(None, None, reason)
+    return _GAPS[reason]
 
 
 def is_late(step_ns: int, period_ns: int) -> bool:
@@ -81,7 +87,7 @@ def step(
             return fresh, gap(Gap.RESET)
     if is_late(step_ns, period_ns):
         return fresh, gap(Gap.LATE)
-    return fresh, Rate(first, second)
+    return fresh, Rate(first, second) if first or second else _QUIET
 
 
 def _highest(older: Counters | None, newer: Counters) -> Counters:
@@ -179,6 +185,8 @@ def fault_rates(before: Faults | None, after: Faults | None, seconds: float) -> 
         after.drop_in - before.drop_in,
         after.drop_out - before.drop_out,
     ]
+    if not any(steps):
+        return _NO_FAULTS
     return None if min(steps) < 0 else Faults(*(step / seconds for step in steps))
 
 

@@ -76,6 +76,7 @@ class Sampler:
         self._tracks: dict[str, rates.Track | None] = {}
         self._gone_since: dict[str, int] = {}
         self._last_read: NetworkReading | None = None
+        self._last_faults: Mapping[str, Faults] = {}
         self._ticks = 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -222,7 +223,7 @@ class Sampler:
                 self._gone_since.pop(name, None)
         return found
 
-    def _fault_rates(self, reading: NetworkReading, by_name: Mapping[str, Rate]) -> dict[str, Faults]:
+    def _fault_rates(self, reading: NetworkReading, by_name: Mapping[str, Rate]) -> Mapping[str, Faults]:
         """Errors and drops per second of every interface whose byte rate is known over the same step."""
         last = self._last_read
         if last is None:
@@ -234,6 +235,9 @@ class Sampler:
                 rate = rates.fault_rates(last.faults.get(name), after, seconds)
                 if rate is not None:
                     found[name] = rate
+        if found == self._last_faults:
+            return self._last_faults  # mostly nothing fails: an hour of that is kept once
+        self._last_faults = found
         return found
 
     def _look_around(self, reading: NetworkReading) -> None:
