@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         use_pages=True,
         pages_folder=str(static_files.ASSETS.parent / "pages"),
         assets_folder=str(static_files.ASSETS),
-        assets_path_ignore=["head", "vendor", "font", "licences"],
+        assets_path_ignore=["head", "vendor", "font", "licences", "system"],
         title="Ops Center",
         update_title=None,
         suppress_callback_exceptions=True,  # else the first request calls every page's layout and prints it for anyone
@@ -149,7 +149,10 @@ class _Console(dash.Dash):  # type: ignore[misc]
     def interpolate_index(self, **kwargs: Any) -> str:
         page = _registered(request.path)
         with_charts = bool(page and page.get("charts", True))
-        return render_template("index.html", charts=with_charts, plotly=static_files.PLOTLY_URL, **kwargs)
+        system = static_files.system_scripts()
+        preloaded = system if page and page["module"] == "pages.system" else []
+        names: dict[str, Any] = {"charts": with_charts, "system": system, "preloaded": preloaded}
+        return render_template("index.html", plotly=static_files.PLOTLY_URL, **names, **kwargs)
 
 
 def check_address(settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""The holder of a chart that the browser keeps drawing: `assets/js/system_draw.js` fills it from the live answers.
+"""The holder of a chart that the browser keeps drawing: `assets/system/` fills it from the live answers.
 
 Legend, gaps in words and the table of numbers have ids of their own and no children: React leaves their content alone.
 """

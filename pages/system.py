@@ -1,7 +1,7 @@
 """The system page: is the machine well right now?
 
 The callbacks here put the parts of each panel in place, in the look that fits the source's answer. From then on the
-browser asks `/api/v1/system/live` once every two seconds for all of them (`assets/js/system.js`): a server callback on
+browser asks `/api/v1/system/live` once every two seconds for all of them (`assets/system/`): a server callback on
 a fast interval would freeze silently when it is slow or fails.
 """
 
@@ -36,7 +36,7 @@ dash.register_page(
 )
 
 TICK_MS = 2000
-NETWORK_PX, SIDE_PX, DISK_PX = 300, 220, 136  # as in assets/js/system.js; a row's panels end together
+NETWORK_PX, SIDE_PX, DISK_PX = 300, 220, 136  # as in assets/system/; a row's panels end together
 WINDOWS = ((300, "5 min"), (900, "15 min"), (3600, "1 h"))
 TOTAL = {"label": "Total of the default route", "value": "/total"}  # no interface may have a slash in its name
 _NAME = re.compile(r"^[^\s/]{1,32}$")  # what an interface may be called

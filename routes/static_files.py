@@ -43,6 +43,13 @@ def stylesheets() -> list[str]:
     return [fingerprint(f"css/{file.name}") for file in sorted((ASSETS / "css").glob("*.css"))]
 
 
+def system_scripts() -> list[str]:
+    """The scripts of the system page, the one that imports the others first; they are loaded with that page only."""
+    others = sorted(file.name for file in (ASSETS / "system").glob("*.js") if file.name != "page.js")
+    # Imported by name, so without the time: the browser asks by their tag whether they changed.
+    return [fingerprint("system/page.js"), *(f"/assets/system/{name}" for name in others)]
+
+
 def stand_ins() -> Blueprint:
     """Serve smaller files where Dash's page looks for its own.
 

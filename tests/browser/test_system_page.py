@@ -181,9 +181,9 @@ def test_the_page_writes_rates_and_sizes_as_the_server_does(browser, console):
         3.62e9,
         5e13,
     ]
-    wrote = browser.driver.execute_script(
-        "const draw = window.opsSystemDraw;"
-        "return arguments[0].map(v => [draw.rate(v, false), draw.rate(v, true), draw.size(Math.round(v))])",
+    wrote = browser.driver.execute_async_script(
+        "import('/assets/system/words.js').then(words => arguments[1](arguments[0].map("
+        "v => [words.rate(v, false), words.rate(v, true), words.size(Math.round(v))])))",
         values,
     )
     for value, (in_bytes, in_bits, size) in zip(values, wrote, strict=True):

@@ -124,3 +124,19 @@ def test_no_graph_of_ours_offers_to_send_its_data_away():
     for file in [*ROOT.glob("pages/*.py"), *ROOT.glob("components/*.py")]:
         text = file.read_text(encoding="utf-8")
         assert text.count("dcc.Graph(") <= text.count("config=CONFIG") + text.count("config={**CONFIG"), file.name
+
+
+def test_the_system_pages_scripts_come_with_that_page_only_and_all_of_them_are_served(app, sign_in):
+    client = sign_in(app)
+    page = client.get("/admin/system/monitoring").get_data(as_text=True)
+    asked_early = re.findall(r'<link rel="modulepreload" href="([^"]+)"', page)
+    imported = {
+        f"/assets/system/{name}"
+        for file in (ASSETS / "system").glob("*.js")
+        for name in re.findall(r'from "\./([^"]+)"', file.read_text(encoding="utf-8"))
+    }
+    assert {address.split("?")[0] for address in asked_early} == imported | {"/assets/system/page.js"}
+    for address in asked_early:
+        with client.get(address) as answer:
+            assert answer.status_code == 200
+    assert "modulepreload" not in client.get("/admin/llm/usage").get_data(as_text=True)

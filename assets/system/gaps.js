@@ -1,0 +1,46 @@
+// Gaps: where nothing is known, from the last known moment on
+import { age } from "./words.js";
+
+// A step so long that nobody looked in between: no line is drawn over it, even where both ends are known.
+export function stalled(times, i, periodMs) { return i > 0 && times[i] - times[i - 1] > 1.5 * periodMs; }
+export function gaps(times, isKnown, reasons, from, to, periodMs) {
+  var found = [], i = 0;
+  if (!times.length) return [{ from: from, to: to, reason: "not started" }];
+  if (times[0] - from > 1.5 * periodMs) found.push({ from: from, to: times[0], reason: "not started" });
+  while (i < times.length) {
+    if (isKnown(i)) {
+      // A level is known again at once after a stall: the time without a sample is a gap all the same.
+      if (stalled(times, i, periodMs) && isKnown(i - 1)) found.push({ from: times[i - 1], to: times[i], reason: "late sample" });
+      i += 1;
+      continue;
+    }
+    var start = i;
+    while (i + 1 < times.length && !isKnown(i + 1) && reasons[i + 1] === reasons[start]) i += 1;
+    var begin = start > 0 ? times[start - 1] : Math.max(from, times[0] - periodMs);
+    var merged = found.length && found[found.length - 1].reason === "not started" && reasons[start] === "measuring";
+    if (merged) found[found.length - 1].to = times[i];
+    else found.push({ from: begin, to: times[i], reason: reasons[start] || "unknown" });
+    i += 1;
+  }
+  if (to - times[times.length - 1] > 3 * periodMs) found.push({ from: times[times.length - 1], to: to, reason: "stale" });
+  return found.filter(function (gap) { return gap.to > from && gap.to > gap.from; })
+    .map(function (gap) { return Object.assign(gap, { from: Math.max(gap.from, from) }); });
+}
+
+export function seconds(gap) { return Math.round((gap.to - gap.from) / 1000); }
+export function why(gap, name) {
+  var step = seconds(gap);
+  switch (gap.reason) {
+    case "not started": return "Nothing was measured before the console's last start.";
+    case "measuring": return "The first reading. A rate needs two.";
+    case "late sample": return "No sample for " + age(step) + ". Rates over so long a step are not drawn.";
+    case "counter reset": return "The counter was set back. What passed meanwhile is not known.";
+    case "interface gone": return (name || "The interface") + " was not there.";
+    case "route changed": return "The default route moved to another interface.";
+    case "no interface": return "There is no interface but loopback.";
+    case "read error": return "The counters could not be read.";
+    case "not offered here": return "This system does not count it.";
+    case "stale": return "No sample for " + age(step) + ".";
+    default: return "Not known: " + gap.reason + ".";
+  }
+}
