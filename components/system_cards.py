@@ -5,9 +5,12 @@ Places without children are filled by the browser, every two seconds, from one a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dash import html
 from dash.development.base_component import Component
 
+from components.panel import say
 from components.parts import icon, info_button, info_popover, waiting
 from data_sources.result import Provenance
 from data_sources.system.types import HostFacts
@@ -68,6 +71,7 @@ def _figure(figure_id: str, name: str, what: str) -> html.Div:
             html.Div(id=f"{figure_id}-value", className="oc-figure-value"),
             html.Div(id=f"{figure_id}-note", className="oc-figure-note"),
             html.Div(id=f"{figure_id}-spark", className="oc-spark"),
+            html.Div(id=f"{figure_id}-span", className="sys-span"),
         ],
         className="oc-figure",
         id=figure_id,
@@ -81,6 +85,7 @@ def waiting_figures() -> html.Div:
         html.Div(waiting("70%", 24), className="oc-figure-value"),
         html.Div(className="oc-figure-note"),
         html.Div(className="oc-spark"),
+        html.Div(className="sys-span"),
     ]
     return html.Div([html.Div(cell, className="oc-figure") for _ in FIGURES], className="oc-figures")
 
@@ -101,23 +106,97 @@ def pause_button() -> html.Button:
     )
 
 
-def interfaces() -> html.Div:
-    """The table of interfaces and, under it, the gaps of the window in words; both filled by the browser."""
-    head = html.Thead(
-        html.Tr(
-            [
-                html.Th("Interface", scope="col"),
-                html.Th("Received", scope="col", className="oc-num"),
-                html.Th("Sent", scope="col", className="oc-num"),
-            ]
-        )
+def export_button() -> html.Button:
+    """Writes the window that is shown to a CSV file."""
+    return html.Button(
+        [icon("download", small=True), html.Span("Export CSV")],
+        id="system-export",
+        className="btn btn-secondary",
+        type="button",
+        title="The window that is shown, as CSV",
     )
-    table = html.Table([head, html.Tbody(id="system-interfaces-rows")], className="oc-table sys-interfaces")
+
+
+def unzoom_button() -> html.Button:
+    """Goes back to the whole window; hidden unless something is zoomed into."""
+    return html.Button(
+        [icon("close", small=True), "Whole window"],
+        id="system-unzoom",
+        className="btn btn-secondary",
+        type="button",
+        hidden=True,
+    )
+
+
+def host_chip(host: str) -> html.Div:
+    """Says that another host is shown, and leads back to this machine."""
+    return html.Div(
+        [html.Span(["Host ", html.B(host)]), html.A("Show this machine", href="?")], className="sys-host", title=host
+    )
+
+
+def interface_table() -> html.Div:
+    """Every interface with its kind, rates, errors and drops; filled by the browser. A name chooses the interface."""
+    heads = (
+        ("Interface", False),
+        ("Kind", False),
+        ("In the total", False),
+        ("Received", True),
+        ("Sent", True),
+        ("Errors", True),
+        ("Drops", True),
+    )
     return html.Div(
         [
-            html.Div(
-                table, className="oc-tablewrap", tabIndex=0, role="region", **{"aria-label": "Table of interfaces"}
-            ),
+            _table("system-network-rows", "Table of all interfaces", heads, "oc-table sys-table"),
+            html.P(id="system-network-rule", className="oc-note sys-rule"),
+        ],
+        **{"data-live": ""},
+    )
+
+
+def processes() -> html.Div:
+    """The list of processes, asked for and filled by the browser while somebody looks."""
+    heads = (
+        ("Program", False),
+        ("PID", True),
+        ("User", False),
+        ("CPU", True),
+        ("Memory", True),
+        ("Threads", True),
+        ("State", False),
+    )
+    return html.Div(
+        [
+            html.P(id="system-processes-note", className="oc-note", hidden=True, role="status"),
+            _table("system-processes-rows", "Table of processes", heads, "oc-table sys-table"),
+            html.P(id="system-processes-shown", className="oc-note sys-rule"),
+        ]
+    )
+
+
+def not_yours() -> html.Div:
+    """What stands in place of the processes for whoever is no admin."""
+    return say(
+        "",
+        "user",
+        "Processes are for admins",
+        "Which programs run, and who runs them, can tell secrets of the machine. Ask an admin.",
+    )
+
+
+def _table(rows_id: str, name: str, heads: Sequence[tuple[str, bool]], kind: str) -> html.Div:
+    cells = [html.Th(text, scope="col", className="oc-num" if figure else None) for text, figure in heads]
+    table = html.Table([html.Thead(html.Tr(cells)), html.Tbody(id=rows_id)], className=kind)
+    return html.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **{"aria-label": name})
+
+
+def interfaces() -> html.Div:
+    """The table of interfaces and, under it, the gaps of the window in words; both filled by the browser."""
+    heads = (("Interface", False), ("Received", True), ("Sent", True))
+    return html.Div(
+        [
+            _table("system-interfaces-rows", "Table of interfaces", heads, "oc-table sys-interfaces"),
             html.Div(
                 [html.H3("Gaps in this window", className="oc-side-h"), html.Ul(id="system-gaps", className="mb-0")],
                 className="sys-gaps",
@@ -125,13 +204,14 @@ def interfaces() -> html.Div:
                 role="region",
                 **{"aria-label": "Gaps in this window"},
             ),
-        ]
+        ],
+        **{"data-live": ""},
     )
 
 
-def mounts() -> html.Ul:
+def mounts(list_id: str) -> html.Ul:
     """The file systems, filled by the browser."""
-    return html.Ul(id="system-mounts", className="sys-mounts mb-0")
+    return html.Ul(id=list_id, className="sys-mounts mb-0", **{"data-live": ""})
 
 
 def about(told: Provenance, facts: HostFacts, what: str) -> Component:

@@ -7,6 +7,7 @@ three periods every rate is null too, because nobody knows what flows now.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -48,16 +49,19 @@ def blueprint(sources: Sources) -> Blueprint:
     @made.get("/api/v1/system/live")
     @needs("system:read")
     def live() -> Response:
-        """What is new since a cursor: everything of the page, or the series that are named."""
+        """What is new since a cursor: everything of the page and `also` more series, or those of `series` alone."""
         source = system()
         again = shared.again(request.query_string, source)
         if again is not None:
             return again
-        given = query_params(("since", "interface", "window", "series", "host"))
+        given = query_params(("since", "interface", "window", "series", "also", "host"))
         since = _number(given, "since", 0, 2**53)
         window_s = _number(given, "window", 10, MAX_WINDOW_S)
         interface = given["interface"][-1] if "interface" in given else None
-        names = series_names(given["series"][-1]) if "series" in given else None
+        names = Named(
+            series_names(given["series"][-1]) if "series" in given else None,
+            series_names(given["also"][-1]) if "also" in given else (),
+        )
         if "host" in given:
             other = sources.host(given["host"][-1])
             told = other if isinstance(other, Failed | NotConfigured) else other.live(since, interface, window_s or 300)
@@ -72,13 +76,21 @@ def blueprint(sources: Sources) -> Blueprint:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which series a viewer names: `alone` instead of everything of the page, `also` beside it."""
+
+    alone: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
+
+
 class SharedTick:
     """Encodes each tick once for all viewers: they ask with the same cursor, and only the age differs."""
 
     def __init__(self) -> None:
         self._seq = -1
         self._asked: tuple[int, dict[bytes, bytes]] = (-1, {})
-        self._kept: dict[tuple[int, int | None, str | None, tuple[str, ...] | None], bytes] = {}
+        self._kept: dict[tuple[int, int | None, str | None, Named], bytes] = {}
 
     def again(self, question: bytes, source: SystemSource) -> Response | None:
         """The answer to a question that was answered within this tick; None when it was not, or the tick is old.
@@ -114,11 +126,12 @@ class SharedTick:
             if isinstance(result, Ready) and result.stale is None and not result.value.reset:
                 self.body(result.value, before, names)
 
-    def body(self, live: Live, since: int | None, names: tuple[str, ...] | None = None) -> bytes:
+    def body(self, live: Live, since: int | None, names: Named | None = None) -> bytes:
         """The answer as JSON, without its age at the beginning."""
         if live.seq != self._seq:
             self._seq, self._kept = live.seq, {}
         kept = self._kept  # the dictionary of this tick, whatever another thread begins meanwhile
+        names = names or Named()
         key = (live.seq, since, live.interface, names)
         rest = kept.get(key)
         if rest is None:
@@ -188,12 +201,26 @@ def _rate(rate: Rate, stale: bool) -> dict[str, Any]:
     return {"bytes_recv_per_sec": rate.first, "bytes_sent_per_sec": rate.second, "reason": rate.reason}
 
 
-def _encode(live: Live, names: tuple[str, ...] | None) -> dict[str, Any]:
-    if names is None:
-        return encode_live(live)
-    body = encode_series(live, names)
+def _encode(live: Live, names: Named) -> dict[str, Any]:
+    if names.alone is None:
+        return _with(encode_live(live), live, names.also) if names.also else encode_live(live)
+    body = encode_series(live, names.alone)
     if live.reset or live.new_interfaces:
         body["about"] = _about(live, live.points[-1] if live.points else None)
+    return body
+
+
+def _with(body: dict[str, Any], live: Live, names: tuple[str, ...]) -> dict[str, Any]:
+    """Everything of the page and more series; every interface's errors and drops too if they are named."""
+    more = encode_series(live, names)
+    body["series"] = more["series"]
+    body["gaps"] = {**more["gaps"], **body.get("gaps", {})}
+    if live.points and any(name.startswith("net_err") for name in names):
+        faults = live.points[-1].faults
+        body["now"]["faults"] = {
+            name: [round(each.err_in + each.err_out, 2), round(each.drop_in + each.drop_out, 2)]
+            for name, each in faults.items()
+        }
     return body
 
 

@@ -15,7 +15,8 @@
       return window.dash_clientside.no_update;
     },
     draw: function () {
-      load().then(function (page) { page.draw(); });
+      var filled = window.dash_clientside.callback_context.triggered.map(function (each) { return each.prop_id.split("-body.")[0]; });
+      load().then(function (page) { page.filled(filled); });
       return window.dash_clientside.no_update;
     },
   };

@@ -1,57 +1,82 @@
-// The strip of figures.
+// The strip of figures: the newest value of each, its trend over the window, and the window's p95 and greatest value.
 import { ageS, badge } from "./age.js";
 import { el, fill, make } from "./dom.js";
 import { asked, S } from "./state.js";
-import { title } from "./view.js";
+import { spanWords, stepFor, title } from "./view.js";
 import * as plot from "./plot.js";
 import * as words from "./words.js";
 
-export function card(id, pair, note, view, drawing) {
+function card(id, pair, note, view, drawing, told) {
   if (!el(id)) return;
   el(id).classList.toggle("sys-stale", view.old);
   if (pair) fill(id + "-value", [document.createTextNode(pair[0]), pair[1] ? make("span", "oc-unit", pair[1]) : null]);
   else {
-    var chip = make("span", "oc-unknown"); chip.title = note;
+    const chip = make("span", "oc-unknown"); chip.title = note;
     chip.append(make("span", "visually-hidden", "not known: " + note));
     fill(id + "-value", [chip]);
   }
-  var old = view.old && ageS() !== null;
+  const old = view.old && ageS() !== null;
   fill(id + "-note", [old ? badge("warn", "clock", words.age(ageS()) + " old") : document.createTextNode(note)]);
   fill(id + "-spark", [drawing || null]);
+  fill(id + "-span", told || []);
+}
+
+// "p95 2.31 MB/s", "max 16.2 MB/s" and what they are of: "of 2 s rates in 5 min".
+function spanOf(name, view, text) {
+  const found = view.src.summary(name, view);
+  if (!words.known(found.max)) return [make("span", "", "p95 and max not known " + spanWords(view))];
+  const line = (word, value) => { const made = make("span"); made.append(word + " ", make("b", "", text(value))); return made; };
+  const most = line("max", found.max), at = typeof found.max_at === "string" ? Date.parse(found.max_at) : found.max_at;
+  if (words.known(at)) most.title = "at " + (view.long ? words.day(at, view.offset) + " " : "") + words.clock(at, view.offset);
+  return [line("p95", found.p95), most, make("span", "", "of " + found.of + " " + spanWords(view))];
+}
+
+function trend(name, view, color, top) {
+  const src = view.src;
+  return plot.spark(src.at, src.most(name) || src.mid(name), view.from, view.to, "var(--oc-" + color + ")", top, src.periodMs);
 }
 
 export function cards(view) {
-  var i = S.t.length - 1, now = S.now;
-  var waiting = S.heardAt === null ? "no answer yet" : "measuring";
-  var whyNot = function (kind) { return S.why[kind][i] || waiting; };
-  function net(id, values, color) {
-    var value = i < 0 ? null : values[i], pair = words.known(value) ? words.rate(value, asked.bits, view.network) : null;
-    var note = pair ? title() + ", over the last " + now.interval_s.toFixed(1) + " s" + (now.imprecise ? ", imprecise" : "") : whyNot("network");
-    card(id, pair, note, view, plot.spark(S.t, values, view.from, view.to, color));
-  }
-  net("system-received", S.recv, "var(--oc-s0)");
-  net("system-sent", S.sent, "var(--oc-s2)");
-  var cpu = i < 0 ? null : S.cpu[i];
-  var cores = S.about && S.about.cores ? "of " + S.about.cores + (S.about.cores === 1 ? " core" : " cores") + (S.about.cpu_limit ? ", limit " + S.about.cpu_limit : "") : "";
-  card("system-cpu-now", words.known(cpu) ? [cpu < 10 ? cpu.toFixed(1) : cpu.toFixed(0), "%"] : null, words.known(cpu) ? cores : whyNot("cpu"), view, plot.spark(S.t, S.cpu, view.from, view.to, "var(--oc-text-2)", 100));
-  memoryCard(view); diskCard(view);
-  var load = now && now.load;
-  card("system-load", load ? [load[0].toFixed(2), ""] : null, load ? "5 min " + load[1].toFixed(2) + ", 15 min " + load[2].toFixed(2) : (now && now.reasons.load) || waiting, view);
+  if (!el("system-now") || el("system-now").closest("[hidden]")) return;
+  const i = S.t.length - 1, now = S.now, step = stepFor("network", view), waiting = S.heardAt === null ? "no answer yet" : "measuring";
+  const newest = (name) => (i < 0 || !S.v[name] ? null : S.v[name][i]);
+  const whyNot = (of) => (S.why[of] && S.why[of][i]) || waiting;
+  [["system-received", "net_in", "s0"], ["system-sent", "net_out", "s2"]].forEach(([id, name, color]) => {
+    const value = newest(name), pair = words.known(value) ? words.rate(value, asked.bits, step) : null;
+    const note = pair ? title() + ", over the last " + now.interval_s.toFixed(1) + " s" + (now.imprecise ? ", imprecise" : "") : whyNot("network");
+    card(id, pair, note, view, trend(name, view, color), spanOf(name, view, (v) => words.words(words.rate(v, asked.bits, step))));
+  });
+  const cpu = newest("cpu"), about = S.about;
+  const cores = about && about.cores ? "of " + about.cores + (about.cores === 1 ? " core" : " cores") + (about.cpu_limit ? ", limit " + about.cpu_limit : "") : "";
+  card("system-cpu-now", words.known(cpu) ? [cpu < 10 ? cpu.toFixed(1) : cpu.toFixed(0), "%"] : null, words.known(cpu) ? cores : whyNot("cpu"), view,
+    trend("cpu", view, "text-2", 100), spanOf("cpu", view, words.percent));
+  memory(view, waiting); disk(view, waiting); load(view, waiting);
 }
-export function memoryCard(view) {
-  var memory = S.now && S.now.memory;
-  if (!memory) { card("system-memory-now", null, (S.now && S.now.reasons.memory) || (S.heardAt === null ? "no answer yet" : "measuring"), view); return; }
-  var limited = words.known(memory.limit), used = limited ? memory.limit_used : memory.used, whole = limited ? memory.limit : memory.total;
+
+function memory(view, waiting) {
+  const found = S.now && S.now.memory;
+  if (!found) { card("system-memory-now", null, (S.now && S.now.reasons.memory) || waiting, view); return; }
+  const limited = words.known(found.limit), used = limited ? found.limit_used : found.used, whole = limited ? found.limit : found.total;
+  const name = limited && view.src.names().indexOf("mem_limit_used") >= 0 ? "mem_limit_used" : "mem_used";
   card("system-memory-now", words.size(used), "of " + words.words(words.size(whole)) + (limited ? ", the container's limit" : ""), view,
-    plot.spark(S.t, S.memory, view.from, view.to, "var(--oc-text-2)", memory.total, asked.periodMs));
+    trend(name, view, "text-2", name === "mem_used" ? found.total : whole), spanOf(name, view, (v) => words.words(words.size(v))));
 }
-export function diskCard(view) {
-  var root = S.mounts[0];
-  if (!root || !words.known(root.used)) { card("system-disk-now", null, root ? root.reason : S.heardAt === null ? "no answer yet" : "measuring", view); return; }
+
+function disk(view, waiting) {
+  const root = S.mounts[0];
+  if (!root || !words.known(root.used)) { card("system-disk-now", null, root ? root.reason : waiting, view); return; }
   card("system-disk-now", words.size(root.used), words.words(words.size(root.free)) + " free for use", view, meter(root));
 }
+
+function load(view, waiting) {
+  const found = S.now && S.now.load, kept = view.src.names().indexOf("load1") >= 0;
+  const note = found ? "5 min " + found[1].toFixed(2) + ", 15 min " + found[2].toFixed(2) : (S.now && S.now.reasons.load) || waiting;
+  card("system-load", found ? [found[0].toFixed(2), ""] : null, note, view, kept ? trend("load1", view, "text-2") : null,
+    kept ? spanOf("load1", view, (v) => v.toFixed(2)) : []);
+}
+
 export function meter(mount) {
-  var box = make("div", "oc-meter ink"), bar = make("i");
+  const box = make("div", "oc-meter ink"), bar = make("i");
   if (words.known(mount.used) && mount.total > 0) bar.style.width = ((100 * mount.used) / mount.total).toFixed(1) + "%";
   else box.classList.add("unknown");
   box.append(bar);

@@ -1,105 +1,208 @@
-// Charts with their legends, captions and numbers.
+// Charts with their legends, captions and numbers. What each shows stands on its holder, as `components/live_chart.py`
+// wrote it; how it is drawn is the same for all.
 import { el, fill, make, set } from "./dom.js";
-import { asked, S } from "./state.js";
-import { factor, gapsOf, newestFirst, peak, title, zone } from "./view.js";
-import * as gaps from "./gaps.js";
+import { also } from "./feed.js";
+import { again, want } from "./past.js";
+import { meet } from "./pointer.js";
+import { history, peak } from "./source.js";
+import { CARRIED } from "./series.js";
+import { asked, H, S } from "./state.js";
+import { factor, spanWords, stepFor, title, zone } from "./view.js";
 import * as plot from "./plot.js";
 import * as words from "./words.js";
 
-export function legend(id, entries) {
-  fill(id + "-legend", entries.map(function (entry) {
-    var item = make("li"), mark = make("span", entry[0] === "" ? "" : "oc-sw " + (entry[0] ? "line" : "hatch") + (entry[3] ? " dashed" : ""));
-    if (entry[0]) mark.style.setProperty("--c", entry[0]);
-    mark.setAttribute("aria-hidden", "true");
-    item.append(mark, make("span", "", entry[1]));
-    if (entry[2]) item.append(make("b", "", entry[2]));
-    return item;
-  }));
-}
-export function numbers(id, head, table) {
-  var box = el(id + "-numbers");
-  if (!box || !box.parentElement.open) return;
-  var drawn = make("table", "oc-table"), top = make("tr"), body = make("tbody");
-  head.forEach(function (text, i) { var th = make("th", i ? "oc-num" : "", text); th.scope = "col"; top.append(th); });
-  table().forEach(function (row) {
-    var tr = make("tr");
-    row.forEach(function (text, i) { tr.append(make("td", i ? "oc-num" : "", text)); });
-    body.append(tr);
-  });
-  var thead = make("thead"); thead.append(top); drawn.append(thead, body); box.replaceChildren(drawn);
-}
-export function twoRates(id, kind, names, values, view, height, colors) {
-  if (!el(id + "-graph")) return null;
-  var times = factor(kind), bits = times === 8, step = view[kind];
-  function rate(value) { return words.words(words.rate(value, bits, step)); }
-  var peaks = values.map(function (each) { return peak(each, view); });
-  var x = S.t.map(function (at) { return words.local(at, view.offset); });
-  var found = gapsOf(kind, values[0], view);
-  var traces = values.map(function (each, n) {
-    var scaled = each.map(function (value) { return words.known(value) ? (value * times) / step[0] : null; });
-    var line = { color: "oc:s" + colors[n], width: 1.75 };
-    if (n && view.old) line.dash = "6px 4px";  // what is old is nearly grey: dashes keep the two apart
-    return plot.line(x, scaled, "oc:s" + colors[n], names[n], "%{text}", { line: line, text: each.map(rate) });
-  });
-  set(id + "-graph", { figure: plot.figure(traces, found, Object.assign({ height: height, yaxis: {} }, view)) });
-  var text = peaks.map(function (value) { return words.known(value) ? "peak " + rate(value) : "not known"; });
-  legend(id, names.map(function (name, n) { return ["var(--oc-s" + colors[n] + ")", name, text[n], n && view.old]; }).concat(found.length ? [[null, "no sample", ""]] : []));
-  el(id + "-caption").textContent = names.map(function (name, n) { return name + ": " + text[n]; }).join("; ") + ". " + found.length + (found.length === 1 ? " gap." : " gaps.");
-  numbers(id, ["Time, " + zone()].concat(names), function () {
-    return newestFirst(function (i) {
-      return [words.clock(S.t[i], view.offset)].concat(values.map(function (each) {
-        return words.known(each[i]) ? rate(each[i]) : words.UNKNOWN + " (" + (S.why[kind][i] || "not known") + ")";
-      }));
-    });
-  });
-  return { unit: step[1] + (bits ? "bit/s" : "B/s"), gaps: found };
+const ROWS = 60;
+const LATER_MS = 300;
+const waiting = new Set(), named = new Set();
+let lacking = false, quiet = false, timer = 0;
+const drawn = new WeakMap();  // by holder: what was drawn last
+
+// ---- units: how a value is scaled for the axis and written in words
+function unitOf(spec, view, series) {
+  const kind = spec.kind;
+  if (kind === "rate") {
+    const times = factor(spec.family), step = stepFor(spec.family, view), bits = times === 8;
+    return { scale: times / step[0], text: (v) => words.words(words.rate(v, bits, step)), label: step[1] + (bits ? "bit/s" : "B/s") };
+  }
+  if (kind === "bytes") {
+    const total = spec.whole && S.now && S.now.memory ? S.now.memory.total : null;
+    const step = words.stepOf(total || Math.max(1, ...series.map((each) => peak(view.src, each[0], view)).filter(words.known)));
+    const range = total ? { range: [0, (total / step[0]) * 1.02] } : {};
+    return { scale: 1 / step[0], text: (v) => words.words(words.size(v)), label: step[1] + "B", yaxis: range };
+  }
+  if (kind === "percent") {
+    const whole = { range: [0, 102], tickvals: [0, 50, 100], ticktext: ["0%", "50%", "100%"] };
+    return { scale: 1, text: (v) => words.percent(v), label: "", yaxis: spec.whole ? whole : { ticksuffix: "%" } };
+  }
+  const unit = kind === "events" ? "/s" : kind === "celsius" ? "°C" : "";
+  return { scale: 1, text: (v) => words.words([words.digits(v), unit]), label: unit };
 }
 
-export function network(view) {
-  var drawn = twoRates("system-network", "network", ["received", "sent"], [S.recv, S.sent], view, 300, [0, 2]);
-  if (!drawn) return;
-  var base = asked.bits ? "1 Mbit = 1,000,000 bit" : "1 MB = 1,000,000 B";
-  set("system-network-sub", { children: title() + ", " + drawn.unit + ", " + base });
-  if (!drawn.gaps.length) { fill("system-gaps", [make("li", "", "None: every sample came in time.")]); return; }
-  fill("system-gaps", drawn.gaps.slice(-20).reverse().map(function (gap) {
-    var item = make("li"), text = make("div"), mark = make("span", "oc-sw hatch");
-    text.append(make("b", "", words.clock(gap.from, view.offset) + " to " + words.clock(gap.to, view.offset)), gaps.why(gap, title()));
-    item.append(mark, text);
+// The series that exist here: those named, and any whose name begins as `match` says.
+function seriesOf(spec, src) {
+  const names = src.names();
+  const found = spec.series.filter((each) => names.indexOf(each[0]) >= 0);
+  if (!spec.match) return found;
+  const own = names.filter((name) => name.indexOf(spec.match) === 0 && !spec.series.some((each) => each[0] === name));
+  own.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  return own.slice(0, spec.most).map((name, n) => {
+    const label = (spec.word ? spec.word + " " : "") + name.slice(spec.match.length).replace(/_/g, " ");
+    return [name, label, spec.color || "s" + (n % 8), n >= 8];
+  }).concat(found);
+}
+
+function legend(id, entries) {
+  fill(id + "-legend", entries.map((entry) => {
+    const item = make("li"), mark = make("span", "oc-sw " + (entry.band ? "band" : entry.color ? "line" : "hatch") + (entry.dashed ? " dashed" : ""));
+    if (entry.color) mark.style.setProperty("--c", "var(--oc-" + entry.color + ")");
+    mark.setAttribute("aria-hidden", "true");
+    item.append(mark, make("span", "", entry.name));
+    if (entry.text) item.append(make("b", "", entry.text));
     return item;
   }));
 }
-export function cpu(view) {
-  if (!el("system-cpu-graph")) return;
-  var x = S.t.map(function (at) { return words.local(at, view.offset); }), found = gapsOf("cpu", S.cpu, view);
-  var count = S.cores.reduce(function (most, each) { return Math.max(most, each.length); }, 0), traces = [], entries = [];
-  for (var core = 0; core < count; core += 1) {
-    traces.push(plot.line(x, S.cores.map(function (each) { return words.known(each[core]) ? each[core] : null; }), "oc:other", "core " + core, "%{y:.0f}%", { line: { color: "oc:other", width: 1 } }));
+
+function numbers(id, view, series, unit) {
+  const box = el(id + "-numbers");
+  if (!box || !box.parentElement.open) return;
+  const table = make("table", "oc-table"), head = make("tr"), body = make("tbody"), src = view.src;
+  ["Time, " + zone()].concat(series.map((each) => each[1] + (src.past ? ", mean (max)" : ""))).forEach((text, i) => {
+    const th = make("th", i ? "oc-num" : "", text); th.scope = "col"; head.append(th);
+  });
+  for (let i = src.at.length - 1, rows = 0; i >= 0 && rows < ROWS; i -= 1) {
+    if (src.at[i] < view.from || src.at[i] > view.to) continue;
+    const tr = make("tr");
+    tr.append(make("td", "", (view.long ? words.day(src.at[i], view.offset) + " " : "") + words.clock(src.at[i], view.offset)));
+    series.forEach((each) => {
+      const value = src.mid(each[0])[i], most = src.most(each[0]);
+      const text = words.known(value) ? unit.text(value) + (most ? " (" + unit.text(most[i]) + ")" : "") : words.UNKNOWN + " (" + (src.why(each[0])[i] || "not known") + ")";
+      tr.append(make("td", "oc-num", text));
+    });
+    body.append(tr); rows += 1;
   }
-  traces.push(plot.line(x, S.cpu, "oc:text", "all cores", "%{y:.1f}%"));
-  set("system-cpu-graph", { figure: plot.figure(traces, found, Object.assign({ height: 220, yaxis: { range: [0, 102], tickvals: [0, 50, 100], ticktext: ["0%", "50%", "100%"] } }, view)) });
-  var top = peak(S.cpu, view), last = S.cpu[S.cpu.length - 1];
-  entries.push(["var(--oc-text)", "all cores", words.known(last) ? last.toFixed(1) + "%" : ""]);
-  if (count) entries.push(["var(--oc-other)", count === 1 ? "core 0" : "cores 0 to " + (count - 1), ""]);
-  if (found.length) entries.push([null, "no sample", ""]);
-  legend("system-cpu", entries);
-  set("system-cpu-sub", { children: "busy, all and per core" + (S.about && S.about.cores > count && count ? ", the first " + count + " of " + S.about.cores : "") });
-  el("system-cpu-caption").textContent = words.known(top) ? "Busy share of all cores, peak " + top.toFixed(1) + "%." : "Not known yet.";
-  numbers("system-cpu", ["Time, " + zone(), "all cores"], function () {
-    return newestFirst(function (i) { return [words.clock(S.t[i], view.offset), words.known(S.cpu[i]) ? S.cpu[i].toFixed(1) + "%" : words.UNKNOWN + " (" + (S.why.cpu[i] || "not known") + ")"]; });
-  });
+  const thead = make("thead"); thead.append(head); table.append(thead, body); box.replaceChildren(table);
 }
-export function memory(view) {
-  if (!el("system-memory-graph")) return;
-  var x = S.t.map(function (at) { return words.local(at, view.offset); }), found = gapsOf("memory", S.memory, view);
-  var now = S.now && S.now.memory, inGb = S.memory.map(function (value) { return words.known(value) ? value / 1e9 : null; });
-  var whole = plot.broken(x, inGb, S.t, asked.periodMs);
-  var yaxis = now ? { range: [0, (now.total / 1e9) * 1.02] } : {};
-  set("system-memory-graph", { figure: plot.figure([plot.line(whole.x, whole.y, "oc:text2", "in use", "%{y:.3~r} GB")], found, Object.assign({ height: 220, yaxis: yaxis }, view)) });
-  var swap = !now ? "" : now.swap_total > 0 ? words.words(words.size(now.swap_used)) + " of " + words.words(words.size(now.swap_total)) : "none";
-  legend("system-memory", [["var(--oc-text-2)", "in use", now ? words.words(words.size(now.used)) : ""], ["", "swap", swap]].concat(found.length ? [[null, "no sample", ""]] : []));
-  set("system-memory-sub", { children: "GB in use" + (now ? ", of " + words.words(words.size(now.total)) : "") });
-  el("system-memory-caption").textContent = now ? words.words(words.size(now.used)) + " in use of " + words.words(words.size(now.total)) + ". Swap: " + swap + "." : "Not known yet.";
-  numbers("system-memory", ["Time, " + zone(), "in use"], function () {
-    return newestFirst(function (i) { return [words.clock(S.t[i], view.offset), words.known(S.memory[i]) ? words.words(words.size(S.memory[i])) : words.UNKNOWN]; });
+
+function traces(spec, view, series, unit) {
+  const src = view.src, out = [], lines = [];
+  series.forEach((each, n) => {
+    const name = each[0], color = each[2] === "text-2" ? "oc:text2" : "oc:" + each[2], values = src.mid(name), most = src.most(name);
+    const scaled = (column) => column.map((value) => (words.known(value) ? value * unit.scale : null));
+    const x = src.at.map((at) => words.local(at, view.offset));
+    const text = values.map((value, i) => (words.known(value) ? unit.text(value) + (most && words.known(most[i]) ? ", max " + unit.text(most[i]) : "") : ""));
+    const line = { color, width: each[2] === "other" ? 1 : 1.75 };
+    if (each[3]) line.dash = "4px,3px";
+    if (n && view.old && series.length === 2) line.dash = "6px 4px";  // what is old is nearly grey: dashes keep the two apart
+    if (src.past) {
+      if (each[2] !== "other" && src.coarse) out.push(plot.band(src.at, scaled(src.least(name)), scaled(most), src.periodMs, view.offset, color, each[1]));
+      lines.push(plot.line(x, scaled(values), color, each[1], "%{text}", { line, text }));
+    } else {
+      const whole = plot.broken(x, scaled(values), src.at, src.periodMs, text);
+      lines.push(plot.line(whole.x, whole.y, color, each[1], "%{text}", { line, text: whole.text }));
+    }
   });
+  return out.concat(lines);
+}
+
+// ---- what stands instead of a chart
+function say(id, kind, head, text, retry) {
+  const box = el(id + "-instead");
+  if (!box) return;
+  const words = kind ? kind + head + text : "";
+  if (box.dataset.said === words) return;
+  box.dataset.said = words;
+  box.hidden = !kind;
+  if (!kind) { box.replaceChildren(); return; }
+  const block = make("div", "oc-say " + (kind === "failed" ? "failed" : "")), t = make("div", "t"), icon = make("i", "oc-i oc-i-" + kind);
+  icon.setAttribute("aria-hidden", "true");
+  t.append(icon, head); block.append(t, make("p", "", text));
+  if (retry) {
+    const row = make("div", "a"), button = make("button", "btn btn-sm btn-secondary", "Retry");
+    button.type = "button"; button.addEventListener("click", again); row.append(button); block.append(row);
+  }
+  box.replaceChildren(block);
+}
+
+// What a chart shows beside what every live answer carries. Levels (mounts, sensors) have a slower clock of their own: they
+// are the history's. Devices are known by name once the history has told of them.
+function liveNames(spec) {
+  if (spec.slow) return [];
+  const own = spec.match ? history.names().filter((name) => name.indexOf(spec.match) === 0) : [];
+  return spec.series.map((each) => each[0]).concat(own).filter((name) => CARRIED.indexOf(name) < 0 && name.indexOf("cpu_core_") !== 0);
+}
+
+// What the live answers do not carry is the history's, in short windows too.
+function sourceOf(spec, view) {
+  if (view.src.past || seriesOf(spec, view.src).length || !view.src.at.length) return view;
+  lacking = true;
+  return Object.assign({}, view, { src: history });
+}
+
+function near(node) {
+  const box = node.getBoundingClientRect();
+  return box.bottom > -200 && box.top < innerHeight + 200;
+}
+
+// A chart is drawn when something of it changed, and its new points only while it is in sight. One that was never drawn
+// waits for a quiet moment where it is out of sight, so that what is looked at comes first.
+function wanted(holder, view, id) {
+  const open = el(id + "-numbers").parentElement.open, theme = document.documentElement.dataset.bsTheme;
+  const what = [view.revision, view.src.past && H.answers, asked.bits, view.old, theme, open].join("|"), points = [S.seq, view.from, view.to].join("|");
+  const last = drawn.get(holder), seen = near(holder);
+  if (last && last.what === what && (last.points === points || !seen)) return false;
+  if (!seen && !quiet) { waiting.add(holder); return false; }
+  drawn.set(holder, { what, points });
+  return true;
+}
+export function forget(ids) {
+  ids.forEach((id) => document.querySelectorAll("#" + id + " [data-chart]").forEach((holder) => drawn.delete(holder)));
+}
+function later(view) {
+  if (!waiting.size) return;
+  waiting.clear();
+  clearTimeout(timer);
+  timer = setTimeout(() => { quiet = true; charts(view); quiet = false; }, LATER_MS);
+}
+
+function chart(holder, page) {
+  const id = holder.dataset.chart, spec = (holder.spec = holder.spec || JSON.parse(holder.dataset.spec));
+  if (holder.closest("[hidden]") || !el(id + "-graph")) return;
+  liveNames(spec).forEach((name) => named.add(name));
+  const view = sourceOf(spec, page);
+  if (!wanted(holder, view, id)) return;
+  const graph = el(id + "-graph"), series = seriesOf(spec, view.src), failed = view.src.past && !view.src.at.length && H.problem;
+  const absent = !series.length && !failed && view.src.at.length > 1;
+  if (failed) say(id, "failed", H.problem.title, H.problem.detail, true);
+  else if (absent) say(id, "empty", spec.absent || "Not measured here", spec.why || "This system does not offer it.");
+  else say(id, "");
+  graph.hidden = absent || !!failed;
+  el(id + "-numbers").parentElement.hidden = graph.hidden;
+  fill(id + "-legend", []);
+  if (graph.hidden) { set(id + "-sub", { children: "" }); el(id + "-caption").textContent = absent ? spec.absent || "Not measured here." : "Not known."; return; }
+  const unit = unitOf(spec, view, series), first = series.length ? series[series.length - 1][0] : spec.series.length ? spec.series[0][0] : "net_in";
+  const found = view.src.gaps(spec.of || first, view);
+  set(id + "-graph", { figure: plot.figure(traces(spec, view, series, unit), found, Object.assign({}, view, { height: spec.height, yaxis: unit.yaxis })) });
+  meet(graph, view);
+  const tops = series.map((each) => peak(view.src, each[0], view));
+  const text = tops.map((top) => (words.known(top) ? "peak " + unit.text(top) : "not known"));
+  const banded = view.src.past && view.src.coarse && series.length > 0;
+  const grouped = spec.match && spec.color;  // many of one colour are one entry
+  const entries = series.map((each, n) => ({ color: each[2], name: each[1], text: spec.peaks === false ? "" : text[n], dashed: each[3] || (n && view.old && series.length === 2) }))
+    .filter((_, n) => !grouped || series[n][0].indexOf(spec.match) !== 0);
+  const many = grouped ? series.filter((each) => each[0].indexOf(spec.match) === 0) : [];
+  if (many.length) entries.push({ color: spec.color, name: many.length === 1 ? many[0][1] : spec.word + "s " + many[0][1].slice(spec.word.length + 1) + " to " + many[many.length - 1][1].slice(spec.word.length + 1), text: "" });
+  if (banded) entries.push({ color: entries.length === 1 ? entries[0].color : "text-2", name: "least to most in " + words.age(view.src.periodMs / 1000), band: true });
+  if (found.some((gap) => !gap.small)) entries.push({ name: "no sample" });
+  legend(id, entries);
+  set(id + "-sub", { children: [spec.family === "network" || spec.named ? title() : spec.sub, unit.label, spec.family === "network" ? (asked.bits ? "1 Mbit = 1,000,000 bit" : "1 MB = 1,000,000 B") : ""].filter(Boolean).join(", ") });
+  el(id + "-caption").textContent = series.map((each, n) => each[1] + ": " + text[n]).join("; ") + " " + spanWords(view) + ". " + found.length + (found.length === 1 ? " gap." : " gaps.");
+  numbers(id, view, series, unit);
+}
+
+export function charts(view) {
+  lacking = false; named.clear();
+  document.querySelectorAll("[data-chart]").forEach((holder) => chart(holder, view));
+  want(lacking);
+  if (!view.src.past) also(Array.from(named));
+  later(view);
 }

@@ -1,25 +1,46 @@
 // Everything on the page, drawn from what is known.
-import { ageS, badge, isOld, state } from "./age.js";
+import { ageS, badge } from "./age.js";
 import { cards } from "./cards.js";
-import { cpu, memory, network } from "./charts.js";
+import { charts } from "./charts.js";
 import { el, fill } from "./dom.js";
-import { S } from "./state.js";
-import { disk, rows } from "./tables.js";
-import { asOf, axis, subtitle, windowOf, zone } from "./view.js";
+import { gapList, interfaces, mounts } from "./lists.js";
+import { isPast } from "./past.js";
+import { asked, H, S } from "./state.js";
+import { asOf, subtitle, viewOf } from "./view.js";
 import * as words from "./words.js";
+
+export function revision() { return [asked.tab, asked.window, asked.name, asked.host, asked.zoom ? asked.zoom.from + "-" + asked.zoom.to : ""].join("|"); }
 
 export function draw() {
   if (!el("system-page")) return;
-  var view = windowOf(), now = state();
-  view.network = axis("network", view); view.disk = axis("disk", view);
-  view.offset = words.offsetMs(zone(), view.to); view.zone = zone() === "UTC" ? "UTC" : ""; view.old = isOld(now);
+  const view = viewOf();
+  view.revision = revision();
   cards(view);
-  if (S.heardAt !== null) { subtitle(view); network(view); rows(view); cpu(view); memory(view); disk(view); asOf(view); }
-  ["system-network", "system-interfaces", "system-cpu", "system-memory", "system-disk"].forEach(function (id) {
-    var panel = el(id);
+  if (S.heardAt !== null || (isPast() && (H.body || H.problem))) {
+    subtitle(view); charts(view); interfaces(view); gapList(view); mounts(); asOf(view);
+  }
+  looks(view);
+  past();
+}
+
+// What is old looks old, panel by panel; what could not be drawn at all keeps its own look.
+function looks(view) {
+  document.querySelectorAll("[data-live]").forEach((inner) => {
+    const panel = inner.closest("[data-panel]");
     if (!panel || (panel.dataset.look !== "ready" && panel.dataset.look !== "stale")) return;
-    var look = view.old ? "stale" : "ready";
+    const look = view.old ? "stale" : "ready";
     if (panel.dataset.look !== look) panel.dataset.look = look;
-    fill(id + "-badge", [view.old && ageS() !== null ? badge("warn", "clock", "Stale: " + words.age(ageS()) + " old") : null]);
+    fill(panel.id + "-badge", [view.old && ageS() !== null ? badge("warn", "clock", "Stale: " + words.age(ageS()) + " old") : null]);
   });
+}
+
+// A history that could not be renewed: its lines stay, and say how old they are. One that is short says why.
+function past() {
+  const box = el("system-past");
+  if (!box) return;
+  let text = "";
+  if (isPast() && H.problem && H.body) text = H.problem.title + " since " + words.clock(Date.parse(H.body.window.end), words.offsetMs("UTC", Date.now())) + " UTC. " + H.problem.detail;
+  else if (isPast() && H.body && H.body.reason) text = H.body.reason;
+  if (box.textContent !== text) box.textContent = text;
+  box.hidden = !text;
 }

@@ -1,28 +1,44 @@
-// Asking: one request a tick for everything on the page, from a cursor on.
+// Asking: one request a tick for everything that is live on the page, from a cursor on.
 import { watch } from "./age.js";
 import { el, set } from "./dom.js";
 import { draw } from "./draw.js";
-import { asked, KEEP_MS, PERIODS, S, SERIES, TOTAL, URL_LIVE, WHY } from "./state.js";
+import { clear, take } from "./series.js";
+import { asked, LIVE_S, PERIODS, S, TOTAL, URL_LIVE } from "./state.js";
 
-var busy = null;
+let busy = null;
+
+export function mayAsk() { return !asked.paused && !document.hidden && !!el("system-page"); }
+
+// How far back the first answer must reach: the window, or the beginning of what is zoomed into.
+function reach() {
+  const zoomed = asked.zoom ? Math.ceil((Date.now() - asked.zoom.from) / 1000) : 0;
+  return Math.min(3600, Math.max(Math.min(asked.window, LIVE_S), zoomed));
+}
+
+// One request with a limit; what the sign-in changed under this page is told by the shell at once.
+export function get(address, abort, limitMs) {
+  const timer = setTimeout(() => abort.abort(), limitMs);
+  return fetch(address, { signal: abort.signal, credentials: "same-origin", headers: { Accept: "application/json" } })
+    .then((answer) => {
+      if (answer.status === 401 || answer.status === 403) window.opsBeat();
+      return answer;
+    })
+    .finally(() => clearTimeout(timer));
+}
 
 export function poll() {
-  if (busy || asked.paused || document.hidden || !el("system-page")) return;
-  var mine = new AbortController(), query = "?window=" + asked.window;
-  if (S.seq !== null) query += "&since=" + S.seq;
-  if (asked.name) query += "&interface=" + encodeURIComponent(asked.name);
+  if (busy || !mayAsk()) return;
+  const mine = new AbortController(), query = new URLSearchParams({ window: reach() });
+  if (S.seq !== null) query.set("since", S.seq);
+  if (asked.name) query.set("interface", asked.name);
+  if (asked.host) query.set("host", asked.host);
+  if (asked.also) query.set("also", asked.also);
   busy = mine;
-  var timer = setTimeout(function () { mine.abort(); }, PERIODS * asked.periodMs);
-  fetch(URL_LIVE + query, { signal: mine.signal, credentials: "same-origin", headers: { Accept: "application/json" } })
-    .then(function (answer) {
-      // The sign-in changed under this page: the shell says so at once.
-      if (answer.status === 401 || answer.status === 403) window.opsBeat();
-      if (!answer.ok) throw new Error("HTTP " + answer.status);
-      return answer.json();
-    })
-    .then(function (body) { if (busy === mine) heard(body); })
-    .catch(function () { if (busy === mine) { S.misses += 1; watch(); } })
-    .finally(function () { clearTimeout(timer); if (busy === mine) busy = null; });
+  get(URL_LIVE + "?" + query, mine, PERIODS * asked.periodMs)
+    .then((answer) => { if (!answer.ok) throw new Error("HTTP " + answer.status); return answer.json(); })
+    .then((body) => { if (busy === mine) heard(body); })
+    .catch(() => { if (busy === mine) { S.misses += 1; watch(); } })
+    .finally(() => { if (busy === mine) busy = null; });
 }
 
 // What was asked for last is no longer wanted.
@@ -31,20 +47,18 @@ export function drop() {
   S.seq = null;
 }
 
+// What the charts of the open tab need beside the rest: asked for from the beginning of the window on.
+export function also(names) {
+  const wanted = names.join(",");
+  if (wanted === asked.also) return;
+  asked.also = wanted;
+  drop();
+  setTimeout(poll, 0);
+}
+
 function heard(body) {
-  if (body.reset) {
-    SERIES.forEach(function (name) { S[name] = []; });
-    WHY.forEach(function (name) { S.why[name] = []; });
-    S.now = null;
-  }
-  body.t.forEach(function (_, i) {
-    SERIES.forEach(function (name) { S[name].push(body[name][i]); });
-    WHY.forEach(function (name) { var reasons = body.gaps[name]; S.why[name].push(reasons ? reasons[String(i)] || null : null); });
-  });
-  var old = 0, newest = S.t[S.t.length - 1];
-  while (old < S.t.length && newest - S.t[old] > KEEP_MS) old += 1;
-  SERIES.forEach(function (name) { S[name].splice(0, old); });
-  WHY.forEach(function (name) { S.why[name].splice(0, old); });
+  if (body.reset) clear();
+  take(body);
   if (body.now) S.now = body.now;
   if (body.mounts) S.mounts = body.mounts;
   if (body.about) { S.about = body.about; options(); }
@@ -54,8 +68,8 @@ function heard(body) {
 }
 
 function options() {
-  var names = S.about.interfaces.map(function (each) { return each.name; });
+  const names = S.about.interfaces.map((each) => each.name);
   if (asked.name && names.indexOf(asked.name) < 0) names.push(asked.name);
-  var first = { label: "Total of the default route", value: TOTAL };
-  set("system-interface", { options: [first].concat(names.map(function (name) { return { label: name, value: name }; })) });
+  const first = { label: "Total of the default route", value: TOTAL };
+  set("system-interface", { options: [first].concat(names.map((name) => ({ label: name, value: name }))) });
 }

@@ -3,6 +3,7 @@ import { age } from "./words.js";
 
 // A step so long that nobody looked in between: no line is drawn over it, even where both ends are known.
 export function stalled(times, i, periodMs) { return i > 0 && times[i] - times[i - 1] > 1.5 * periodMs; }
+
 export function gaps(times, isKnown, reasons, from, to, periodMs) {
   var found = [], i = 0;
   if (!times.length) return [{ from: from, to: to, reason: "not started" }];
@@ -40,7 +41,9 @@ export function why(gap, name) {
     case "no interface": return "There is no interface but loopback.";
     case "read error": return "The counters could not be read.";
     case "not offered here": return "This system does not count it.";
+    case "reading": return "The history is being read.";
+    case "history failed": return "The history could not be read.";
     case "stale": return "No sample for " + age(step) + ".";
-    default: return "Not known: " + gap.reason + ".";
+    default: return /^[A-Z]/.test(gap.reason) ? gap.reason + "." : "Not known: " + gap.reason + ".";
   }
 }

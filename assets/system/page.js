@@ -1,18 +1,27 @@
 // What the page's controls do; `assets/js/system.js` calls in here.
 import { begin, watch } from "./age.js";
-import { set } from "./dom.js";
+import { el, set } from "./dom.js";
+import { forget } from "./charts.js";
 import { draw } from "./draw.js";
+import { save } from "./export.js";
 import { drop, poll } from "./feed.js";
+import { renew } from "./past.js";
+import { onZoom } from "./pointer.js";
+import { renewProcesses } from "./processes.js";
 import { asked, S, TOTAL } from "./state.js";
+import { chosen, onTab } from "./tabs.js";
 
 function address() {
-  var query = new URLSearchParams(location.search);
-  [["window", asked.window === 300 ? "" : String(asked.window)], ["interface", asked.name], ["unit", asked.bits ? "bits" : ""]].forEach(function (pair) {
-    if (pair[1]) query.set(pair[0], pair[1]); else query.delete(pair[0]);
-  });
-  var text = query.toString();
+  const query = new URLSearchParams(location.search), zoom = asked.zoom;
+  const wanted = {
+    tab: asked.tab === "overview" ? "" : asked.tab, window: asked.window === 300 ? "" : asked.window, interface: asked.name, unit: asked.bits ? "bits" : "",
+    from: zoom ? new Date(zoom.from).toISOString() : "", to: zoom ? new Date(zoom.to).toISOString() : "",
+  };
+  Object.keys(wanted).forEach((name) => { if (wanted[name]) query.set(name, wanted[name]); else query.delete(name); });
+  const text = query.toString();
   history.replaceState(history.state, "", location.pathname + (text ? "?" + text : ""));
 }
+
 function pause(on) {
   asked.paused = on;
   set("system-pause", {
@@ -24,22 +33,59 @@ function pause(on) {
   });
 }
 
-export function tick(by, seconds, name, unit, presses) {
-  var bits = unit === "bits", wanted = !name || name === TOTAL ? "" : name;
-  if (begin()) asked.paused = false;  // the page has just come: nothing is paused on it
-  if (by === "system-pause" && presses) pause(!asked.paused);
-  var chosen = seconds !== asked.window || wanted !== asked.name;
-  if (chosen) drop();
-  if (bits !== asked.bits) chosen = true;
-  asked.window = seconds; asked.name = wanted; asked.bits = bits;
-  if (chosen) { S.held = {}; address(); }
-  watch();
-  if (chosen && S.seq !== null) draw();
-  poll();
+function ask() { poll(); renew(); renewProcesses(); }
+
+function zoomTo(zoom) {
+  const before = asked.zoom;
+  asked.zoom = zoom;
+  if ((before && before.from) !== (zoom && zoom.from) || (before && before.to) !== (zoom && zoom.to)) S.held = {};
+  if (el("system-unzoom")) el("system-unzoom").hidden = !zoom;
+  address(); draw(); ask();
 }
 
-export { draw };
+// The page has just come: what it shows stands in the address, and nothing is paused on it.
+function arrive() {
+  const query = new URLSearchParams(location.search), from = Date.parse(query.get("from")), to = Date.parse(query.get("to"));
+  asked.paused = false;
+  asked.tab = chosen();
+  asked.zoom = from < to ? { from, to } : null;
+  if (el("system-unzoom")) el("system-unzoom").hidden = !asked.zoom;
+}
 
-document.addEventListener("visibilitychange", function () { if (!document.hidden) poll(); });
-window.addEventListener("ops:theme", function () { draw(); });
-document.addEventListener("toggle", function (event) { if (event.target.closest && event.target.closest(".oc-numbers")) draw(); }, true);
+export function tick(by, seconds, name, unit, presses) {
+  const bits = unit === "bits", wanted = !name || name === TOTAL ? "" : name, came = begin(), host = el("system-page").dataset.host || "";
+  if (came) arrive();
+  if (by === "system-pause" && presses) pause(!asked.paused);
+  const moved = seconds !== asked.window && !came;
+  if (moved && asked.zoom) { asked.zoom = null; el("system-unzoom").hidden = true; }
+  let changed = seconds !== asked.window || wanted !== asked.name || host !== asked.host;
+  if (changed) drop();
+  changed = changed || bits !== asked.bits;
+  asked.window = seconds; asked.name = wanted; asked.bits = bits; asked.host = host;
+  if (changed) { S.held = {}; address(); }
+  watch();
+  if (changed && S.seq !== null) draw();
+  ask();
+}
+
+// Panels whose parts were put in place anew: what stood in them is gone.
+export function filled(ids) { forget(ids); draw(); }
+
+onTab(() => { S.held = {}; address(); draw(); ask(); });
+onZoom(zoomTo);
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+window.addEventListener("ops:theme", () => draw());
+document.addEventListener("toggle", (event) => { if (event.target.closest && event.target.closest(".oc-numbers")) draw(); }, true);
+document.addEventListener("click", (event) => {
+  const button = el("system-page") && event.target.closest("#system-unzoom, #system-export, [data-interface]");
+  if (!button) return;
+  if (button.id === "system-unzoom") zoomTo(null);
+  else if (button.id === "system-export") save(button);
+  else set("system-interface", { value: asked.name === button.dataset.interface ? TOTAL : button.dataset.interface });
+});
+let scrolled = 0;
+window.addEventListener("scroll", () => {  // charts that were out of sight take their new points
+  if (scrolled || !el("system-page")) return;
+  scrolled = requestAnimationFrame(() => { scrolled = 0; draw(); });
+}, { passive: true });

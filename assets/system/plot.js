@@ -3,16 +3,16 @@ import { seconds, stalled } from "./gaps.js";
 import { age, known, local } from "./words.js";
 
 // A lone point between two gaps has no line: it gets a dot.
-export function dots(values) {
+function dots(values) {
   return values.map(function (value, i) {
     return known(value) && !known(values[i - 1]) && !known(values[i + 1]) ? 5 : 0;
   });
 }
-export function broken(x, values, times, periodMs) {
-  var out = { x: [], y: [] };
+export function broken(x, values, times, periodMs, text) {
+  const out = { x: [], y: [], text: [] };
   x.forEach(function (at, i) {
-    if (stalled(times, i, periodMs)) { out.x.push(at); out.y.push(null); }
-    out.x.push(at); out.y.push(values[i]);
+    if (stalled(times, i, periodMs)) { out.x.push(at); out.y.push(null); out.text.push(""); }
+    out.x.push(at); out.y.push(values[i]); out.text.push(text[i]);
   });
   return out;
 }
@@ -22,7 +22,7 @@ export function line(x, values, color, name, hover, extra) {
     marker: { color: color, size: dots(values) }, hovertemplate: "<b>" + hover + "</b>  " + name + "<extra></extra>",
   }, extra || {});
 }
-export function band(found, offset) {
+function hatch(found, offset) {
   var x = [], y = [];
   found.forEach(function (gap) {
     var a = local(gap.from, offset), b = local(gap.to, offset);
@@ -33,25 +33,54 @@ export function band(found, offset) {
     fillpattern: { shape: "/", fgcolor: "oc:hatch_ink", bgcolor: "oc:hatch_bg", size: 5, solidity: 0.16 }, fillcolor: "oc:hatch_bg",
   };
 }
-export function labels(found, from, to, offset) {
-  return found.filter(function (gap) { return gap.to - gap.from > 0.14 * (to - from); }).map(function (gap) {
+// Between the least and the greatest single value of each step: one closed shape a run without a gap, never over a gap.
+// A run of one step is as wide as its step, so that a lone spike is seen.
+export function band(times, least, most, stepMs, offset, color, name) {
+  var x = [], y = [], run = [];
+  function flush() {
+    if (!run.length) return;
+    var edge = run.length === 1 ? stepMs / 2 : 0;
+    var points = edge ? [[times[run[0]] - edge, run[0]], [times[run[0]] + edge, run[0]]] : run.map(function (i) { return [times[i], i]; });
+    if (x.length) { x.push(null); y.push(null); }
+    points.forEach(function (at) { x.push(local(at[0], offset)); y.push(most[at[1]]); });
+    points.reverse().forEach(function (at) { x.push(local(at[0], offset)); y.push(least[at[1]]); });
+    run = [];
+  }
+  times.forEach(function (_, i) { if (known(most[i]) && known(least[i])) run.push(i); else flush(); });
+  flush();
+  return { type: "scatter", mode: "none", x: x, y: y, fill: "toself", fillcolor: color, opacity: 0.22, hoverinfo: "skip", name: name + ", least to most" };
+}
+function labels(found, from, to, offset) {
+  return found.filter(function (gap) { return Math.min(gap.to, to) - Math.max(gap.from, from) > 0.14 * (to - from); }).map(function (gap) {
     var text = gap.reason === "not started" ? "not measured" : gap.reason === "late sample" || gap.reason === "stale" ? age(seconds(gap)) + " without a sample" : gap.reason;
-    return { x: local((gap.from + gap.to) / 2, offset), y: 1, xref: "x", yref: "paper", yanchor: "bottom", text: text, bgcolor: "rgba(0,0,0,0)", showarrow: false, borderpad: 1 };
+    return { x: local((Math.max(gap.from, from) + Math.min(gap.to, to)) / 2, offset), y: 1, xref: "x", yref: "paper", yanchor: "bottom", text: text, bgcolor: "rgba(0,0,0,0)", showarrow: false, borderpad: 1 };
   });
 }
+function axisFormat(options) {
+  const days = (options.to - options.from) / 86400000;
+  return days > 2 ? "%-d %b" : days > 0.9 ? "%H:%M\n%-d %b" : options.to - options.from < 120000 ? "%H:%M:%S" : "%H:%M";
+}
+// A finger scrolls the page; only a mouse draws a zoom.
+function draggable() { return !window.matchMedia("(pointer: coarse)").matches; }
+
 export function figure(traces, found, options) {
-  var any = traces.some(function (trace) { return trace.y.some(known); });
-  var yaxis = Object.assign({ rangemode: "tozero" }, options.yaxis || {});
-  if (!any) { yaxis.range = [0, 1]; yaxis.showticklabels = false; }
-  else if (!yaxis.range && !traces.some(function (trace) { return trace.y.some(function (v) { return v > 0; }); })) yaxis.range = [0, 1];
+  const yaxis = Object.assign({ rangemode: "tozero" }, options.yaxis || {});
+  const hatched = found.filter((gap) => !gap.small);
+  if (!traces.some((trace) => trace.y.some(known))) { yaxis.range = [0, 1]; yaxis.showticklabels = false; }
+  else if (!yaxis.range && !traces.some((trace) => trace.y.some((v) => v > 0))) yaxis.range = [0, 1];
   return {
-    data: traces.concat(found.length ? [band(found, options.offset)] : []),
+    data: traces.concat(hatched.length ? [hatch(hatched, options.offset)] : []),
     layout: {
-      height: options.height, showlegend: false, uirevision: "live", margin: { t: 20 },
-      xaxis: { type: "date", range: [local(options.from, options.offset), local(options.to, options.offset)], hoverformat: "%H:%M:%S " + options.zone, tickformat: "%H:%M", tickangle: 0, nticks: options.height < 250 ? 4 : 7 },
+      height: options.height, showlegend: false, margin: { t: 20 }, dragmode: draggable() ? "zoom" : false,
+      // The same while the same is looked at: what the reader did to the chart then holds while data flows.
+      uirevision: options.revision,
+      xaxis: {
+        type: "date", range: [local(options.from, options.offset), local(options.to, options.offset)], fixedrange: !draggable(),
+        hoverformat: (options.long ? "%-d %b " : "") + "%H:%M:%S " + options.zone, tickformat: axisFormat(options), tickangle: 0, nticks: options.height < 250 ? 4 : 7,
+      },
       yaxis: yaxis,
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
-      annotations: labels(found, options.from, options.to, options.offset),
+      annotations: labels(hatched, options.from, options.to, options.offset),
     },
   };
 }

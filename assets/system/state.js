@@ -1,13 +1,12 @@
 // What the page knows and what it was asked to show.
-export var URL_LIVE = "/api/v1/system/live", PERIODS = 3, WATCH_MS = 500, KEEP_MS = 3600000;
-export var TOTAL = "/total";  // no interface may have a slash in its name
-export var SERIES = ["t", "recv", "sent", "cpu", "cores", "memory", "read", "written"], WHY = ["network", "cpu", "memory", "disk"];
+export const URL_LIVE = "/api/v1/system/live", URL_HISTORY = "/api/v1/system/history", URL_PROCESSES = "/api/v1/system/processes";
+export const PERIODS = 3, WATCH_MS = 500, KEEP_MS = 3600000;
+export const LIVE_S = 900;  // a longer window is the history's: its steps keep their greatest value
+export const TOTAL = "/total";  // no interface may have a slash in its name
 
-export function fresh() {
-  var made = { seq: null, why: {}, now: null, mounts: [], about: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, held: {} };
-  SERIES.forEach(function (name) { made[name] = []; });
-  WHY.forEach(function (name) { made.why[name] = []; });
-  return made;
-}
-export var asked = { window: 300, name: "", bits: false, paused: false, periodMs: 2000 };
-export var S = fresh();
+export const asked = { tab: "overview", window: 300, name: "", host: "", bits: false, also: "", zoom: null, paused: false, periodMs: 2000 };
+
+// The live points: `t` in ms, `v` a column a series, `why` by what was read the reasons of points that are not known.
+export const S = { seq: null, t: [], v: {}, why: {}, now: null, mounts: [], about: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, held: {} };
+// The newest answer of the history, of which question it is, and why the last one failed.
+export const H = { key: null, body: null, askedAt: 0, answers: 0, problem: null };

@@ -25,6 +25,7 @@ export function written(value, unit, step) {
 }
 export function rate(bytes, bits, step) { return written(known(bytes) && bits ? bytes * 8 : bytes, bits ? "bit/s" : "B/s", step); }
 export function size(bytes) { return written(bytes, "B"); }
+export function percent(value) { return (value < 10 ? value.toFixed(1) : value.toFixed(0)) + "%"; }
 export function words(pair) { return pair[1] ? pair[0] + NBSP + pair[1] : pair[0]; }
 
 export function age(seconds) {
@@ -43,3 +44,6 @@ export function offsetMs(zone, at) {
 }
 export function local(at, offset) { return new Date(at + offset).toISOString().replace("T", " ").slice(0, 23); }
 export function clock(at, offset) { return new Date(at + offset).toISOString().slice(11, 19); }
+export function day(at, offset) { return new Date(at + offset).toLocaleDateString("en-GB", { timeZone: "UTC", day: "numeric", month: "short" }); }
+// The reverse of `local`.
+export function parse(text, offset) { return Date.parse(String(text).replace(" ", "T") + (String(text).length > 10 ? "Z" : "T00:00Z")) - offset; }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from data_sources.system.types import Faults
 from tests.fakes.machine import FakeMachine
 
 KEY = "reader-key-of-the-tests"
@@ -192,3 +193,16 @@ def test_the_same_question_within_a_tick_has_the_age_of_its_own_moment_and_never
     get(question)
     machine.wait(7)
     assert "No sample for 7 s" in get(question).headers["Warning"]
+
+
+def test_more_series_come_beside_everything_of_the_page(get, machine, source):
+    source.sampler.tick()
+    machine.faults["eth0"] = Faults(6, 0, 2, 2)
+    tick(machine, source)
+    body = get(f"{LIVE}?also=cpu_user,net_err_in,gpu_percent_0").json
+    assert body["recv"] == [None, 0.0]
+    assert body["series"]["net_err_in"] == [None, 3.0]
+    assert body["series"]["cpu_user"] == [None, 12.5]
+    assert "gpu_percent_0" not in body["series"]  # not on this machine: absent, not 0
+    assert body["now"]["faults"]["eth0"] == [3.0, 2.0]
+    assert body["gaps"]["network"] == {"0": "measuring"}
