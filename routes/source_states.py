@@ -39,6 +39,8 @@ def states(sources: Sources, *, probe: bool = False) -> list[SourceState]:
             a slow Lago cannot make the console look dead.
     """
     told = [_usage(sources, probe=probe), _lago(sources, probe=probe), _stripe(sources, probe=probe), _sampler(sources)]
+    if sources.prometheus is not None:
+        told.append(_answered("Prometheus", sources.prometheus.hosts() if probe else sources.prometheus.seen))
     return [*told, _state_database(sources)] if probe else told
 
 

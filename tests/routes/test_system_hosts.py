@@ -80,3 +80,13 @@ def test_a_host_that_is_not_watched_is_404_and_without_prometheus_503(ask, fake)
     for path in ("/api/v1/system/live?host=nowhere", "/api/v1/system/history?host=nowhere"):
         assert ask(fake)(path).status_code == 404
         assert ask()(path).json["settings"] == ["OPS_PROMETHEUS_URL"]
+
+
+def test_prometheus_is_among_the_sources_once_it_is_set(ask, fake):
+    def told(get):
+        return {each["name"]: each for each in get("/api/v1/sources").json["sources"]}
+
+    assert "Prometheus" not in told(ask())
+    get = ask(fake)
+    assert told(get)["Prometheus"]["dot"] == "ok"
+    assert 'ops_center_source_answers{source="prometheus"} 1' in get("/metrics").get_data(as_text=True)
