@@ -7,7 +7,10 @@ exactly that, or nothing when anything about it has changed. Stripe is only need
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from data_sources.billing import attempts as book
 from data_sources.billing import gated_start
@@ -27,6 +30,7 @@ from data_sources.billing.purchase import (
     room_for,
     version_gates,
 )
+from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.types import Buyer, CheckoutAnswer, Plan, Subscription, Wanted
 from data_sources.result import Problem, utc_now
 
@@ -51,18 +55,22 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
         plan: The plan as Lago has it now, on offer, at the price that was shown.
         wanted: The click.
     """
-    current = read_current(till.lago, buyer.customer_id)
+    by_lago = till.terms.collector == "lago"
+    asks: list[Callable[[], Any]] = [partial(read_current, till.lago, buyer.customer_id)]
+    asks += [partial(default_card, till.lago, buyer)] if by_lago else []
+    current, *cards = side_by_side(asks)
     if isinstance(current, Problem):
         return current
     move = move_of(plan, current)
     if move.kind not in ("start", "upgrade", "downgrade"):
         return refusal(str(move.reason), str(move.code))
-    held, by_lago = move.held, till.terms.collector == "lago"
+    held = move.held
     if held is not None and not held.is_free and not by_lago:
         return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
     if held is not None and held.lago_id is None:
         return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
-    card = default_card(till.lago, buyer) if by_lago and move.kind != "downgrade" else None
+    # A downgrade takes no money, so whether there is a card says nothing about it.
+    card = cards[0] if cards and move.kind != "downgrade" else None
     if isinstance(card, Problem):
         return card
     if (move.kind == "start" and plan.is_free) or (card is None and (held is None or held.is_free)):
