@@ -2,12 +2,14 @@
 
 `os.pread` gives the interpreter away and waits to get it back: with eight busy threads 40 ms a read, a second and more
 a tick, and a step so long is a gap. A read of these files takes microseconds, so nobody is held up by waiting for it.
+One that turns out slow (a driver that asks its card, a host of thousands of groups) is read the usual way from then on.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +38,7 @@ def pread_holding_lock() -> Pread:
 
 
 _PREAD = pread_holding_lock()
+_SLOW_S, _SLOW_IN_A_ROW = 0.02, 5
 
 
 class KernelFile:
@@ -44,11 +47,16 @@ class KernelFile:
     Args:
         path: Where it is.
         pread: Reads without letting another thread in.
+        clock_s: The clock that never jumps.
     """
 
-    def __init__(self, path: str | Path, *, pread: Pread | None = None) -> None:
+    def __init__(
+        self, path: str | Path, *, pread: Pread | None = None, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self.path = str(path)
         self._pread = pread or _PREAD
+        self._clock_s = clock_s
+        self._slow = 0
         self._fd: int | None = None
 
     def open(self) -> int:
@@ -69,13 +77,21 @@ class KernelFile:
         """
         try:
             fd, parts, offset = self.open(), [], 0
+            started_s = self._clock_s()
             while part := self._pread(fd, CHUNK, offset):
                 parts.append(part)
                 offset += len(part)
         except OSError:
             self.close()
             raise
+        self._judge(self._clock_s() - started_s)
         return b"".join(parts)
+
+    def _judge(self, took_s: float) -> None:
+        """Give way to other threads once reads are slow time after time: one may only have been interrupted."""
+        self._slow = self._slow + 1 if took_s > _SLOW_S else 0
+        if self._slow >= _SLOW_IN_A_ROW:
+            self._pread = os.pread
 
     def text(self) -> str:
         """The same as text.

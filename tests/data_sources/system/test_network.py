@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from data_sources.system.kernel_file import pread_holding_lock
+from data_sources.system.kernel_file import KernelFile, pread_holding_lock
 from data_sources.system.network import ProcNetDev, PsutilNetwork, parse_proc_net_dev
 from data_sources.system.types import Counters, Faults
 
@@ -51,6 +51,25 @@ def test_the_read_that_keeps_the_interpreter_is_that_of_the_system(tmp_path):
     os.close(fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
         pread(fd, 4, 0)
+
+
+def test_a_file_that_is_slow_time_after_time_lets_other_threads_in(tmp_path):
+    table, clock, held = tmp_path / "dev", {"now": 0.0, "step": 0.03}, []
+    table.write_text("x")
+    keep = pread_holding_lock()
+
+    def pread(fd, size, offset):
+        held.append(offset)
+        clock["now"] += clock["step"] / 2  # each content takes two reads, the second finds the end
+        return keep(fd, size, offset)
+
+    file = KernelFile(table, pread=pread, clock_s=lambda: clock["now"])
+    for step in (0.03, 0.03, 0.03, 0.03, 0.001, 0.03, 0.03, 0.03, 0.03, 0.03):
+        clock["step"] = step
+        assert file.read() == b"x"
+    assert len(held) == 20
+    assert file.read() == b"x"
+    assert len(held) == 20  # read by the system's own way
 
 
 @pytest.mark.parametrize(
