@@ -311,6 +311,7 @@ def _about(live: Live, newest: Sample | None) -> dict[str, Any]:
         "interfaces": [{"name": info.name, "kind": info.kind, "master": info.master} for info in live.infos.values()],
         "total_of": list(newest.choice.names) if newest else [],
         "total_rule": newest.choice.rule if newest else None,
+        "total_routed": newest.choice.routed if newest else None,
         "scope": facts.scope,
         "scope_rule": facts.scope_rule,
         "source": facts.network_source,

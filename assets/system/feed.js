@@ -70,6 +70,6 @@ function heard(body) {
 function options() {
   const names = S.about.interfaces.map((each) => each.name);
   if (asked.name && names.indexOf(asked.name) < 0) names.push(asked.name);
-  const first = { label: "Total of the default route", value: TOTAL };
+  const first = { label: S.about.total_routed === false ? "The busiest interface" : "Total of the default route", value: TOTAL };
   set("system-interface", { options: [first].concat(names.map((name) => ({ label: name, value: name }))) });
 }

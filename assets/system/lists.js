@@ -35,7 +35,7 @@ export function interfaces(view) {
       name.append(button);
       tr.append(name, make("td", "", kindOf(each)), make("td", "", inTotal ? "yes" : "no"));
     } else {
-      name.append(make("b", "", each.name), " ", make("span", "oc-muted", inTotal ? "default route" : each.kind + (each.master ? " in " + each.master : "")));
+      name.append(make("b", "", each.name), " ", make("span", "oc-muted", inTotal ? (S.about.total_routed ? "default route" : "the busiest") : each.kind + (each.master ? " in " + each.master : "")));
       name.title = each.name + ", " + kindOf(each);
       tr.append(name);
     }

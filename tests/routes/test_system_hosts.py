@@ -68,6 +68,7 @@ def test_another_host_is_asked_as_this_machine_is(ask, fake):
     get = ask(fake)
     live = get(f"/api/v1/system/live?host={fake.instance}").json
     assert (live["reset"], live["period_s"]) == (True, 1.0)
+    assert live["about"]["total_routed"] is False  # node_exporter tells no default route: none is claimed
     assert live["about"]["source"] == "node_exporter, through Prometheus"
     assert "read error" in live["gaps"]["network"].values()
     again = get(f"/api/v1/system/live?host={fake.instance}&since={live['seq']}").json
