@@ -33,7 +33,7 @@ TICK_MS = int(os.environ.get("BENCH_TICK_MS", "100"))  # a busy machine draws no
 FASTER = 2000 // TICK_MS
 TICKS, WARM = int(os.environ.get("BENCH_TICKS", "1200")), 200
 TARGET = 1.05
-LIMIT_S = 600
+LIMIT_S = 600  # for all of it: a machine that draws too slowly shows how far it came
 
 FAST_DATE = """
 (() => {
@@ -109,7 +109,9 @@ def main() -> None:
         try:
             token = make_link_token(ops.secret_key, "admin", organization_id=None, email=None)
             driver.get(f"http://127.0.0.1:{server.server_port}/login?token={token}&next=/admin/system/monitoring")
-            table(watch(driver))
+            rows = watch(driver)
+            if rows:
+                table(rows)
         finally:
             driver.quit()
             stop.set()
@@ -120,15 +122,17 @@ def main() -> None:
 def watch(driver: Any) -> list[dict[str, Any]]:
     """Read heap and nodes after the warm-up, and every 200 ticks."""
     driver.execute_cdp_cmd("Performance.enable", {})
-    readings = []
+    readings, deadline = [], time.monotonic() + LIMIT_S
     for wanted in range(WARM, WARM + TICKS + 1, 200):
-        _wait_for_ticks(driver, wanted)
+        if not _wait_for_ticks(driver, wanted, deadline):
+            print(f"Only {_ticks(driver):,} of {WARM + TICKS:,} ticks were drawn within {LIMIT_S} s here.")
+            break
         driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
         found = {
             each["name"]: each["value"] for each in driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         }
         readings.append((_ticks(driver), found))
-    first = readings[0][1]
+    first = readings[0][1] if readings else {}
     return [
         {
             "ticks drawn": f"{ticks:,}",
@@ -153,12 +157,12 @@ def _ticks(driver: Any) -> int:
     return int(count)
 
 
-def _wait_for_ticks(driver: Any, wanted: int) -> None:
-    deadline = time.monotonic() + LIMIT_S
+def _wait_for_ticks(driver: Any, wanted: int, deadline: float) -> bool:
     while _ticks(driver) < wanted:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the page drew only {_ticks(driver)} ticks")
-        time.sleep(0.2)
+            return False
+        time.sleep(0.5)
+    return True
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..result import Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result
 from .prometheus_follow import RemoteHost
-from .prometheus_hosts import Known, find_hosts, read_figures
+from .prometheus_hosts import WHAT, Known, find_hosts, read_figures
 from .prometheus_wire import SOURCE, PrometheusClient
 from .source import SystemSource
 from .types import HostList, HostRow
@@ -20,6 +20,7 @@ UNSET = NotConfigured(
     "A Prometheus that scrapes node_exporter brings them here.",
     ("OPS_PROMETHEUS_URL",),
 )
+_FIRST_S = 3.0  # how long the first list is waited for by those who do not ask for it themselves
 _FRESH_S = 5.0  # the list is read at most this often, however many look at it
 _FOLLOWED = 16  # hosts that are followed at once; the one that nobody has asked for longest makes room
 _DEFAULT_PERIOD_S = 60.0
@@ -36,7 +37,7 @@ class PrometheusSource:
     def __init__(self, client: PrometheusClient, *, clock_s: Callable[[], float] = time.time) -> None:
         self.client = client
         self._clock_s = clock_s
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
         self._known: tuple[Known, ...] = ()
         self._rows: tuple[HostRow, ...] = ()
         self._answered: Result[tuple[HostRow, ...]] | None = None
@@ -58,11 +59,20 @@ class PrometheusSource:
         Returns:
             Ready, or Failed; the hosts of the last good answer are kept by `known_rows`.
         """
-        with self._lock:
-            if self._answered is None or self._clock_s() - self._asked_at_s >= _FRESH_S:
-                self._answered = self._read()
+        kept = self._answered
+        if kept is not None and self._clock_s() - self._asked_at_s < _FRESH_S:
+            return kept
+        # While one asks the others have the answer of before: a Prometheus that hangs must not hold every thread.
+        if not self._reading.acquire(timeout=_FIRST_S if kept is None else 0):
+            return kept or Failed(Problem(Kind.BUSY, WHAT, "Prometheus has not answered yet.", retry_after_s=5))
+        try:
+            answer = self._answered
+            if answer is None or answer is kept:  # nobody has asked while we waited
+                answer = self._answered = self._read()
                 self._asked_at_s = self._clock_s()
-            return self._answered
+            return answer
+        finally:
+            self._reading.release()
 
     def _read(self) -> Result[tuple[HostRow, ...]]:
         now_s = self._clock_s()

@@ -37,6 +37,7 @@ _ABOUT_EVERY_S = 60.0
 _AGAIN_S = 1.0  # Prometheus is asked at most this often for one host, however many look at it
 _AFTER_FAILURE_S = 5.0
 _SETTLED_S = 1.0
+_WAIT_S = 5.0  # how long one who needs more of the past waits for another who asks
 _WHAT = "This host could not be read"
 
 
@@ -166,7 +167,7 @@ class RemoteHost:
         wait_s = _AFTER_FAILURE_S if self._problem else _AGAIN_S
         if not deeper and self._clock_s() - self._asked_at_s < wait_s:
             return
-        if not self._lock.acquire(blocking=deeper):
+        if not self._lock.acquire(timeout=_WAIT_S if deeper else 0):
             return
         try:
             self._fetch(wanted_s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ SOURCE = "Prometheus"
 TIMEOUT_S = (2.0, 8.0)
 _LONG_QUERY = 1500  # beyond this an address may be too long for a proxy: the question goes in the body
 _MOST_SAID = 240
+_AT_ONCE, _WAIT_S = 8, 4.0  # questions under way: a server that hangs must not hold every thread of ours
 
 
 class _Series(msgspec.Struct):
@@ -87,6 +89,7 @@ class PrometheusClient:
         self._headers = {} if token is None else {"Authorization": _authorization(token)}
         self._timeout_s = timeout_s
         self._session = session(retries=1)
+        self._room = threading.BoundedSemaphore(_AT_ONCE)
 
     def close(self) -> None:
         """Close its connections."""
@@ -117,6 +120,14 @@ class PrometheusClient:
         return self._ask("query_range", {**asked, "nocache": "1"}, what)
 
     def _ask(self, path: str, asked: dict[str, str], what: str) -> Answered | Problem:
+        if not self._room.acquire(timeout=_WAIT_S):
+            return Problem(Kind.BUSY, what, f"Too many questions wait for {SOURCE}.", retry_after_s=5)
+        try:
+            return self._send(path, asked, what)
+        finally:
+            self._room.release()
+
+    def _send(self, path: str, asked: dict[str, str], what: str) -> Answered | Problem:
         url, form = f"{self.url}/api/v1/{path}", urlencode(asked)
         long = len(form) > _LONG_QUERY
         headers = {**self._headers, **({"Content-Type": "application/x-www-form-urlencoded"} if long else {})}

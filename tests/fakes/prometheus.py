@@ -6,6 +6,7 @@ answered, the other stopped for a few seconds. A question that was not recorded 
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,18 @@ from tests.fakes.server import Asked, FakeServer, Reply
 RECORDED = Path(__file__).parents[1] / "data" / "prometheus.json"
 
 
+@functools.cache
+def read_recorded() -> dict[str, Any]:
+    """What was recorded, each answer also as the bytes that are sent."""
+    recorded: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    for one in recorded["answers"]:
+        one["raw"] = json.dumps(one["body"]).encode()
+    return recorded
+
+
 class FakePrometheus(FakeServer):
     def __post_init__(self) -> None:
-        recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+        recorded = read_recorded()
         self.recorded = recorded
         self.now_s: float = recorded["now_s"]
         self.instance: str = recorded["instance"]
@@ -41,7 +51,8 @@ class FakePrometheus(FakeServer):
         found = self._answers.get((asked.path, query))
         if found is None:
             return 400, {"status": "error", "errorType": "bad_data", "error": f"not recorded: {query}"}
-        body = json.loads(json.dumps(found["body"]))
+        body = found["raw"]
         if self.change is not None:
+            body = json.loads(body)
             self.change(query, body)
         return found["status"], body, {"Content-Type": found["type"]}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -26,7 +27,15 @@ def fake():
 
 @pytest.fixture
 def client(fake):
-    made = PrometheusClient(fake.url, timeout_s=(1, 0.5))
+    made = PrometheusClient(fake.url, timeout_s=(5, 20))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hasty(fake):
+    """Gives up after two seconds."""
+    made = PrometheusClient(fake.url, timeout_s=(2, 2))
     yield made
     made.close()
 
@@ -101,7 +110,7 @@ def test_warnings_and_a_partial_answer_are_told(client, fake):
 @pytest.mark.parametrize(
     ("kind", "wanted", "words"),
     [
-        ("slow", Kind.TIMEOUT, "did not answer within 0.5 s"),
+        ("slow", Kind.TIMEOUT, "did not answer within 2 s"),
         ("500", Kind.UPSTREAM, "none of its answers"),
         ("401", Kind.UPSTREAM, "refused our key"),
         ("html", Kind.UPSTREAM, "not JSON"),
@@ -110,9 +119,9 @@ def test_warnings_and_a_partial_answer_are_told(client, fake):
         ("empty", Kind.UPSTREAM, "none of its answers"),
     ],
 )
-def test_each_way_of_failing_is_a_problem(client, fake, kind, wanted, words):
+def test_each_way_of_failing_is_a_problem(hasty, fake, kind, wanted, words):
     fake.fail(kind)
-    problem = client.instant("up", 1, what="Hosts could not be read")
+    problem = hasty.instant("up", 1, what="Hosts could not be read")
     assert isinstance(problem, Problem)
     assert problem.kind == wanted
     assert words in problem.detail
@@ -229,6 +238,23 @@ def test_many_who_look_at_the_list_ask_prometheus_once(source, fake):
     asked = len(fake.asked)
     assert [isinstance(source.hosts(), Ready) for _ in range(5)] == [True] * 5
     assert len(fake.asked) == asked
+
+
+def test_a_prometheus_that_hangs_holds_one_thread_and_the_others_have_the_list_of_before(hasty, fake):
+    source = PrometheusSource(hasty, clock_s=fake.clock_s)
+    before = source.hosts()
+    asked = len(fake.asked)
+    fake.fail("slow")
+    fake.now_s += 10
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(source.hosts()))
+    asking.start()
+    while len(fake.asked) == asked:
+        asking.join(0.01)
+    assert source.hosts() is before
+    asking.join()
+    assert answers[0].problem.kind is Kind.TIMEOUT
+    assert source.hosts() is answers[0]
 
 
 # -- one host ---------------------------------------------------------------------------------------------------------
