@@ -39,7 +39,7 @@ def _event(number: int, drawn: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-_TOKENS = st.none() | st.integers(0, 2**40)
+_TOKENS = st.none() | st.integers(0, 10**12)
 _DRAWN = st.fixed_dictionaries(
     {
         "call": st.integers(0, 14),
