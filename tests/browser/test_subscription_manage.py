@@ -52,7 +52,9 @@ def asked(browser, *words):
 
 
 def marked(browser):
-    return [each.get_attribute("data-plan") for each in browser.find_all(".oc-plan.current")]
+    # Read in one go: a card may be drawn anew between finding it and asking it.
+    plans = "return [...document.querySelectorAll('.oc-plan.current')].map(each => each.dataset.plan)"
+    return browser.driver.execute_script(plans)
 
 
 def test_an_upgrade_is_asked_kept_or_made_once_and_waits_for_lago_over_a_reload(browser, page, billing):
