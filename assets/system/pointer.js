@@ -2,7 +2,7 @@
 import { asked } from "./state.js";
 import { parse } from "./words.js";
 
-let over = null, told = false, zoomed = () => {};
+let over = null, zoomed = () => {};
 const met = new WeakMap();  // by plot: the view it was drawn for last
 
 export function onZoom(then) { zoomed = then; }
@@ -11,27 +11,29 @@ function others(plot) {
   return Array.from(document.querySelectorAll("[data-chart] .js-plotly-plot")).filter((each) => each !== plot && each.offsetParent && each.data && each.data.length);
 }
 function spread(plot, at) {
-  told = true;  // what we show elsewhere must not come back as a hover
-  others(plot).forEach((each) => { try { window.Plotly.Fx.hover(each, [{ xval: at }], ["xy"]); } catch (error) { /* a plot without points there */ } });
-  told = false;
+  others(plot).forEach((each) => window.Plotly.Fx.hover(each, { xval: at }, "xy"));
 }
 
-export function meet(graph, view) {
+// The first figure is drawn some time after it was set: until then there is nobody to listen to.
+export function meet(graph, view, tries) {
   const plot = graph.querySelector(".js-plotly-plot");
-  if (!plot || !plot.on) return;
+  if (!plot || !plot.on) {
+    if (graph.isConnected && (tries || 0) < 100) setTimeout(() => meet(graph, view, (tries || 0) + 1), 100);
+    return;
+  }
   const known = met.has(plot);
   met.set(plot, view);
   if (known) { if (over && over.plot === plot) spread(plot, over.at); return; }
   plot.on("plotly_hover", (event) => {
-    if (told || !event.xvals) return;
-    over = { plot, at: event.xvals[0] };
+    // What we show elsewhere comes back as a hover of its own, some time later: only the chart under the mouse leads.
+    if (!plot.matches(":hover") || !event.xvals) return;
+    over = { plot, at: parse(event.xvals[0], 0) };  // given as text, taken as a number
     spread(plot, over.at);
   });
   plot.on("plotly_unhover", () => {
-    if (told) return;
-    over = null; told = true;
+    if (!over || over.plot !== plot) return;
+    over = null;
     others(plot).forEach((each) => window.Plotly.Fx.unhover(each));
-    told = false;
   });
   plot.on("plotly_relayout", (change) => {
     const from = change["xaxis.range[0]"], to = change["xaxis.range[1]"], offset = met.get(plot).offset;

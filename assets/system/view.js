@@ -63,7 +63,8 @@ const FAMILIES = { network: ["net_in", "net_out"], disk: ["disk_read", "disk_wri
 export function factor(family) { return family === "network" && asked.bits ? 8 : 1; }
 
 export function stepFor(family, view) {
-  const most = Math.max(0, ...FAMILIES[family].map((name) => peak(view.src, name, view)).filter(words.known)) * factor(family);
+  const tops = FAMILIES[family].map((name) => peak(view.src, name, view)).concat(FAMILIES[family].map((name) => (S.v[name] || []).slice(-1)[0]));
+  const most = Math.max(0, ...tops.filter(words.known)) * factor(family);
   const wanted = words.stepOf(most), held = S.held[family];
   if (!held || wanted[0] > held[0] || most < held[0] / 10) S.held[family] = wanted;
   return S.held[family];

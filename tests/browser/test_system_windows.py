@@ -1,0 +1,201 @@
+"""Tabs, windows, zoom and export of the system page in a real browser: what is drawn is what was measured."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.browser.test_system_page import BADGE, PATH, console, machine, pick  # noqa: F401
+
+pytestmark = pytest.mark.browser
+
+HOUR = f"{PATH}?window=3600"
+PLOT = "document.querySelector('#system-network-graph .js-plotly-plot')"
+
+
+def query(browser):
+    return {name: values[0] for name, values in parse_qs(urlsplit(browser.driver.current_url).query).items()}
+
+
+def wait_for_line(browser, panel="system-network"):
+    browser.wait_for(lambda: browser.find_all(f"#{panel}-graph .scatterlayer path.js-line"), "no line was drawn")
+
+
+def shown_range(browser):
+    return browser.driver.execute_script(f"return {PLOT}.layout.xaxis.range")
+
+
+def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(browser, console):  # noqa: F811
+    # 40 minutes with 18 s in which nobody sampled, and one tick of 2 s at 50 MB/s.
+    console.tick()
+    for number in range(600):
+        console.tick(received=100_000_000 if number == 300 else 20_000, sent=2000)
+    console.tick(received=20_000, seconds=80)
+    for _ in range(300):
+        console.tick(received=20_000, sent=2000)
+    browser.sign_in(console, path=HOUR)
+    browser.wait_for_text("#system-network-legend", "least to most")
+    browser.wait_for_text("#system-network-legend", "peak 50.0 MB/s")
+    browser.wait_for_text("#system-received-span", "max 50.0 MB/s")
+    assert "p95 0.0100 MB/s" in browser.text("#system-received-span").replace("\u00a0", " ")
+    browser.wait_for_text("#system-gaps", "No sample for 72")
+    wait_for_line(browser)
+    gap = browser.driver.execute_script(
+        f"const plot = {PLOT}, gap = plot.data.find(t => t.name === 'no sample'), axis = plot._fullLayout.xaxis;"
+        "const i = gap.x.length - 5; return [axis.d2p(gap.x[i]), axis.d2p(gap.x[i + 2])]"
+    )
+    assert gap[1] - gap[0] > 10
+    # Every piece that is drawn, line or band, ends before the gap or begins behind it; the hatch alone stands in it.
+    spans = browser.driver.execute_script(
+        f"const plot = {PLOT}, span = d => d.split('M').slice(1)"
+        ".map(piece => piece.match(/-?[0-9.]+,-?[0-9.]+/g).map(point => Number(point.split(',')[0])))"
+        ".map(x => [Math.min(...x), Math.max(...x)]);"
+        "return ['path.js-line', 'path.js-fill'].map(drawn => [...plot.querySelectorAll(drawn)]"
+        ".flatMap(path => span(path.getAttribute('d'))))"
+    )
+    lines, bands = spans
+    middle = (gap[0] + gap[1]) / 2
+    assert len(lines) == 4, "two lines in two pieces each"
+    assert not [piece for piece in lines if piece[0] < middle < piece[1]]
+    over = [piece for piece in bands if piece[0] < middle < piece[1]]
+    assert len(bands) == 6
+    assert len(over) == 1
+    assert over[0] == pytest.approx(gap, abs=1)
+
+
+def test_a_drag_zooms_every_chart_and_holds_while_data_flow(browser, console):  # noqa: F811
+    from selenium.webdriver import ActionChains
+
+    console.tick()
+    for received in range(140):
+        console.tick(received=2000 + received)
+    browser.sign_in(console, path=PATH)
+    wait_for_line(browser)
+    browser.wait_for_text(BADGE, "Live")
+    area = browser.find("#system-network-graph .nsewdrag")
+    ActionChains(browser.driver).move_to_element_with_offset(area, 100, 60).click_and_hold().move_by_offset(
+        140, 0
+    ).release().perform()
+    browser.wait_for(lambda: "from" in query(browser), "the zoom never reached the address")
+    zoomed = shown_range(browser)
+    newest = browser.text("#system-sub")
+    console.tick(received=4242)
+    browser.wait_for(lambda: browser.text("#system-sub") != newest, "no new sample came")
+    assert shown_range(browser) == zoomed
+    browser.wait_for(
+        lambda: (
+            browser.driver.execute_script(
+                "return document.querySelector('#system-cpu-graph .js-plotly-plot').layout.xaxis.range"
+            )
+            == zoomed
+        ),
+        "the other charts were not zoomed",
+    )
+    assert "from 12:" in browser.text("#system-received-span")
+    browser.driver.refresh()
+    wait_for_line(browser)
+    browser.wait_for(lambda: shown_range(browser) == zoomed, "the zoom was not taken from the address")
+    browser.find("#system-unzoom").click()
+    browser.wait_for(lambda: shown_range(browser) != zoomed, "the window never came back")
+    assert "from" not in query(browser)
+
+
+def test_the_mouse_on_one_chart_shows_the_moment_on_all(browser, console):  # noqa: F811
+    from selenium.webdriver import ActionChains
+
+    console.tick()
+    for received in range(140):
+        console.tick(received=2000 + received)
+    browser.sign_in(console, path=PATH)
+    wait_for_line(browser)
+    wait_for_line(browser, "system-cpu")
+    area = browser.find("#system-network-graph .nsewdrag")
+    ActionChains(browser.driver).move_to_element_with_offset(area, 200, 60).perform()
+    browser.wait_for(lambda: browser.find_all("#system-network-graph .hoverlayer .legend"), "nothing is shown here")
+    browser.wait_for(lambda: browser.find_all("#system-cpu-graph .hoverlayer .legend"), "nothing is shown there")
+
+
+def test_tabs_move_by_keyboard_stand_in_the_address_and_pass_axe(browser, console):  # noqa: F811
+    console.tick()
+    console.tick(received=5000)
+    browser.theme("light")
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    browser.driver.execute_script("document.getElementById('system-tabs-overview').focus()")
+    for key, name, seen, text in (
+        ("arrow_right", "network", "#system-network-rows", "eth0"),
+        ("arrow_right", "disk", "#system-usage-mounts", "55.0"),
+        ("arrow_right", "processes", "#system-processes-rows", "py"),
+        ("end", "hosts", "#system-hosts-body", "OPS_PROMETHEUS_URL"),
+    ):
+        browser.press(key)
+        browser.wait_for_text(seen, text)
+        assert query(browser)["tab"] == name
+        assert browser.find("[role=tab][aria-selected=true]").get_attribute("data-tab") == name
+        assert browser.driver.execute_script("return document.activeElement.dataset.tab") == name
+        assert browser.axe() == []
+    assert browser.find_all("#system-now") != []
+    assert not browser.find("#system-now").is_displayed()
+    browser.theme("dark")
+    browser.driver.refresh()
+    browser.wait_for_text("#system-hosts-body", "OPS_PROMETHEUS_URL")
+    assert browser.axe() == []
+    browser.press("tab")
+    browser.driver.execute_script("document.getElementById('system-tabs-hosts').focus()")
+    browser.press("home")
+    browser.wait_for_text("#system-received-value", "2.50")
+    assert "tab" not in query(browser)
+    assert browser.axe() == []
+
+
+def test_the_tab_of_processes_alone_asks_for_processes(browser, console):  # noqa: F811
+    console.tick()
+    console.tick(received=5000)
+    asked = (
+        "return performance.getEntriesByType('resource')"
+        ".filter(e => e.name.includes('/api/v1/system/processes')).length"
+    )
+    browser.sign_in(console, path=f"{PATH}?tab=network")
+    browser.wait_for_text("#system-network-rows", "eth0")
+    assert "carries the IPv4 default route" in browser.text("#system-network-rule")
+    assert browser.driver.execute_script(asked) == 0
+    browser.find("#system-tabs-processes").click()
+    browser.wait_for_text("#system-processes-shown", "Names only")
+    assert browser.driver.execute_script(asked) >= 1
+
+
+def test_the_window_is_exported_and_a_failed_export_writes_no_file(browser, console, app, tmp_path):  # noqa: F811
+    console.tick()
+    console.tick(received=5000)
+    browser.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path), "eventsEnabled": False}
+    )
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    browser.find("#system-export").click()
+    browser.wait_for(lambda: list(tmp_path.glob("system-*.csv")), "no file was written")
+    file = next(iter(tmp_path.glob("system-*.csv")))
+    browser.wait_for(lambda: "2500.0" in file.read_text(encoding="utf-8"), "the rate is not in the file")
+    assert file.read_text(encoding="utf-8").startswith("time,step [s],net_in_mean [")
+
+    browser.expect_log("503")
+    file.unlink()
+    app.server.before_request_funcs.setdefault(None, []).insert(0, _broken_history)
+    browser.find("#system-export").click()
+    browser.wait_for_text(".oc-toast", "Not exported")
+    assert "No file was written." in browser.text(".oc-toast")
+    assert list(tmp_path.glob("system-*.csv")) == []
+    pick(browser, "#system-window", "1 h")
+    browser.wait_for_text("#system-network-instead", "The history could not be read")
+    assert "Retry" in browser.text("#system-network-instead")
+    assert browser.text("#system-received-value").split() == ["2.50", "kB/s"]  # what is live does not depend on it
+    app.server.before_request_funcs[None].remove(_broken_history)
+    browser.find("#system-network-instead button").click()
+    wait_for_line(browser)
+
+
+def _broken_history():
+    from flask import request
+
+    if request.path == "/api/v1/system/history":
+        return ({"title": "The history is not readable", "detail": "Disk gone.", "status": 503}, 503)
+    return None
