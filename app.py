@@ -96,6 +96,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         include_pages_meta=False,
     )
     app.layout = _layout
+    dash.dash_table._js_dist = []  # the old table, which no page has and every page would load
     register_shell()
 
     gate = Gate(

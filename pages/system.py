@@ -90,7 +90,8 @@ def layout(
             tabs("system-tabs", "Parts of the machine", TABS, shown, _panels()),
             dcc.Interval(id="system-tick", interval=TICK_MS),
             dcc.Store(id="system-done"),
-            *[dcc.Store(id=f"system-seen-{key}", data=key == shown) for key, _ in TABS],
+            *[dcc.Store(id=f"system-seen-{key}", data=key == shown == system_panels.FIRST) for key, _ in TABS],
+            dcc.Store(id=f"system-seen-{system_panels.REST}"),
             html.Div(id="system-page", hidden=True, **told),
         ],
     )

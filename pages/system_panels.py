@@ -55,15 +55,23 @@ def _live(ask: Callable[[Any], Result[Any]], host: str | None, body: Callable[[A
 HOST = State("system-page", "data-host")
 
 
-def _on_tab(tab: str) -> Input:
-    """What tells that the tab is seen for the first time."""
-    return Input(f"system-seen-{tab}", "data")
+FIRST, REST = "overview", "rest"
+
+
+def filled_on(panel_id: str, tab: str) -> Callable[[Callable[..., Look]], Callable[..., Look]]:
+    """Fill a panel when its tab is seen; `assets/system/tabs.js` tells when that is.
+
+    Only the first panels of the first tab are asked for with the page: the page's first request for live figures waits
+    for all of them, and the first chart for every other that is put in place. `REST` comes after the first answer.
+    """
+    seen = Input(f"system-seen-{tab}", "data")
+    return panel_callback(panel_id, seen, HOST, needs="system:read", prevent_initial_call=tab != FIRST)
 
 
 def _chart_panel(panel_id: str, tab: str, what: str, below: Callable[[], Component] | None = None) -> None:
     """Register the callback of a panel that holds one chart."""
 
-    @panel_callback(panel_id, _on_tab(tab), HOST, needs="system:read")
+    @filled_on(panel_id, tab)
     def fill(seen: Any, host: str | None) -> Look:
         """Put the chart in place once its tab is seen."""
         if not seen:
@@ -74,13 +82,13 @@ def _chart_panel(panel_id: str, tab: str, what: str, below: Callable[[], Compone
 
 CHART_PANELS: Sequence[tuple[str, str, str]] = (
     ("system-network", "overview", _NETWORK),
-    ("system-cpu", "overview", _CPU),
-    ("system-memory", "overview", _MEMORY),
-    ("system-modes", "overview", _CPU),
-    ("system-loads", "overview", _LOAD),
-    ("system-pressure", "overview", _PRESSURE),
-    ("system-temperatures", "overview", _SENSORS),
-    ("system-gpu", "overview", _SENSORS),
+    ("system-cpu", FIRST, _CPU),
+    ("system-memory", FIRST, _MEMORY),
+    ("system-modes", REST, _CPU),
+    ("system-loads", REST, _LOAD),
+    ("system-pressure", REST, _PRESSURE),
+    ("system-temperatures", REST, _SENSORS),
+    ("system-gpu", REST, _SENSORS),
     ("system-traffic", "network", _NETWORK),
     ("system-faults", "network", _FAULTS),
     ("system-io", "disk", _DISK),
@@ -144,6 +152,6 @@ def listen() -> None:
     """Register the callbacks of every panel; each console that is made needs its own."""
     for panel_id, tab, what in CHART_PANELS:
         _chart_panel(panel_id, tab, what)
-    _chart_panel("system-disk", "overview", _DISK, lambda: system_cards.mounts("system-mounts"))
+    _chart_panel("system-disk", FIRST, _DISK, lambda: system_cards.mounts("system-mounts"))
     for panel_id, tab, fill in OTHER_PANELS:
-        panel_callback(panel_id, _on_tab(tab), HOST, needs="system:read")(fill)
+        filled_on(panel_id, tab)(fill)

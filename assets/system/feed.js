@@ -38,7 +38,14 @@ export function poll() {
     .then((answer) => { if (!answer.ok) throw new Error("HTTP " + answer.status); return answer.json(); })
     .then((body) => { if (busy === mine) heard(body); })
     .catch(() => { if (busy === mine) { S.misses += 1; watch(); } })
-    .finally(() => { if (busy === mine) busy = null; });
+    .finally(() => { if (busy === mine) busy = null; fillRest(); });
+}
+
+// Panels below the first ones come after the first answer: so many charts at once keep that from being drawn.
+function fillRest() {
+  if (!asked.rest) return;
+  asked.rest = false;
+  setTimeout(() => { if (el("system-page")) window.dash_clientside.set_props("system-seen-rest", { data: true }); }, 0);
 }
 
 // What was asked for last is no longer wanted.

@@ -9,7 +9,7 @@ import { renew } from "./past.js";
 import { onZoom } from "./pointer.js";
 import { renewProcesses } from "./processes.js";
 import { asked, S, TOTAL } from "./state.js";
-import { chosen, onTab } from "./tabs.js";
+import { chosen, FIRST, onTab, open } from "./tabs.js";
 
 function address() {
   const query = new URLSearchParams(location.search), zoom = asked.zoom;
@@ -47,7 +47,9 @@ function zoomTo(zoom) {
 function arrive() {
   const query = new URLSearchParams(location.search), from = Date.parse(query.get("from")), to = Date.parse(query.get("to"));
   asked.paused = false;
+  asked.rest = true;
   asked.tab = chosen();
+  if (asked.tab !== FIRST) open(asked.tab);  // the server fills the first tab by itself
   asked.zoom = from < to ? { from, to } : null;
   if (el("system-unzoom")) el("system-unzoom").hidden = !asked.zoom;
 }

@@ -2,6 +2,7 @@
 import { el } from "./dom.js";
 import { asked } from "./state.js";
 
+export const FIRST = "overview";
 let changed = () => {};
 
 export function onTab(then) { changed = then; }
@@ -25,7 +26,7 @@ export function open(name, focus) {
 
 export function chosen() {
   const tab = all().find((each) => each.getAttribute("aria-selected") === "true");
-  return tab ? tab.dataset.tab : "overview";
+  return tab ? tab.dataset.tab : FIRST;
 }
 
 document.addEventListener("click", (event) => {
