@@ -27,6 +27,8 @@ def stripe_signed(raw: bytes, header: str, secret: str) -> bool:
         header: `Stripe-Signature`.
         secret: `whsec_…`.
     """
+    if not header.isascii():  # no signature; Stripe's check would raise a TypeError
+        return False
     try:
         stripe.WebhookSignature.verify_header(raw, header, secret, TOLERANCE_S)
     except (stripe.SignatureVerificationError, UnicodeDecodeError):
