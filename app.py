@@ -72,8 +72,12 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         "app", root_path=str(static_files.ASSETS.parent), static_folder=None, template_folder="routes/templates"
     )
     server.extensions["ops"] = sources
+    sheets, scripts = static_files.bundles()
     server.jinja_env.globals.update(
-        asset=static_files.fingerprint, stylesheets=static_files.stylesheets, sandbox=settings.sandbox_url
+        asset=static_files.fingerprint,
+        stylesheet=sheets.address,
+        script=scripts.address,
+        sandbox=settings.sandbox_url,
     )
     _configure(server, settings, sources, https=https)
 
@@ -83,7 +87,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         use_pages=True,
         pages_folder=str(static_files.ASSETS.parent / "pages"),
         assets_folder=str(static_files.ASSETS),
-        assets_path_ignore=["head", "vendor", "font", "licences", "system"],
+        assets_path_ignore=["css", "js", "head", "vendor", "font", "licences", "system"],
         title="Ops Center",
         update_title=None,
         suppress_callback_exceptions=True,  # else the first request calls every page's layout and prints it for anyone
@@ -139,6 +143,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     server.register_blueprint(webhooks.blueprint(lambda: sources.billing))
     server.register_blueprint(visitor_pages.blueprint(lambda: sources.billing))
     server.register_blueprint(static_files.stand_ins())
+    server.register_blueprint(static_files.bundled([sheets, scripts]))
     server.after_request(_page_status)
     static_files.install(server, csp_hashes=lambda: list(app.csp_hashes()), https=https)
     return app

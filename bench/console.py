@@ -56,7 +56,7 @@ def served(*, core: int | None = None, **settings: str) -> Iterator[tuple[str, d
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            wait_until_up(url)
+            wait_until_up(url, process)
             yield url, environment
         finally:
             process.send_signal(signal.SIGTERM)
@@ -69,14 +69,14 @@ def pinned(command: list[str], core: int | None) -> list[str]:
     return command if core is None or taskset is None else [taskset, "-c", str(core), *command]
 
 
-def wait_until_up(url: str) -> None:
-    """Wait until the address answers."""
+def wait_until_up(url: str, process: subprocess.Popen[Any] | None = None) -> None:
+    """Wait until the address answers, or the process that should answer has ended."""
     deadline = time.monotonic() + 60
     while True:
         try:
             requests.get(f"{url}/healthz", timeout=2)
         except (requests.ConnectionError, requests.Timeout):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or (process is not None and process.poll() is not None):
                 raise
             time.sleep(0.1)
         else:

@@ -103,12 +103,12 @@ def _skeleton(shape: Skeleton | Sequence[Component]) -> Component:
     if shape == "bars":
         heights = (38, 62, 51, 74, 45, 83, 58, 69, 40, 77, 55, 66)
         bars = [html.I(className="oc-sk", style={"height": f"{height}%"}) for height in heights]
-        return html.Div([loading, html.Div(bars, className="oc-sk-bars")], className="oc-loading")
+        return static(html.Div([loading, html.Div(bars, className="oc-sk-bars")], className="oc-loading"))
     if not isinstance(shape, str):
-        return html.Div([loading, *shape], className="oc-loading")
+        return static(html.Div([loading, *shape], className="oc-loading"))
     count = 7 if shape == "table" else 5
     rows = [html.I(className="oc-sk", style={"width": f"{width}%"}) for width in (96, 88, 92, 70, 84, 78, 90)[:count]]
-    return html.Div([loading, html.Div(rows, className="oc-sk-rows")], className="oc-loading")
+    return static(html.Div([loading, html.Div(rows, className="oc-sk-rows")], className="oc-loading"))
 
 
 def say(

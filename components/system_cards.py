@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 
 from components.panel import say
 from components.parts import icon, info_button, info_popover, waiting
+from components.static import static
 from data_sources.result import Provenance
 from data_sources.system.types import HostFacts
 
@@ -54,7 +55,7 @@ FIGURES = (
 
 def figures() -> html.Div:
     """The strip of figures, each with its value, its note and a sparkline."""
-    return html.Div([_figure(*figure) for figure in FIGURES], className="oc-figures")
+    return static(html.Div([_figure(*figure) for figure in FIGURES], className="oc-figures"))
 
 
 def _figure(figure_id: str, name: str, what: str) -> html.Div:
@@ -146,12 +147,14 @@ def interface_table() -> html.Div:
         ("Errors", True),
         ("Drops", True),
     )
-    return html.Div(
-        [
-            _table("system-network-rows", "Table of all interfaces", heads, "oc-table sys-table"),
-            html.P(id="system-network-rule", className="oc-note sys-rule"),
-        ],
-        **{"data-live": ""},
+    return static(
+        html.Div(
+            [
+                _table("system-network-rows", "Table of all interfaces", heads, "oc-table sys-table"),
+                html.P(id="system-network-rule", className="oc-note sys-rule"),
+            ],
+            **{"data-live": ""},
+        )
     )
 
 
@@ -194,18 +197,23 @@ def _table(rows_id: str, name: str, heads: Sequence[tuple[str, bool]], kind: str
 def interfaces() -> html.Div:
     """The table of interfaces and, under it, the gaps of the window in words; both filled by the browser."""
     heads = (("Interface", False), ("Received", True), ("Sent", True))
-    return html.Div(
-        [
-            _table("system-interfaces-rows", "Table of interfaces", heads, "oc-table sys-interfaces"),
-            html.Div(
-                [html.H3("Gaps in this window", className="oc-side-h"), html.Ul(id="system-gaps", className="mb-0")],
-                className="sys-gaps",
-                tabIndex=0,  # it scrolls: the keyboard must reach it
-                role="region",
-                **{"aria-label": "Gaps in this window"},
-            ),
-        ],
-        **{"data-live": ""},
+    return static(
+        html.Div(
+            [
+                _table("system-interfaces-rows", "Table of interfaces", heads, "oc-table sys-interfaces"),
+                html.Div(
+                    [
+                        html.H3("Gaps in this window", className="oc-side-h"),
+                        html.Ul(id="system-gaps", className="mb-0"),
+                    ],
+                    className="sys-gaps",
+                    tabIndex=0,  # it scrolls: the keyboard must reach it
+                    role="region",
+                    **{"aria-label": "Gaps in this window"},
+                ),
+            ],
+            **{"data-live": ""},
+        )
     )
 
 
@@ -236,4 +244,4 @@ def about(told: Provenance, facts: HostFacts, what: str) -> Component:
         html.Dt("Step"),
         html.Dd("—", className="sys-step"),
     ]
-    return html.Dl(rows, className="oc-prov mb-0")
+    return static(html.Dl(rows, className="oc-prov mb-0"))

@@ -82,8 +82,8 @@ def _chart_panel(panel_id: str, tab: str, what: str, below: Callable[[], Compone
 
 CHART_PANELS: Sequence[tuple[str, str, str]] = (
     ("system-network", "overview", _NETWORK),
-    ("system-cpu", FIRST, _CPU),
-    ("system-memory", FIRST, _MEMORY),
+    ("system-cpu", REST, _CPU),
+    ("system-memory", REST, _MEMORY),
     ("system-modes", REST, _CPU),
     ("system-loads", REST, _LOAD),
     ("system-pressure", REST, _PRESSURE),
@@ -152,6 +152,6 @@ def listen() -> None:
     """Register the callbacks of every panel; each console that is made needs its own."""
     for panel_id, tab, what in CHART_PANELS:
         _chart_panel(panel_id, tab, what)
-    _chart_panel("system-disk", FIRST, _DISK, lambda: system_cards.mounts("system-mounts"))
+    _chart_panel("system-disk", REST, _DISK, lambda: system_cards.mounts("system-mounts"))
     for panel_id, tab, fill in OTHER_PANELS:
         filled_on(panel_id, tab)(fill)

@@ -61,6 +61,30 @@ def test_navigation_moves_the_focus_to_the_new_heading_and_names_the_page(browse
     assert [link.text for link in current] == ["System"]
 
 
+def test_plotly_is_loaded_once_and_draws_in_our_colours_wherever_the_reader_came_from(browser, served):
+    def loads():
+        return browser.driver.execute_script(
+            "return performance.getEntriesByType('resource').filter(each => each.name.includes('plotly.min.js')).length"
+        )
+
+    def drawn():
+        line = browser.driver.find_elements("css selector", "#system-network-graph .js-line")
+        return line and line[0].value_of_css_property("stroke")
+
+    browser.sign_in(served, path="/admin/subscription/plan")  # a page without charts does not ask for it
+    browser.wait_for_text("h1", "Subscription")
+    assert loads() == 0
+    browser.find('a.oc-nav-link[href="/admin/system/monitoring"]').click()
+    browser.wait_for(drawn, "the chart was never drawn")
+    colour, first = drawn(), loads()
+    browser.driver.refresh()
+    browser.wait_for(drawn, "the chart was never drawn")
+    ours = browser.driver.execute_script("return opsCharts.tokens[opsTheme.now()].series").copy()
+    assert (first, loads()) == (1, 1)
+    assert colour == drawn()
+    assert "#{:02X}{:02X}{:02X}".format(*map(int, colour[4:-1].split(", "))) in ours
+
+
 def test_an_unknown_address_says_so(browser, served):
     browser.expect_log("404")
     browser.sign_in(served, path="/no/such/page")

@@ -81,6 +81,20 @@ def test_files_are_compressed_once_and_cached_for_long(app):
         assert "Accept-Encoding" in packed.headers["Vary"]
 
 
+@pytest.mark.parametrize("kind", ["css", "js"])
+def test_our_stylesheets_and_scripts_come_as_one_file_each_whole_and_named_by_its_content(app, sign_in, kind):
+    client = sign_in(app)
+    for path in ("/admin/llm/usage", "/admin/subscription/plan"):
+        page = client.get(path).get_data(as_text=True)
+        found = re.findall(rf'"(/assets/{kind}/[^"]+)"', page)
+        assert len(found) == 1, found
+    sent = app.server.test_client().get(found[0])
+    for file in sorted((ASSETS / kind).glob(f"*.{kind}")):
+        assert file.read_bytes() in sent.data, file.name
+    assert sent.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert sent.headers["ETag"].strip('"') == found[0].partition("?m=")[2]
+
+
 def test_a_file_sent_from_memory_leaves_no_file_open(app):
     client = app.server.test_client()
     opened = []
