@@ -126,6 +126,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     )
     taking: dict[str, Any] = {"max_body_mb": settings.max_ingest_mb, "prices": sources.prices}
     server.register_blueprint(ingest.blueprint(lambda: sources.writer, **taking))
+    server.short_way = ingest.ShortWay(lambda: sources.writer, ingest_token=sources.ingest_token, prices=sources.prices)
     server.register_blueprint(otlp.blueprint(lambda: sources.writer, **taking))
     server.register_blueprint(usage_api.blueprint(lambda: sources.usage, default_tz=settings.reporting_tz or "UTC"))
     server.register_blueprint(usage_upkeep.blueprint(lambda: sources.usage_store, lambda: sources.writer))

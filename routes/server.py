@@ -21,11 +21,13 @@ class Server(Flask):
         fixed_headers: Headers of every answer that does not set them itself.
         uncached_headers: Likewise, but not of what is below `cacheable`.
         cacheable: Beginnings of paths.
+        short_way: May answer a request before Flask does, with the JSON of a 200.
     """
 
     fixed_headers: Mapping[str, str] = {}
     uncached_headers: Mapping[str, str] = {}
     cacheable: tuple[str, ...] = ()
+    short_way: Callable[[WSGIEnvironment], bytes | None] | None = None
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; the fixed headers come last and unchecked, because they are the same every time."""
@@ -38,6 +40,10 @@ class Server(Flask):
             headers.extend(each for fixed in sets for each in fixed.items() if each[0] not in there)
             return start_response(status, headers, *more)
 
+        told = self.short_way(environ) if self.short_way is not None else None
+        if told is not None:
+            start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(told)))])
+            return [told]
         return super().wsgi_app(environ, start)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,8 @@ PUBLIC_RULES = {
     "/api/v1/webhooks/stripe",
     "/api/v1/webhooks/lago",
     "/assets/<path:filename>",
+    "/assets/css/all.css",
+    "/assets/js/all.js",
     "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>",
     "/_dash-component-suites/plotly/package_data/plotly.min.js",
     "/_dash-component-suites/dash/deps/polyfill@<path:fingerprint>",
