@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import zlib
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from flask import request
@@ -13,17 +14,81 @@ from werkzeug.exceptions import BadRequest
 _CHUNK = 65536
 _LARGE = 2_000_000
 _ALONE, _TOGETHER = threading.Lock(), nullcontext()
+HELD_BYTES = 256_000_000
 
 
 class BodyTooLargeError(Exception):
     """The body is larger than the setting allows."""
 
 
-def read_body(limit: int) -> bytes:
+class TooMuchAtOnceError(Exception):
+    """Other bodies take the memory that there is for them; the same body is taken later. The text is for the sender."""
+
+    def __init__(self) -> None:
+        super().__init__("More is being sent at once than is held in memory. Send smaller parts, or this one later.")
+
+
+class Held:
+    """How many bytes of bodies the process holds, for all its requests together."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def take(self, more: int, own: int) -> None:
+        """Make room for `more` bytes of a body that has `own` already; a body alone always has room.
+
+        Raises:
+            TooMuchAtOnceError: There is none.
+        """
+        with self._lock:
+            if self._bytes + more > self._limit and self._bytes > own:
+                raise TooMuchAtOnceError
+            self._bytes += more
+
+    def give_back(self, own: int) -> None:
+        """The body is no longer held."""
+        with self._lock:
+            self._bytes -= own
+
+
+HELD = Held(HELD_BYTES)
+
+
+@contextmanager
+def held_body(limit: int, held: Held = HELD) -> Iterator[bytes]:
+    """The body as `read_body` gives it, for as long as it is needed; all such bodies together take bounded memory.
+
+    Args:
+        limit: Largest body, as sent and after decompression, in bytes.
+        held: What is held by all.
+
+    Raises:
+        BodyTooLargeError: It is larger.
+        TooMuchAtOnceError: Others hold too much.
+        BadRequest: Its compression is not known or not whole.
+    """
+    own = 0
+
+    def more(size: int) -> None:
+        nonlocal own
+        if size > own:
+            held.take(size - own, own)
+            own = size
+
+    try:
+        yield read_body(limit, more)
+    finally:
+        held.give_back(own)
+
+
+def read_body(limit: int, reached: Callable[[int], None] = lambda _: None) -> bytes:
     """The request's body, decompressed, never more than `limit` bytes.
 
     Args:
         limit: Largest body, as sent and after decompression, in bytes.
+        reached: Told the size in bytes that the body is known to have, before so much is held.
 
     Raises:
         BodyTooLargeError: It is larger.
@@ -34,6 +99,7 @@ def read_body(limit: int) -> bytes:
         raise BadRequest("Content-Encoding is gzip or absent.")
     if request.content_length is not None and request.content_length > limit:
         raise BodyTooLargeError
+    reached(request.content_length or 0)
     request.max_content_length = limit + 1  # this route has its own limit
     unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     parts, total = [], 0
@@ -43,6 +109,7 @@ def read_body(limit: int) -> bytes:
         total += len(chunk)
         if total > limit:
             raise BodyTooLargeError
+        reached(total)
         parts.append(chunk)
     if unpack is not None and (not unpack.eof or unpack.unused_data):
         raise BadRequest("The gzip body ends too early, or goes on after its end.")

@@ -23,7 +23,7 @@ from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import BatchRefusedError, Receipt, UnknownBatchError, Writer, now_us
-from routes.body import BodyTooLargeError, decoding, read_body
+from routes.body import BodyTooLargeError, TooMuchAtOnceError, decoding, held_body
 from routes.errors import from_problem, problem_response
 from routes.gate import needs
 from routes.wire import query_params
@@ -53,19 +53,20 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
     def take_events() -> Response:
         """Store events; answers after they are durable."""
         asked = _parameters()
+        span = _span(asked)
         try:
-            body = read_body(max_body_mb * MB)
+            parsed = Parsed([], [])
+            with held_body(max_body_mb * MB) as body:
+                if body or span is None:
+                    with decoding(body):
+                        parsed = parse(body, source=asked.get("source"), now_us=now_us(), prices=prices)
         except BodyTooLargeError:
             detail = (
                 f"A body may have {max_body_mb} MB, also after decompression (OPS_MAX_INGEST_MB). Send smaller parts."
             )
             return problem_response("too-large", "The body is too large", 413, detail)
-        span = _span(asked)
-        try:
-            parsed = Parsed([], [])
-            if body or span is None:
-                with decoding(body):
-                    parsed = parse(body, source=asked.get("source"), now_us=now_us(), prices=prices)
+        except TooMuchAtOnceError as error:
+            return from_problem(StoreError(str(error), code="busy", title="Events must wait").problem)
         except TooManyEventsError as error:
             return problem_response("too-large", "The body holds too many events", 413, str(error))
         except BadBodyError as error:

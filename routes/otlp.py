@@ -23,7 +23,7 @@ from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import Writer, now_us
-from routes.body import BodyTooLargeError, decoding, read_body
+from routes.body import BodyTooLargeError, TooMuchAtOnceError, decoding, held_body
 from routes.gate import needs
 from routes.ingest import MB, new_batch_id
 from routes.wire import query_params
@@ -52,11 +52,12 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
             return _refused(415, _INVALID, f"Content-Type is {PROTOBUF} or {JSON}.")
         try:
             source = _source()
-            body = read_body(max_body_mb * MB)
-            with decoding(body):
+            with held_body(max_body_mb * MB) as body, decoding(body):
                 parsed = parse(body, as_json=request.mimetype == JSON, source=source, now_us=now_us(), prices=prices)
         except BodyTooLargeError:
             return _refused(413, _INVALID, f"A body may have {max_body_mb} MB, also after decompression.")
+        except TooMuchAtOnceError as error:
+            return _later(StoreError(str(error), code="busy", title="Events must wait"))
         except TooManySpansError as error:
             return _refused(413, _INVALID, str(error))
         except BadExportError as error:
@@ -100,10 +101,7 @@ def _stored(writer: Writer, parsed: ParsedSpans, source: str | None) -> Response
         try:
             writer.submit(attempts, batch_id=new_batch_id(), source=source, refusals=refusals)
         except StoreError as error:
-            g.problem_code = error.problem.code
-            answer = _refused(503, _UNAVAILABLE, f"{error.problem.title}: {error.problem.detail}")
-            answer.headers["Retry-After"] = str(max(1, round(error.problem.retry_after_s or 1)))
-            return answer
+            return _later(error)
     told = ExportTraceServiceResponse()
     if rejected:
         told.partial_success.rejected_spans = rejected
@@ -118,6 +116,13 @@ def _reasons(rejected: Counter[str]) -> str:
     told = [f"{reason} ({number})" for reason, number in rejected.most_common(_REASONS_TOLD)]
     more = len(rejected) - len(told)
     return "; ".join(told) + (f"; and {more} more reasons" if more > 0 else "")
+
+
+def _later(error: StoreError) -> Response:
+    g.problem_code = error.problem.code
+    answer = _refused(503, _UNAVAILABLE, f"{error.problem.title}: {error.problem.detail}")
+    answer.headers["Retry-After"] = str(max(1, round(error.problem.retry_after_s or 1)))
+    return answer
 
 
 def _refused(status: int, code: int, message: str) -> Response:

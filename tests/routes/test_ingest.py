@@ -4,11 +4,12 @@ import threading
 import zlib
 
 import pytest
+from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_sources.usage.attempt import Facts
-from routes.body import decoding
+from routes.body import HELD, HELD_BYTES, Held, TooMuchAtOnceError, decoding, held_body
 from tests.data_sources.usage.ingest_rows import NOON_US, differences, event, figures, litellm_events
 
 EVENTS = "/api/v1/llm/usage/events"
@@ -278,3 +279,43 @@ def test_large_bodies_are_decoded_one_at_a_time_and_small_ones_never_wait(app, c
         assert told == []
     sender.join(30)
     assert told == [200]
+
+
+def packed(*numbers):
+    return gzip.compress(json.dumps([recent(number) for number in numbers]).encode())
+
+
+@pytest.mark.parametrize("path", [EVENTS, "/v1/traces"])
+def test_bodies_that_are_more_than_the_memory_for_them_wait_their_turn(client, key, path):
+    sent = {"headers": key | {"Content-Encoding": "gzip", "Content-Type": "application/json"}, "data": packed(1)}
+    HELD.take(HELD_BYTES, 0)
+    try:
+        answer = client.post(path, **sent)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "More is being sent at once than is held in memory." in answer.get_data(as_text=True)
+    finally:
+        HELD.give_back(HELD_BYTES)
+    assert client.post(path, **sent).status_code in (200, 400)  # an event is no span, but the body is read
+
+
+@given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=6), st.integers(1, 400))
+def test_what_is_held_is_never_beyond_the_limit_but_for_one_body_alone(bodies, limit):
+    held, server = Held(limit), Flask("held")
+
+    def go_in(left, sum_so_far):
+        assert held._bytes == sum_so_far
+        if not left:
+            return
+        with server.test_request_context(method="POST", data=left[0]):
+            fits = sum_so_far == 0 or sum_so_far + len(left[0]) <= limit
+            try:
+                with held_body(1000, held) as body:
+                    assert fits
+                    assert body == left[0]
+                    go_in(left[1:], sum_so_far + len(body))
+            except TooMuchAtOnceError:
+                assert not fits
+                go_in(left[1:], sum_so_far)
+
+    go_in(bodies, 0)
+    assert held._bytes == 0
