@@ -206,7 +206,7 @@ def encode_offer(offer: Offer) -> dict[str, Any]:
 
 
 def encode_progress(got: Progress) -> dict[str, Any]:
-    """How a purchase stands, as JSON; `good` is null while it is open."""
+    """How a purchase stands, as JSON; `good` is null while open, `held_up` true when it could not be looked at."""
     return {
         "attempt_id": got.attempt_id,
         "state": got.state,
@@ -214,4 +214,5 @@ def encode_progress(got: Progress) -> dict[str, Any]:
         "message": got.message,
         "done": got.done,
         "good": got.good,
+        "held_up": got.held_up is not None,
     }

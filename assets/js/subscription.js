@@ -135,6 +135,7 @@
           if (answer.status === 401) return;
           if (!answer.ok) {
             if (!asked && !waited) return;  // nobody waits for anything
+            if (answer.status === 404) { draw(box, "none", said.title, said.detail || ""); name(null); return; }
             draw(box, "open", said.title || "Waiting for Lago to confirm", (said.detail || "") + " Whether the plan has started is not known yet.");
             again(RETRY_MS);
             return;
@@ -146,7 +147,7 @@
           if (said.state !== state) { state = said.state; refresh(); }  // the panels may know more now
           // Until it is settled the address names it, so that a page loaded again goes on; then it is told once.
           name(said.done ? null : attempt);
-          if (!said.done) { waited = true; again(STEP_MS); }
+          if (!said.done) { waited = true; again(said.held_up ? RETRY_MS : STEP_MS); }
         });
       }).catch(function () { if (asked || waited) again(RETRY_MS); });
     }

@@ -7,6 +7,7 @@ from datetime import date
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.types import Progress
+from data_sources.result import Problem
 
 
 def progress_of(attempt: Attempt) -> Progress:
@@ -71,6 +72,38 @@ def progress_of(attempt: Attempt) -> Progress:
     }
     title, message, done, good = _special(attempt) or words[state]
     return Progress(attempt.id, state, title, message, done, good)
+
+
+def held_up(attempt: Attempt, problem: Problem) -> Progress:
+    """How a purchase stood when it was last known, and why it could not be looked at again.
+
+    Args:
+        attempt: As our own books have it.
+        problem: What came in between.
+    """
+    told, name = progress_of(attempt), attempt.plan_name
+    if attempt.open_customer is None or attempt.state == book.HELD:
+        return told  # nothing more is waited for, or only a person
+    not_asked = f"{name} has not been started yet."
+    unknown = f"Whether {name} has started is not known yet."
+    in_words: dict[str, tuple[str, str]] = {
+        book.OPENED: (told.title, f"Nothing was charged and {name} was not started."),
+        book.REDIRECTED: (
+            "Your checkout is being looked up",
+            f"What became of it at Stripe is not known yet. {not_asked}",
+        ),
+        book.CARD_SAVED: ("Your card is saved", not_asked),
+        book.PAID: (told.title, not_asked),
+        book.STARTING: (told.title, unknown),
+        book.WAITING: (told.title, unknown),
+    }
+    title, message = in_words[attempt.state]
+    if attempt.state == book.REDIRECTED and attempt.note in (book.CONFIRMING, book.PAYING):
+        title, message = told.title, not_asked
+    elif attempt.note is not None and attempt.note.startswith(book.OTHERWISE):
+        message = f"{attempt.note} {unknown}"
+    detail = f"{message} {problem.detail} It is looked at again by itself."
+    return Progress(attempt.id, attempt.state, title, detail, False, None, problem)
 
 
 def _planned(attempt: Attempt) -> str:

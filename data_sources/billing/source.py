@@ -308,7 +308,8 @@ class BillingSource:
                 got = busy or subscribe.follow(self._till(self.lago, buyer), buyer, attempt_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
-        return nothing if got is None else _result(got, "GET purchase")
+        result = nothing if got is None else _result(got, "GET purchase")
+        return replace(result, stale=result.value.held_up) if isinstance(result, Ready) else result
 
 
 def _result(got: T | Problem | NotConfigured, query: str) -> Result[T]:

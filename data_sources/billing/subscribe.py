@@ -23,7 +23,7 @@ from data_sources.billing.attempts import Attempt
 from data_sources.billing.customers import collected_by_lago, ensure_customer, stripe_customer
 from data_sources.billing.free_plan import start_free
 from data_sources.billing.plans import why_not
-from data_sources.billing.progress import progress_of
+from data_sources.billing.progress import held_up, progress_of
 from data_sources.billing.purchase import (
     Till,
     in_the_way,
@@ -42,6 +42,7 @@ from data_sources.result import Kind, NotConfigured, Problem, utc_now
 log = logging.getLogger(__name__)
 
 NO_STRIPE = NotConfigured("Stripe is not connected", "Plans that cost something need Stripe.", ("OPS_STRIPE_API_KEY",))
+UNKNOWN = "checkout_not_found"
 NEVER_OPENED = timedelta(hours=1)
 PAGE_GIVEN_UP = timedelta(hours=24)
 
@@ -147,7 +148,11 @@ def came_back(till: Till, buyer: Buyer, session_id: str) -> Attempt | Problem:
     attempt = till.attempts.of_session(buyer, session_id)
     if attempt is None:
         return unknown()
-    return _read_page(till, attempt) if attempt.state == book.REDIRECTED else attempt
+    if attempt.state != book.REDIRECTED:
+        return attempt
+    read = _read_page(till, attempt)
+    # A Stripe that does not tell now is asked again by our own page, which says what is known until then.
+    return attempt if isinstance(read, Problem) and read.code != UNKNOWN else read
 
 
 def _read_page(till: Till, attempt: Attempt) -> Attempt | Problem:
@@ -232,7 +237,13 @@ def follow(till: Till, buyer: Buyer, attempt_id: str | None) -> Progress | Probl
         attempt = till.attempts.of(buyer, attempt_id)
     if attempt is None:
         return None
-    return fulfil(till, attempt) if attempt.open_customer is not None else progress_of(attempt)
+    if attempt.open_customer is None:
+        return progress_of(attempt)
+    told = fulfil(till, attempt)
+    if not isinstance(told, Problem) or told.code == UNKNOWN:
+        return told
+    # The step that failed may have brought it further before, and what was noted is so.
+    return held_up(till.attempts.one(attempt.id) or attempt, told)
 
 
 def sweep(till: Till, attempt: Attempt) -> Problem | None:
@@ -263,4 +274,4 @@ def sweep(till: Till, attempt: Attempt) -> Problem | None:
 def unknown() -> Problem:
     """A checkout that is nobody's, or somebody else's: the two are never told apart."""
     detail = "It is not one of yours, or it is too old."
-    return Problem(Kind.NOT_FOUND, "This checkout is not known", detail, code="checkout_not_found")
+    return Problem(Kind.NOT_FOUND, "This checkout is not known", detail, code=UNKNOWN)

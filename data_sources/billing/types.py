@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from data_sources.billing.account.types import Offer
 from data_sources.billing.money import major_units
+from data_sources.result import Problem
 
 Collector: TypeAlias = Literal["lago", "stripe"]
 
@@ -302,6 +303,7 @@ class Progress:
         message: What that means and what to do, one or two sentences.
         done: Whether nothing more will happen by itself.
         good: True when the plan has started, False when it has not and will not, None while it is open.
+        held_up: Why it could not be looked at now; then this is how it stood when it was last known.
     """
 
     attempt_id: str
@@ -310,6 +312,7 @@ class Progress:
     message: str
     done: bool
     good: bool | None
+    held_up: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)

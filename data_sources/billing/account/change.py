@@ -20,7 +20,7 @@ from data_sources.billing.account.types import Move, Offer
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.customers import read_current
 from data_sources.billing.lago import LagoClient
-from data_sources.billing.progress import progress_of
+from data_sources.billing.progress import held_up, progress_of
 from data_sources.billing.purchase import (
     CHANGE_UNAVAILABLE,
     Terms,
@@ -160,12 +160,8 @@ def _downgrade(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None) 
 def _told(till: Till, attempt: Attempt, problem: Problem | None) -> CheckoutAnswer:
     """How it stands after the first step; what is still open is waited for on our own page."""
     now = till.attempts.one(attempt.id) or attempt
-    told = progress_of(now)
+    told = progress_of(now) if problem is None else held_up(now, problem)
     message = f"{told.title}. {told.message}"
-    if problem is not None and now.open_customer is not None:
-        message = (
-            f"{problem.detail} Whether {now.plan_name} will start is not known yet; it is looked at again by itself."
-        )
     if told.good is True:
         return CheckoutAnswer("scheduled" if now.state == book.SCHEDULED else "started", None, message)
     url = f"{till.terms.base_url}{PAGE}?purchase={attempt.id}"

@@ -26,6 +26,15 @@ def failed(result: Result[Progress]) -> Problem:
     return result.problem
 
 
+def held_up(result: Result[Progress]) -> Problem:
+    """Why it could not be looked at; what was known before is told all the same."""
+    assert isinstance(result, Ready), result
+    assert result.stale is not None, result
+    assert result.stale.detail in result.value.message
+    assert not result.value.done
+    return result.stale
+
+
 def at_stripe(house: House, code: str = "business", **more: Any) -> BillingSource:
     source = house.source(**more)
     assert isinstance(source.checkout(ANNA, Wanted(code)), Ready)

@@ -14,7 +14,7 @@ from tests.data_sources.billing.conftest import ANNA, House
 from tests.data_sources.billing.steps import (
     at_stripe,
     back,
-    failed,
+    held_up,
     posts,
     told,
 )
@@ -198,7 +198,7 @@ def test_a_plan_that_lago_starts_otherwise_than_chosen_is_said_and_recorded(
     purchase = back(house, source).attempt_id
     if lost:
         house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
-        assert failed(source.progress(ANNA, purchase)).code == "connection"
+        assert held_up(source.progress(ANNA, purchase)).code == "connection"
     waiting = told(source.progress(ANNA, purchase))
     assert (waiting.state, waiting.title) == ("waiting", "Lago charges something else than you chose")
     assert words in waiting.message

@@ -16,7 +16,7 @@ from tests.data_sources.billing.steps import (
     age,
     at_stripe,
     back,
-    failed,
+    held_up,
     posts,
     told,
 )
@@ -44,7 +44,7 @@ def test_an_unpaid_start_behind_a_lost_answer_is_stopped_too(house: House) -> No
     source = at_stripe(house)
     purchase = back(house, source).attempt_id
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
-    assert failed(source.progress(ANNA, purchase)).code == "connection"
+    assert held_up(source.progress(ANNA, purchase)).code == "connection"
     assert told(source.progress(ANNA, purchase)).state == "undone"
     assert house.lago.held_by("org-acme") == []
 
@@ -56,7 +56,7 @@ def test_a_start_behind_a_lost_answer_of_which_lago_does_not_tell_whether_it_was
     source = at_stripe(house)
     purchase = back(house, source).attempt_id
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
-    assert failed(source.progress(ANNA, purchase)).code == "connection"
+    assert held_up(source.progress(ANNA, purchase)).code == "connection"
     got = told(source.progress(ANNA, purchase))
     assert (got.state, got.good) == ("stuck", False)
     assert house.lago.requests("DELETE", "/api/v1/subscriptions/sub-org-acme") == []
@@ -73,17 +73,32 @@ def test_a_lago_that_is_down_after_the_card_was_saved_loses_nothing(house: House
     source = at_stripe(house)
     purchase = back(house, source).attempt_id
     house.lago.fail("500", path, method="GET")
-    assert failed(source.progress(ANNA, purchase)).kind is Kind.UPSTREAM
+    down = source.progress(ANNA, purchase)
+    assert held_up(down).kind is Kind.UPSTREAM
+    assert (told(down).title, told(down).done) == ("Your card is saved", False)
+    assert "Business has not been started yet. Lago" in told(down).message
     house.lago.heal()
     assert told(source.progress(ANNA, purchase)).state == "waiting"
     assert len(posts(house)) == 1
+
+
+def test_a_stripe_that_is_down_on_the_way_back_is_asked_again_by_our_own_page(house: House) -> None:
+    source = at_stripe(house)
+    house.stripe.complete(SESSION)
+    house.stripe.fail("closed")
+    purchase = told(source.returned(ANNA, SESSION)).attempt_id
+    down = source.progress(ANNA, purchase)
+    assert held_up(down).code == "connection"
+    assert "What became of it at Stripe is not known yet" in told(down).message
+    house.stripe.heal()
+    assert told(source.progress(ANNA, purchase)).state == "waiting"
 
 
 def test_a_lost_answer_of_lago_is_looked_up_and_not_asked_twice(house: House) -> None:
     source = at_stripe(house)
     purchase = back(house, source).attempt_id
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
-    assert failed(source.progress(ANNA, purchase)).code == "connection"
+    assert held_up(source.progress(ANNA, purchase)).code == "connection"
     assert told(source.progress(ANNA, purchase)).state == "waiting"
     house.lago.settle(paid=True)
     assert told(source.progress(ANNA, purchase)).state == "started"
@@ -94,7 +109,7 @@ def test_a_question_that_never_reached_lago_is_put_again_later(house: House) -> 
     source = at_stripe(house)
     purchase = back(house, source).attempt_id
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1)
-    assert failed(source.progress(ANNA, purchase)).code == "connection"
+    assert held_up(source.progress(ANNA, purchase)).code == "connection"
     assert told(source.progress(ANNA, purchase)).state == "starting"
     age(house, purchase, timedelta(minutes=2))
     assert told(source.progress(ANNA, purchase)).state == "waiting"
@@ -104,7 +119,7 @@ def test_a_payment_declined_behind_a_lost_answer_is_not_tried_again(house: House
     source = at_stripe(house)
     purchase = back(house, source).attempt_id
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
-    assert failed(source.progress(ANNA, purchase)).code == "connection"
+    assert held_up(source.progress(ANNA, purchase)).code == "connection"
     house.lago.settle(paid=False)
     age(house, purchase, timedelta(minutes=2))
     assert told(source.progress(ANNA, purchase)).state == "refused"
@@ -116,7 +131,7 @@ def test_a_payment_declined_in_an_earlier_purchase_is_not_taken_for_this_one(hou
     source = at_stripe(house)
     purchase = back(house, source).attempt_id
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1)
-    assert failed(source.progress(ANNA, purchase)).code == "connection"
+    assert held_up(source.progress(ANNA, purchase)).code == "connection"
     assert told(source.progress(ANNA, purchase)).state == "starting"
 
 

@@ -19,7 +19,7 @@ from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer
 from data_sources.result import Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, BEN, House
-from tests.data_sources.billing.steps import SESSION, answered, buy, failed, posts, refused, told
+from tests.data_sources.billing.steps import SESSION, answered, buy, failed, held_up, posts, refused, told
 from tests.fakes.lago import charge, minimum
 
 LATER = timedelta(seconds=90)
@@ -259,7 +259,10 @@ def test_lago_down_for_hours_after_the_payment_starts_the_plan_once_when_it_is_b
 def test_a_lost_answer_of_lago_starts_one_plan(house: House, source: BillingSource, after: bool) -> None:
     purchase = pay(house, source)
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=after)
-    failed(source.progress(ANNA, purchase))
+    lost = source.progress(ANNA, purchase)
+    held_up(lost)
+    assert told(lost).title == "Your payment is in"
+    assert "Whether Business has started is not known yet" in told(lost).message
     assert now_of(house).state == book.STARTING
     with house.state.session() as session:
         session.execute(update(Attempt).values(updated_at=utc_now() - timedelta(minutes=1)))
