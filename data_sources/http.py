@@ -7,14 +7,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError
+from urllib3.util import Timeout
 from urllib3.util.retry import Retry
 
+from data_sources.budget import left_s, may_try_again
 from data_sources.result import Kind, Problem
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,32 @@ class _Session(requests.Session):
             merged["proxies"] = {}
         return merged
 
+    def send(self, request: Any, **kwargs: Any) -> requests.Response:
+        """One call, which ends when the time of the click that it is part of does (`budget.py`)."""
+        left = left_s()
+        if left is not None:
+            if left == 0:
+                raise requests.exceptions.Timeout("the time of this click timed out")
+            connect_s, read_s = _pair(kwargs.get("timeout"))
+            kwargs["timeout"] = Timeout(connect=connect_s, read=read_s, total=left)
+        return super().send(request, **kwargs)
+
+
+def _pair(timeout: Any) -> tuple[float, float]:
+    """Connect and read time-out, in seconds."""
+    if timeout is None:
+        return CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+    return timeout if isinstance(timeout, tuple) else (timeout, timeout)
+
+
+class _Retry(Retry):
+    """Tries again as long as there is time for it."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Self:
+        """The tries that are left after this one."""
+        tries = self if may_try_again() else self.new(total=0)
+        return Retry.increment(tries, *args, **kwargs)
+
 
 def _own_headers_only(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Leaves a request as it is: without this, an entry of `~/.netrc` would replace our key with somebody else's."""
@@ -67,7 +95,7 @@ def session(*, retries: int = 2, pool: int = 8) -> requests.Session:
         pool: How many connections are kept open.
     """
     made = _Session()
-    retry = Retry(
+    retry = _Retry(
         total=retries,
         connect=retries,
         read=0,
@@ -189,9 +217,8 @@ def _broken(
     # A session that retries reports a time-out before the answer as the end of its tries.
     unanswered = bool(error.args) and isinstance(error.args[0], MaxRetryError) and "ReadTimeout" in repr(error)
     if isinstance(error, requests.exceptions.Timeout) or unanswered:
-        return Problem(
-            Kind.TIMEOUT, what, f"{source} did not answer within {timeout_s[1]:g} s.", code="timeout", retry_after_s=5
-        )
+        in_time = "in time" if left_s() is not None else f"within {timeout_s[1]:g} s"
+        return Problem(Kind.TIMEOUT, what, f"{source} did not answer {in_time}.", code="timeout", retry_after_s=5)
     log.warning("%s: %s %s: %s", source, method, url, type(error).__name__)
     if not isinstance(error, requests.exceptions.ConnectionError):
         return Problem(Kind.UPSTREAM, what, f"{source} broke off its answer.", code=type(error).__name__)
@@ -208,6 +235,8 @@ def _bounded(answer: requests.Response) -> bytes | None:
         total += len(part)
         if total > MAX_BODY_BYTES:
             return None
+        if left_s() == 0:
+            raise requests.exceptions.ReadTimeout("the time of this click timed out")
         parts.append(part)
     return b"".join(parts)
 

@@ -12,12 +12,15 @@ from typing import Any
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.types import Buyer, Current, Plan, Subscription
+from data_sources.budget import left_s
 from data_sources.principal import Principal
 from data_sources.result import Kind, Problem, utc_now
 
 _ORDER = {"active": 0, "incomplete": 1, "pending": 2}
 CUSTOMER_WAIT_S = 10.0
 CUSTOMER_STEP_S = 0.5
+# Of the time of a click, what opening Stripe's page may need after the wait.
+PAGE_S = 3.0
 
 
 def buyer_of(principal: Principal, only_customer: str | None) -> Buyer | None:
@@ -126,7 +129,8 @@ def stripe_customer(
 ) -> str | Problem:
     """The Stripe customer that Lago charges for this buyer, connected first if it is not yet.
 
-    Lago makes it in the background, so this waits up to 10 s. Saving a card before it exists would save it to nobody.
+    Lago makes it in the background, so this waits up to 10 s, less where the click has less time. Saving a card before
+    it exists would save it to nobody.
 
     Args:
         lago: Where the customer lives.
@@ -157,7 +161,8 @@ def stripe_customer(
             return Problem(Kind.CONFLICT, title, detail, code="no_linked_payment_provider")
     waited_s = 0.0
     while not (found := _billing(customer).get("provider_customer_id")):
-        if waited_s >= CUSTOMER_WAIT_S:
+        left = left_s()
+        if waited_s >= CUSTOMER_WAIT_S or (left is not None and left < PAGE_S):
             detail = "Lago has not set up the customer at Stripe yet. Nothing was charged. Try again in a minute."
             return Problem(Kind.TIMEOUT, title, detail, code="no_provider_customer", retry_after_s=60)
         wait(CUSTOMER_STEP_S)

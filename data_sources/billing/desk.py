@@ -7,10 +7,12 @@ from typing import TypeVar
 
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.audit import RETRIED, AuditEntry
+from data_sources.billing.doorway import CLICK_S
 from data_sources.billing.inbox import Event, Inbox
 from data_sources.billing.money import major_units
 from data_sources.billing.progress import progress_of
 from data_sources.billing.types import AuditRow, EventRow, InboxView, Progress, PurchaseRow
+from data_sources.budget import budget
 from data_sources.result import Empty, Failed, Kind, Problem, Provenance, Ready, Result, utc_now
 from data_sources.state.store import StateUnavailableError
 
@@ -78,7 +80,8 @@ class Desk:
                 return Failed(Problem(Kind.NOT_FOUND, "There is no such purchase", "Load the page again."))
             attempts.note_step(attempt, RETRIED)
             goes_on = attempt.open_customer is not None or attempt.stripe_subscription_id is not None
-            problem = self._finish(attempts, attempt) if goes_on else None
+            with budget(CLICK_S):  # the admin waits for it, as the sweeper does not
+                problem = self._finish(attempts, attempt) if goes_on else None
             now = attempts.one(attempt_id)
         except StateUnavailableError as error:
             return Failed(error.problem)

@@ -43,7 +43,7 @@ class Directory:
         """One customer by its external id, if Lago has it."""
         if self._lago is None:
             return self._not_configured
-        with self._doorway.place(TITLE) as busy:
+        with self._doorway.click(TITLE) as busy:
             found = busy or self._lago.customer(customer_id)
         if isinstance(found, Problem):
             return Failed(found)

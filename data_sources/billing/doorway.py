@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from data_sources.budget import budget
 from data_sources.result import Kind, Problem
 
 # Of the threads that answer requests (64), at most AT_ONCE + WAITING are ever held by billing. The subscription page
@@ -13,6 +14,8 @@ from data_sources.result import Kind, Problem
 AT_ONCE = 8
 WAITING = 12
 PATIENCE_S = 2.0
+# All that a click asks of Lago and Stripe, together; longer nobody looks at a button that only says "One moment".
+CLICK_S = 12.0
 
 
 class Doorway:
@@ -22,12 +25,26 @@ class Doorway:
         at_once: How many are inside at the same time.
         waiting: How many may wait for a place.
         patience_s: How long they wait, in seconds.
+        click_s: How long everything may take that one click asks, in seconds.
     """
 
-    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        at_once: int = AT_ONCE,
+        waiting: int = WAITING,
+        patience_s: float = PATIENCE_S,
+        click_s: float = CLICK_S,
+    ) -> None:
         self._patience_s = patience_s
+        self._click_s = click_s
         self._inside = threading.BoundedSemaphore(at_once)
         self._anywhere = threading.BoundedSemaphore(at_once + waiting)
+
+    @contextmanager
+    def click(self, title: str) -> Iterator[Problem | None]:
+        """The same as `place`, for what somebody clicked and waits for: all of it ends after `click_s`."""
+        with budget(self._click_s), self.place(title) as busy:
+            yield busy
 
     @contextmanager
     def place(self, title: str) -> Iterator[Problem | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import ensure_customer
@@ -10,7 +12,7 @@ from data_sources.billing.plans import why_not
 from data_sources.billing.purchase import Terms, earlier_purchase, in_the_way, refusal
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.types import Buyer, CheckoutAnswer, Plan
-from data_sources.result import Problem
+from data_sources.result import Kind, Problem
 
 
 def start_free(
@@ -39,7 +41,12 @@ def start_free(
     if isinstance(made, Problem):
         # Whether Lago started it is not known after a time-out; it costs nothing, and a second click finds out.
         attempts.move(attempt, book.ABANDONED, note=made.code)
-        return made
+        if made.kind not in (Kind.TIMEOUT, Kind.UPSTREAM):
+            return made
+        told = (
+            f"{made.detail} Whether {plan.name} has started is not known; it costs nothing. Load the page again to see."
+        )
+        return replace(made, detail=told)
     if (
         made.get("status") != "active"
         or made.get("plan_code") != plan.code

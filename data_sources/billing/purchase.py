@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -306,8 +306,9 @@ def open_page(
     if isinstance(session, Problem):
         if session.kind in (Kind.TIMEOUT, Kind.UPSTREAM) and session.code in _PERHAPS_OPEN:
             attempts.move(attempt, book.OPENED, note=session.code, provider_customer_id=payer)
-        else:
-            attempts.move(attempt, book.ABANDONED, note=session.code)
+            again = f"Nothing was charged. Select {plan.name} again in a moment: the same page opens."
+            return replace(session, detail=f"{session.detail} {again}")
+        attempts.move(attempt, book.ABANDONED, note=session.code)
         return session
     moved = attempts.move(
         attempt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ def side_by_side(asks: Sequence[Callable[[], T]], *, at_once: int = 8) -> list[T
 
     for first in range(0, len(asks), at_once):
         places = range(first, min(first + at_once, len(asks)))
-        others = [threading.Thread(target=ask, args=(place,), daemon=True) for place in places[1:]]
+        others = [threading.Thread(target=copy_context().run, args=(ask, place), daemon=True) for place in places[1:]]
         for thread in others:
             thread.start()
         ask(places[0])

@@ -91,6 +91,7 @@ class BillingSource:
         stripe_webhook_secret: `OPS_STRIPE_WEBHOOK_SECRET`.
         lago_hmac_key: `OPS_LAGO_HMAC_KEY`.
         wait: Waits for so many seconds.
+        click_s: How long everything may take that one click asks, in seconds; None keeps to the usual.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class BillingSource:
         stripe_webhook_secret: str | None = None,
         lago_hmac_key: str | None = None,
         wait: Callable[[float], object] = time.sleep,
+        click_s: float | None = None,
     ) -> None:
         self.lago = lago
         self.stripe = stripe
@@ -116,7 +118,7 @@ class BillingSource:
         self.collector = collector
         self._attempts = Attempts(state)
         self._terms = Terms(plan_codes, collector, base_url, price_words, wait)
-        self._doorway = Doorway()
+        self._doorway = Doorway() if click_s is None else Doorway(click_s=click_s)
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
         self._good: Ready[PlanList] | None = None
@@ -259,7 +261,7 @@ class BillingSource:
         if wanted.shown_customer not in (None, buyer.customer_id):
             return Failed(OTHER_CUSTOMER)
         try:
-            with self._doorway.place(purchase.TITLE) as busy:
+            with self._doorway.click(purchase.TITLE) as busy:
                 got = busy or subscribe.select_plan(self._till(self.lago, buyer), buyer, wanted)
         except StateUnavailableError as error:
             return Failed(error.problem)
@@ -284,7 +286,7 @@ class BillingSource:
         if buyer is None:
             return Failed(subscribe.unknown())
         try:
-            with self._doorway.place("Your purchase could not be looked up") as busy:
+            with self._doorway.click("Your purchase could not be looked up") as busy:
                 got = busy or subscribe.came_back(self._till(self.lago, buyer), buyer, session_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
@@ -304,7 +306,7 @@ class BillingSource:
         if buyer is None:
             return nothing
         try:
-            with self._doorway.place("Your purchase could not be looked up") as busy:
+            with self._doorway.click("Your purchase could not be looked up") as busy:
                 got = busy or subscribe.follow(self._till(self.lago, buyer), buyer, attempt_id)
         except StateUnavailableError as error:
             return Failed(error.problem)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 import stripe
 
 from data_sources import http
+from data_sources.budget import may_try_again
 from data_sources.result import Kind, Problem
 
 # Stripe's client would add an id of this machine to every call; an operator has not agreed to that.
@@ -116,6 +119,30 @@ def is_live(api_key: str) -> bool:
     return "_live_" in api_key
 
 
+class _Client(stripe.RequestsClient):
+    """Stripe's way over HTTP, which tries again only as long as a click has time for it (`budget.py`)."""
+
+    def _should_retry(self, *args: Any, **kwargs: Any) -> bool:
+        return may_try_again() and bool(super()._should_retry(*args, **kwargs))
+
+    def request(  # type: ignore[override]  # as the client's own subclass has it
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """One call. A server's failure that is not told in Stripe's way, a proxy's perhaps, is told in it."""
+        body, status, headers = super().request(method, url, headers, post_data)
+        if status >= 500 and not _is_stripes_error(body):
+            body = json.dumps({"error": {"type": "api_error", "message": f"HTTP {status}"}}).encode()
+        return body, status, headers
+
+
+def _is_stripes_error(body: bytes) -> bool:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and isinstance(told.get("error"), dict)
+
+
 class StripeGateway:
     """Opens and reads pages of Stripe Checkout. No method raises for what Stripe or the network does."""
 
@@ -140,7 +167,7 @@ class StripeGateway:
             base_addresses={"api": api_base} if api_base else None,
             max_network_retries=retries,
             # Our session, which leaves its own headers alone; the client itself tries again.
-            http_client=stripe.RequestsClient(timeout=timeout_s, session=http.session(retries=0)),
+            http_client=_Client(timeout=timeout_s, session=http.session(retries=0)),
         )
 
     def __repr__(self) -> str:
@@ -224,14 +251,19 @@ class StripeGateway:
             return malformed(error, what)
 
     def expire(self, session_id: str) -> CheckoutSession | Problem:
-        """Close an open session, so that nobody can finish it; `POST /v1/checkout/sessions/{id}/expire`."""
+        """Close an open session, so that nobody can finish it; `POST /v1/checkout/sessions/{id}/expire`.
+
+        Where the answer is lost, or says that it is not open any more, it is read whether it is closed now.
+        """
         what = "The earlier checkout could not be closed"
         try:
             return self._read(self.client.v1.checkout.sessions.expire(session_id))
         except stripe.StripeError as error:
-            return problem_of(error, what)
+            problem = problem_of(error, what)
         except MALFORMED as error:
-            return malformed(error, what)
+            problem = malformed(error, what)
+        now = self.session(session_id)
+        return now if isinstance(now, CheckoutSession) and now.status == "expired" else problem
 
     def _read(self, made: Any) -> CheckoutSession:
         session = _read(made)
@@ -304,4 +336,6 @@ def problem_of(error: stripe.StripeError, what: str) -> Problem:
     if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError):
         log.warning("Stripe refused a request: %s, parameter %s", code, getattr(error, "param", None))
         return Problem(Kind.UPSTREAM, what, "Stripe refused the request.", code=code)
+    if error.http_status is not None and error.http_status < 300:
+        return malformed(error, what)
     return Problem(Kind.UPSTREAM, what, "Stripe answered with an error.", code=code, retry_after_s=5)

@@ -76,6 +76,10 @@ class FakeServer:
     def answer(self, asked: Asked) -> Reply:
         raise NotImplementedError
 
+    def failure(self, status: int, words: str) -> dict[str, Any]:
+        """The body of an error of the service's own; this is Lago's."""
+        return {"status": status, "error": words}
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}"
@@ -185,9 +189,9 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
         def _break(self, fault: Fault) -> None:
             page = {"Content-Type": "text/html"}
             plain: dict[str, Callable[[], None]] = {
-                "500": lambda: self._send(500, {"status": 500, "error": "Internal Server Error"}, {}),
+                "500": lambda: self._send(500, server.failure(500, "Internal Server Error"), {}),
                 "502": lambda: self._send(502, b"<html><h1>502 Bad Gateway</h1></html>", page),
-                "401": lambda: self._send(401, {"status": 401, "error": "Unauthorized"}, {}),
+                "401": lambda: self._send(401, server.failure(401, "Unauthorized"), {}),
                 "html": lambda: self._send(200, b"<!doctype html><title>Sign in</title>", page),
                 "empty": lambda: self._send(200, b"", {}),
             }

@@ -66,6 +66,10 @@ class FakeStripe(FakeServer):
             (session,) = self.sessions.values()
             return session
 
+    def failure(self, status: int, words: str) -> dict[str, Any]:
+        kind = "invalid_request_error" if status == 401 else "api_error"
+        return {"error": {"message": words, "type": kind}}
+
     def answer(self, asked: Asked) -> Reply:
         parts = asked.path.strip("/").split("/")
         if parts[0] == "pay":

@@ -203,7 +203,7 @@ class AccountDesk:
         if buyer is None:
             return Failed(NOBODY)
         try:
-            with self._doorway.place(title) as busy:
+            with self._doorway.click(title) as busy:
                 done = busy or act(self._lago, buyer, self._attempts.by(buyer.principal_id))
         except StateUnavailableError as error:
             return Failed(error.problem)

@@ -100,6 +100,14 @@ def test_a_page_that_cannot_be_closed_keeps_the_next_from_opening(house: House) 
     assert len(house.stripe.sessions) == 1
 
 
+def test_a_lost_answer_about_closing_it_is_looked_up_and_keeps_nothing_from_opening(house: House) -> None:
+    source = house.source()
+    buy(source)
+    house.stripe.fail("closed", "/v1/checkout/sessions/cs_test_00000000/expire", times=1, after=True)
+    answered(buy(source, "team"))
+    assert [one["status"] for one in house.stripe.sessions.values()] == ["expired", "open"]
+
+
 def test_a_card_saved_for_one_plan_never_starts_it_once_another_was_clicked(house: House) -> None:
     source = house.source()
     buy(source)
@@ -211,14 +219,53 @@ def test_a_page_opened_on_other_terms_is_closed_and_not_used_again(house: House,
     assert [one["status"] for one in house.stripe.sessions.values()] == ["expired", "open"]
 
 
-@pytest.mark.parametrize("fault", ["500", "401", "html", "half", "closed", "empty", "slow"])
-def test_a_broken_stripe_is_a_refusal_and_the_next_click_is_free_again(house: House, fault: Any) -> None:
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("500", "Stripe answered with an error."),
+        ("502", "Stripe answered with an error."),
+        ("500 of a proxy", "Stripe answered with an error."),
+        ("401", "Stripe refused our key"),
+        ("html", "Stripe's answer does not have the form"),
+        ("half", "Stripe cannot be reached."),
+        ("closed", "Stripe cannot be reached."),
+        ("empty", "Stripe's answer does not have the form"),
+        ("slow", "Stripe did not answer in time. Nothing was charged. Select Business again"),
+    ],
+)
+def test_a_broken_stripe_is_a_refusal_and_the_next_click_is_free_again(house: House, fault: Any, words: str) -> None:
+    if fault == "500 of a proxy":
+        fault = "500"
+        house.stripe.failure = lambda status, told: {"status": status, "error": told}
     house.stripe.fail(fault, "/v1/checkout")
     got = refused(buy(house.source(stripe=house.gateway(timeout_s=0.3))))
     assert got.kind in (Kind.UPSTREAM, Kind.TIMEOUT)
+    assert got.detail.startswith(words)
     assert stripe.KEY not in got.detail
     house.stripe.heal()
     assert answered(buy(house.source())).status == "redirect"
+
+
+def test_all_that_a_click_asks_ends_with_the_time_of_a_click_and_the_next_one_goes_on(house: House) -> None:
+    connected = {"payment_provider": "stripe", "provider_customer_id": "cus_acme"}
+    house.lago.add_customer("org-acme", billing_configuration=connected)
+    house.stripe.fail("slow", "/v1/checkout", after=True)
+    # By itself Stripe's client would try three times, and wait 30 s.
+    got = refused(buy(house.source(stripe=house.gateway(timeout_s=10.0, retries=2), click_s=1.0)))
+    assert got.detail.startswith("Stripe did not answer in time.")
+    assert len(house.stripe.asked) == 1
+    house.stripe.heal()
+    answered(buy(house.source(stripe=house.gateway(timeout_s=10.0))))
+    assert len(house.stripe.sessions) == 1
+
+
+@pytest.mark.parametrize("fault", ["502", "slow"])
+def test_a_lago_that_fails_late_is_not_tried_again_beyond_the_time_of_a_click(house: House, fault: Any) -> None:
+    house.lago.delays_s["/api/v1/plans"] = 0.5
+    house.lago.fail(fault)
+    source = house.source(lago=house.client(timeout_s=(3.0, 8.0)), click_s=1.0)
+    assert refused(buy(source)).kind in (Kind.UPSTREAM, Kind.TIMEOUT)
+    assert len(house.lago.asked) <= 1
 
 
 def test_a_lost_answer_of_stripe_leads_to_the_same_page_when_tried_again(house: House) -> None:
