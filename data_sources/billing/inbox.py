@@ -19,6 +19,8 @@ LONGEST_PAUSE = timedelta(hours=1)
 MOST_TRIES = 20
 KEPT_FOR = timedelta(days=90)
 AT_ONCE = 100
+# No row has a larger one; a database fails at a number that does not fit its column.
+LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Inbox:
 
     def retry(self, event_id: int) -> bool:
         """Have an event worked off again from its first try on; False when there is none."""
+        if not 0 < event_id <= LARGEST_ID:
+            return False
         with self._state.session() as session:
             event = session.get(Event, event_id)
             if event is None:

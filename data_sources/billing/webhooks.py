@@ -92,7 +92,9 @@ class Webhooks:
         event_id, kind = body.get("id"), body.get("type")
         if not isinstance(event_id, str) or not isinstance(kind, str) or not isinstance(about, dict):
             return _refused("stripe", "It is not an event.", "not_an_event")
-        if body.get("livemode") is not self._stripe_live:
+        if not isinstance(body.get("livemode"), bool):
+            return _refused("stripe", "It does not say whether it is a live or a test event.", "not_an_event")
+        if body["livemode"] is not self._stripe_live:
             words = ("a test", "a live") if self._stripe_live else ("a live", "a test")
             return _refused("stripe", f"It is {words[0]} event and the console has {words[1]} key.", "livemode")
         return self._take(Delivery("stripe", event_id, kind, _at_stripe(about)))
@@ -121,6 +123,8 @@ class Webhooks:
     def _take(self, delivery: Delivery) -> Result[bool]:
         if max(len(delivery.event_id), len(delivery.subject or "")) > _MAX_ID:
             return _refused(delivery.source, "Its id is too long.", "not_an_event")
+        if not all(map(_storable, (delivery.event_id, delivery.kind, delivery.subject or ""))):
+            return _refused(delivery.source, "Its id is no text.", "not_an_event")
         try:
             new = self._inbox.add(delivery)
         except StateUnavailableError as error:
@@ -181,6 +185,11 @@ def _customer(body: dict[str, Any]) -> str | None:
         about.get("external_id") if body.get("object_type") == "customer" else None,
     ]
     return next((each for each in named if isinstance(each, str) and each), None)
+
+
+def _storable(text: str) -> bool:
+    """Whether every database takes it: JSON can name half a character (a lone surrogate), and a zero."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -228,6 +228,7 @@ def test_only_admins_look_again_and_name_one_thing(anna, console, billing, sign_
     for body in ({}, {"attempt_id": purchase, "event_id": 1}, {"attempt_id": 7}, {"plan": "x"}):
         assert admin.post(RETRY, json=body).status_code == 400
     assert admin.post(RETRY, json={"attempt_id": "made-up"}).status_code == 404
-    assert admin.post(RETRY, json={"event_id": 9}).status_code == 404
+    for event_id in (9, -1, 10**30):
+        assert admin.post(RETRY, json={"event_id": event_id}).status_code == 404
     assert admin.post(RETRY, json={"attempt_id": purchase}).json["state"] == "waiting"
     assert billing.lago.held_by("org-acme", "incomplete") == ["business"]

@@ -131,6 +131,24 @@ def test_a_live_event_is_refused_by_a_console_with_a_test_key(app, send):
     assert inbox(app) == []
 
 
+def test_an_event_that_does_not_say_whether_it_is_live_is_not_called_a_live_one(app, send):
+    raw = signed.stripe_event(SESSION, "checkout.session.completed", "evt_1", livemode=None)
+    answer = send(STRIPE, raw, signed.stripe_headers(raw))
+    assert (answer.status_code, answer.json["code"]) == (400, "not_an_event")
+    assert "does not say whether" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("event_id", ["evt_\ud800", "evt_\0"])
+def test_an_id_that_no_database_takes_is_refused(app, send, event_id):
+    for raw in (
+        signed.stripe_event(SESSION, "checkout.session.completed", event_id),
+        signed.stripe_event(SESSION | {"id": event_id}, "checkout.session.completed", "evt_1"),
+        signed.stripe_event(SESSION, event_id, "evt_1"),
+    ):
+        assert send(STRIPE, raw, signed.stripe_headers(raw)).status_code == 400
+    assert inbox(app) == []
+
+
 def test_too_large_a_body_is_refused_before_it_is_read(app, send):
     raw = b"x" * 300_000
     assert send(STRIPE, raw, signed.stripe_headers(raw)).status_code == 413
