@@ -18,7 +18,7 @@
     var toast = document.createElement("div");
     toast.className = "oc-toast"; toast.setAttribute("role", kind === "danger" ? "alert" : "status");
     var icon = document.createElement("i");
-    icon.className = "oc-i " + (kind === "danger" ? "oc-i-failed" : "oc-i-ok"); icon.setAttribute("aria-hidden", "true");
+    icon.className = "oc-i oc-i-" + ({ danger: "failed", info: "info" }[kind] || "ok"); icon.setAttribute("aria-hidden", "true");
     var body = document.createElement("div"); body.className = "oc-toast-body";
     var title = document.createElement("b"); title.textContent = what.title; body.append(title);
     if (what.text) { var p = document.createElement("p"); p.textContent = what.text; body.append(p); }

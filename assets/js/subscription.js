@@ -65,23 +65,25 @@
     if (customer) choose(customer);
   });
 
+  function free(button) { button.disabled = false; button.setAttribute("aria-busy", "false"); }
+
   // ---- the admin's choice of a customer; everything on the page is another's then, so it is loaded anew
   function choose(button) {
     if (button.disabled) return;
-    button.disabled = true;
+    button.disabled = true; button.setAttribute("aria-busy", "true");
     window.opsPost("/api/v1/billing/customer", { customer_id: button.dataset.chooseCustomer || null }).then(function (answer) {
       if (answer.ok) { location.reload(); return; }
       return answer.json().then(function (said) {
         failed(said.title || "Nobody was chosen", said.detail || "", said.code || "HTTP " + answer.status);
-        button.disabled = false;
+        free(button);
       });
-    }).catch(function () { failed("Nobody was chosen", "The console did not answer."); button.disabled = false; });
+    }).catch(function () { failed("Nobody was chosen", "The console did not answer."); free(button); });
   }
 
   // ---- the admin's "Look again", at a purchase or a webhook
   function lookAgain(button) {
     if (button.disabled) return;
-    button.disabled = true;
+    button.disabled = true; button.setAttribute("aria-busy", "true");
     var purchase = button.dataset.retryPurchase;
     var body = purchase ? { attempt_id: purchase } : { event_id: Number(button.dataset.retryEvent) };
     window.opsPost("/api/v1/billing/retry", body).then(function (answer) {
@@ -90,7 +92,7 @@
         else failed(said.title || "That did not work", said.detail || "", said.code || "HTTP " + answer.status);
       });
     }).catch(function () { failed("That did not work", "The console did not answer."); }).then(function () {
-      button.disabled = false;
+      free(button);
       ["attempts-open", "attempts-inbox", "attempts-log"].forEach(function (panel) { window.opsRetry(panel); });
     });
   }
@@ -122,6 +124,11 @@
     if (attempt === null) query.delete("purchase"); else query.set("purchase", attempt);
     history.replaceState(history.state, "", location.pathname + (query.size ? "?" + query : ""));
   }
+  // What was clicked has come to its end: said where it is seen, wherever on the page its reader is by now.
+  function told(said) {
+    window.opsToast({ kind: said.good === true ? "ok" : said.good === false ? "danger" : "info", title: said.title, text: said.message });
+  }
+  window.opsPurchaseTold = told;
   function watch(box, attempt) {
     var me = watching = {};
     var asked = attempt !== null;
@@ -147,6 +154,7 @@
           if (said.state !== state) { state = said.state; refresh(); }  // the panels may know more now
           // Until it is settled the address names it, so that a page loaded again goes on; then it is told once.
           name(said.done ? null : attempt);
+          if (said.done) told(said);
           if (!said.done) { waited = true; again(said.held_up ? RETRY_MS : STEP_MS); }
         });
       }).catch(function () { if (asked || waited) again(RETRY_MS); });

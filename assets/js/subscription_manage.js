@@ -111,7 +111,7 @@
             return;
           }
           draw(said.good === true ? "good" : said.done ? "none" : "open", said.title, said.message);
-          if (said.done) { forget(); refresh(); } else setTimeout(step, STEP_MS);
+          if (said.done) { forget(); refresh(); window.opsPurchaseTold(said); } else setTimeout(step, STEP_MS);
         });
       }).catch(function () { setTimeout(step, RETRY_MS); });
     }

@@ -9,6 +9,9 @@ from data_sources.billing.attempts import Attempt
 from data_sources.billing.types import Progress
 from data_sources.result import Problem
 
+INVOICE = "Its invoice stands on this page as soon as Lago has made it."
+AGAIN = "Select a plan again when you like."
+
 
 def progress_of(attempt: Attempt) -> Progress:
     """How a purchase stands, in words."""
@@ -17,7 +20,7 @@ def progress_of(attempt: Attempt) -> Progress:
         book.OPENED: ("Checkout is being opened", "Nothing was charged.", False, None),
         book.REDIRECTED: (
             "Checkout was not finished",
-            f"No card was saved and {name} was not started. Nothing was charged.",
+            f"No card was saved and {name} was not started. Nothing was charged. {AGAIN}",
             True,
             None,
         ),
@@ -47,7 +50,7 @@ def progress_of(attempt: Attempt) -> Progress:
             False,
             None,
         ),
-        book.STARTED: (f"{name} has started", "Lago confirmed the payment.", True, True),
+        book.STARTED: (f"{name} has started", f"Lago confirmed the payment. {INVOICE}", True, True),
         book.SCHEDULED: (f"{name} is planned", _planned(attempt), True, True),
         book.REFUSED: (
             f"{name} was not started",
@@ -55,7 +58,7 @@ def progress_of(attempt: Attempt) -> Progress:
             True,
             False,
         ),
-        book.ABANDONED: ("Checkout was given up", f"{name} was not started. Nothing was charged.", True, False),
+        book.ABANDONED: ("Checkout was given up", f"{name} was not started. Nothing was charged. {AGAIN}", True, False),
         book.UNDONE: (
             f"{name} was not started",
             "This Lago did not wait for a payment before it started the plan, so it was stopped again, and what Lago "
@@ -162,6 +165,8 @@ def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
         return _of_a_change(attempt)
     if attempt.amount_cents != 0:
         return None
+    if state == book.STARTED:
+        return f"{name} has started", "It costs nothing.", True, True
     if state == book.UNDONE:
         return f"{name} was not started", "Lago did not start it for free, so it was taken back.", True, False
     if state == book.STUCK:
@@ -179,7 +184,7 @@ def _paid_to_stripe(attempt: Attempt) -> tuple[str, str, bool, bool | None] | No
         detail = f"It can take days with this way of paying. {name} starts by itself when the money has arrived."
         return "Your payment is being confirmed", detail, False, None
     if state == book.REDIRECTED:
-        return "Checkout was not finished", f"Nothing was charged and {name} was not started.", True, None
+        return "Checkout was not finished", f"Nothing was charged and {name} was not started. {AGAIN}", True, None
     if state == book.STARTING:
         return (
             "Your payment is in",
@@ -191,5 +196,5 @@ def _paid_to_stripe(attempt: Attempt) -> tuple[str, str, bool, bool | None] | No
         return f"{name} was not started", f"{attempt.note} Choose a plan again.", True, False
     started = attempt.note is None or not attempt.note.startswith(book.OTHERWISE)
     if state == book.STARTED and started:
-        return f"{name} has started", "Stripe took the payment and Lago started the plan.", True, True
+        return f"{name} has started", f"Stripe took the payment and Lago started the plan. {INVOICE}", True, True
     return None

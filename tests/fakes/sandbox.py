@@ -27,6 +27,7 @@ FAULTS: dict[str, str] = {
     "none": "Works",
     "slow": "Answers after 20 s",
     "500": "Error 500",
+    "401": "Refuses the key",
     "closed": "Hangs up",
     "html": "Answers with a web page",
     "half": "Breaks off in the middle",

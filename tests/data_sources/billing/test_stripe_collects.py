@@ -15,6 +15,7 @@ from data_sources.billing import attempts as book
 from data_sources.billing import sweeper
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.inbox import Delivery
+from data_sources.billing.progress import INVOICE
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer
 from data_sources.result import Ready, utc_now
@@ -102,7 +103,7 @@ def test_the_way_back_starts_the_plan_and_marks_lagos_invoice_as_paid(house: Hou
     assert (purchase.state, purchase.title) == (book.PAID, "Your payment is in")
     assert house.lago.subscriptions == []
     done = told(source.progress(ANNA, purchase.attempt_id))
-    assert (done.good, done.message) == (True, "Stripe took the payment and Lago started the plan.")
+    assert (done.good, done.message) == (True, f"Stripe took the payment and Lago started the plan. {INVOICE}")
     assert house.lago.held_by("org-acme") == ["business"]
     assert posts(house)[0].get("activation_rules") is None
     (invoice,) = house.lago.invoices
