@@ -163,7 +163,7 @@ def _listed(plans: Sequence[Plan], lines: Callable[[Plan], tuple[str, ...]], the
 
 
 def compare_table(comparison: Comparison, held: Callable[[str], bool]) -> Component:
-    """The comparison as a table that scrolls by itself.
+    """The comparison as a table that scrolls by itself, folded until it is asked for.
 
     Args:
         comparison: What to draw.
@@ -174,14 +174,14 @@ def compare_table(comparison: Comparison, held: Callable[[str], bool]) -> Compon
     bodies = [_group(title, rows, comparison.columns) for title, rows in comparison.groups]
     table = tags.Table([tags.Thead(tags.Tr(heads)), *bodies], className="oc-table oc-compare-table")
     wrap = tags.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **{"aria-label": TITLE})
-    return html.Section(
+    # Folded: the customer's own card and invoices come below, and are looked for more often than this.
+    return html.Details(
         [
-            html.H3(TITLE, className="oc-panel-title", id="compare-title"),
+            html.Summary(html.H3(TITLE, className="oc-panel-title")),
             static(wrap),
             html.P(FOOT, className="oc-compare-foot"),
         ],
         className="oc-panel oc-compare",
-        **{"aria-labelledby": "compare-title"},
     )
 
 

@@ -23,7 +23,7 @@ SENDERS = {"stripe": ("Stripe", "OPS_STRIPE_WEBHOOK_SECRET"), "lago": ("Lago", "
 def purchases_table(rows: Sequence[PurchaseRow]) -> Component:
     """Open and failed purchases, with a button that looks at one now."""
     heads = ("Last change", "Customer", "Plan", "Price", "How it stands", "Why", "")
-    return _table("Open and failed purchases", heads, [_purchase(row) for row in rows])
+    return _table("Open and failed purchases", heads, [_purchase(row) for row in rows], lead=(4, 5, 6))
 
 
 def _purchase(row: PurchaseRow) -> list[Any]:
@@ -48,7 +48,7 @@ def inbox_table(view: InboxView) -> Component:
     parts: list[Any] = [html.Div(lines, className="oc-heard")]
     if view.events:
         heads = ("Received", "From", "What", "About", "How it stands", "Why", "")
-        parts.append(_table("Newest webhooks", heads, [_event(row) for row in view.events]))
+        parts.append(_table("Newest webhooks", heads, [_event(row) for row in view.events], lead=(4, 5, 6)))
     return html.Div(parts)
 
 
@@ -85,7 +85,7 @@ def _event(row: EventRow) -> list[Any]:
 def audit_table(rows: Sequence[AuditRow]) -> Component:
     """Who brought which purchase where, with the ids of that moment."""
     heads = ("Time", "Who", "Step", "Customer", "Plan", "Price", "Note", "Ids")
-    return _table("Log of purchases", heads, [_entry(row) for row in rows])
+    return _table("Log of purchases", heads, [_entry(row) for row in rows], lead=(2, 6))
 
 
 def _entry(row: AuditRow) -> list[Any]:
@@ -101,12 +101,17 @@ def _entry(row: AuditRow) -> list[Any]:
     ]
 
 
-def _table(label: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Component:
+def _table(label: str, heads: Sequence[str], rows: Sequence[Sequence[Any]], *, lead: Sequence[int]) -> Component:
+    """A table; on a phone each row is a block that begins with the columns of `lead`: how it stands, and why."""
     head = tags.Tr([tags.Th(title or tags.Span("Action", className="visually-hidden"), scope="col") for title in heads])
-    body = [tags.Tr([tags.Td(cell) for cell in row]) for row in rows]
-    table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table")
+    body = [tags.Tr([_td(cell, leads=at in lead) for at, cell in enumerate(row)]) for row in rows]
+    table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table oc-blocks")
     named = {"aria-label": label}
     return static(tags.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **named))
+
+
+def _td(cell: Any, *, leads: bool) -> Node:
+    return tags.Td(cell, className="oc-lead") if leads else tags.Td(cell)
 
 
 def _at(moment: datetime) -> str:

@@ -40,5 +40,7 @@ def test_an_admin_sees_an_open_purchase_and_brings_it_further(browser, make_app,
     browser.wait_for_text(LOG, "retried")
     browser.phone()
     assert browser.axe() == []
+    shown = browser.find(f"{OPEN} [data-retry-purchase]").rect
+    assert shown["x"] + shown["width"] <= 390
     wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert browser.driver.execute_script(wider) == 0

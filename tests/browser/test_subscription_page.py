@@ -250,4 +250,6 @@ def test_visitors_can_use_their_page_and_come_back_after_signing_in(browser, mak
     focused = "return document.activeElement.dataset.selectPlan === 'team-yearly'"
     browser.wait_for(lambda: browser.driver.execute_script(focused), "the chosen plan is not shown")
     assert browser.driver.execute_script("return location.search") == ""
+    assert not browser.find(".oc-compare thead").is_displayed()
+    browser.find(".oc-compare summary").click()
     assert browser.text(".oc-compare thead").split() == ["What", "Starter", "Team,", "yearly", "Business", "Enterprise"]
