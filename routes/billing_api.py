@@ -104,7 +104,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         query_params(())
         source = billing()
         body = body_of(ProgressBody)
-        result = source.progress(source.buyer(principal()), body.attempt_id)
+        result = source.progress(source.reader(principal()), body.attempt_id)
         return answer(result, encode_progress, empty={"state": None, "done": True})
 
     @made.post("/api/v1/billing/retry")
@@ -126,7 +126,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         """Where Stripe sends the reader back. Notes the saved card and leads to the page, which does the rest."""
         given = query_params(("session_id",)).get("session_id", [""])
         source = billing()
-        result = source.returned(source.buyer(principal()), given[-1])
+        result = source.returned(source.reader(principal()), given[-1])
         if isinstance(result, Ready):
             # 303: loading the page again does not come back here.
             return redirect(f"{PAGE}?purchase={result.value.attempt_id}", 303)

@@ -153,11 +153,11 @@ class Attempts:
         return made
 
     def of(self, buyer: Buyer, attempt_id: str) -> Attempt | None:
-        """The purchase with this id, if this very person made it for this very customer."""
+        """The purchase with this id, if this very person made it, for this very customer or as one who chooses."""
         return self._one(Attempt.id == attempt_id, buyer)
 
     def of_session(self, buyer: Buyer, session_id: str) -> Attempt | None:
-        """The purchase that opened this checkout session, if this very person made it for this very customer."""
+        """The purchase that opened this checkout session, found like `of`."""
         return self._one(Attempt.session_id == session_id, buyer)
 
     def open_for(self, customer_id: str) -> Attempt | None:
@@ -313,5 +313,7 @@ class Attempts:
 
     def _one(self, wanted: object, buyer: Buyer) -> Attempt | None:
         with self._state.session() as session:
-            own = (Attempt.principal_id == buyer.principal_id) & (Attempt.customer_id == buyer.customer_id)
+            own = Attempt.principal_id == buyer.principal_id
+            if not buyer.chooses:
+                own &= Attempt.customer_id == buyer.customer_id
             return session.scalars(select(Attempt).where(wanted, own)).one_or_none()  # type: ignore[arg-type]

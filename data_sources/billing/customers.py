@@ -16,6 +16,8 @@ from data_sources.budget import left_s
 from data_sources.principal import Principal
 from data_sources.result import Kind, Problem, utc_now
 
+# No customer of Lago's has an empty id.
+NOBODY = ""
 _ORDER = {"active": 0, "incomplete": 1, "pending": 2}
 CUSTOMER_WAIT_S = 10.0
 CUSTOMER_STEP_S = 0.5
@@ -40,8 +42,16 @@ def buyer_of(principal: Principal, only_customer: str | None) -> Buyer | None:
     if only_customer and principal.role == "admin":
         return Buyer(principal.id, only_customer, None, principal.email)
     if principal.customer_id and principal.role == "admin":
-        return Buyer(principal.id, principal.customer_id, None, principal.email)
+        return Buyer(principal.id, principal.customer_id, None, principal.email, chooses=True)
     return None
+
+
+def reader_of(principal: Principal, only_customer: str | None) -> Buyer | None:
+    """Whose purchases a person may look at: like `buyer_of`, and an admin's own also while no customer is chosen."""
+    buyer = buyer_of(principal, only_customer)
+    if buyer is not None or principal.role != "admin":
+        return buyer
+    return Buyer(principal.id, NOBODY, None, principal.email, chooses=True)
 
 
 def _member_id(principal: Principal) -> str:

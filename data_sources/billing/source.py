@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from data_sources.billing import purchase, subscribe
 from data_sources.billing.account.desk import AccountDesk
 from data_sources.billing.attempts import Attempt, Attempts
-from data_sources.billing.customers import buyer_of, read_current
+from data_sources.billing.customers import buyer_of, read_current, reader_of
 from data_sources.billing.desk import Desk
 from data_sources.billing.directory import Directory
 from data_sources.billing.doorway import Doorway
@@ -157,6 +157,10 @@ class BillingSource:
         """For which Lago customer this person buys, None when there is none."""
         return buyer_of(principal, self.only_customer)
 
+    def reader(self, principal: Principal) -> Buyer | None:
+        """Whose purchases this person may look at: an admin's own ones, whichever customer is chosen by now."""
+        return reader_of(principal, self.only_customer)
+
     def plans(self, *, max_age_s: float = 0.0) -> Result[PlanList]:
         """The plans on offer, from Lago, every page of them.
 
@@ -290,7 +294,8 @@ class BillingSource:
                 got = busy or subscribe.came_back(self._till(self.lago, buyer), buyer, session_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
-        return _result(got if isinstance(got, Problem) else progress_of(got), "GET checkout session")
+        told = got if isinstance(got, Problem) else subscribe.for_whom(progress_of(got), got, buyer)
+        return _result(told, "GET checkout session")
 
     def progress(self, buyer: Buyer | None, attempt_id: str | None) -> Result[Progress]:
         """Bring a purchase a step further and say how it stands.

@@ -14,6 +14,7 @@ plan); `books.py` keeps the second equal on both sides for as long as it runs.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from data_sources.billing import attempts as book
@@ -237,13 +238,20 @@ def follow(till: Till, buyer: Buyer, attempt_id: str | None) -> Progress | Probl
         attempt = till.attempts.of(buyer, attempt_id)
     if attempt is None:
         return None
-    if attempt.open_customer is None:
-        return progress_of(attempt)
-    told = fulfil(till, attempt)
-    if not isinstance(told, Problem) or told.code == UNKNOWN:
+    told = progress_of(attempt) if attempt.open_customer is None else fulfil(till, attempt)
+    if isinstance(told, Problem):
+        if told.code == UNKNOWN:
+            return told
+        # The step that failed may have brought it further before, and what was noted is so.
+        told = held_up(till.attempts.one(attempt.id) or attempt, told)
+    return for_whom(told, attempt, buyer)
+
+
+def for_whom(told: Progress, attempt: Attempt, buyer: Buyer) -> Progress:
+    """How a purchase stands; an admin who has chosen another customer meanwhile is told for whom it is."""
+    if attempt.customer_id == buyer.customer_id:
         return told
-    # The step that failed may have brought it further before, and what was noted is so.
-    return held_up(till.attempts.one(attempt.id) or attempt, told)
+    return replace(told, message=f"{told.message} It is for the customer {attempt.customer_id}, who is not chosen now.")
 
 
 def sweep(till: Till, attempt: Attempt) -> Problem | None:

@@ -254,12 +254,15 @@ class Buyer:
         customer_id: Lago's external id of the paying customer.
         organization_id: The organization, None in a single-company install.
         email: Where known.
+        chooses: Whether this is an admin who may choose any customer, so that what was begun for one is still found
+            when another is chosen.
     """
 
     principal_id: str
     customer_id: str
     organization_id: str | None
     email: str | None
+    chooses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,27 @@ def test_a_click_on_a_card_that_was_shown_for_another_customer_buys_nothing(admi
     assert billing.lago.subscriptions == []
 
 
+@pytest.mark.parametrize("now", ["org-other", None])
+def test_the_way_back_from_stripe_finds_a_purchase_though_another_customer_is_chosen(
+    admin, console, sign_in, billing, now
+):
+    admin.post(CHOOSE, json={"customer_id": "org-acme"})
+    assert admin.post(CREATE, json={"plan_code": "business"}).json["status"] == "redirect"
+    billing.stripe.complete("cs_test_00000000")
+    admin.post(CHOOSE, json={"customer_id": now})  # in another tab
+    back = "/billing/return?session_id=cs_test_00000000"
+    assert sign_in(console, "admin").get(back).status_code == 404
+    assert sign_in(console, "member", "acme").get(back).status_code == 404
+    answer = admin.get(back)
+    assert answer.status_code == 303
+    attempt_id = answer.location.rpartition("=")[2]
+    told = admin.post("/api/v1/billing/checkout/progress", json={"attempt_id": attempt_id}).json
+    assert told["state"] == "waiting"
+    assert "It is for the customer org-acme, who is not chosen now." in told["message"]
+    assert billing.lago.held_by("org-acme", "incomplete") == ["business"]
+    assert billing.lago.held_by("org-other", "incomplete") == []
+
+
 @pytest.mark.parametrize("customer", ["org-nobody", "..", "org-acme/payment_methods", ""])
 def test_only_a_customer_that_lago_has_can_be_chosen(admin, customer):
     assert admin.post(CHOOSE, json={"customer_id": customer}).status_code in (400, 404)
