@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -62,9 +63,32 @@ def _member_id(principal: Principal) -> str:
     return f"member:{hashlib.sha256(who.encode()).hexdigest()[:40]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a customer holds, with what Lago said about it.
+
+    Attributes:
+        current: What it is subscribed to.
+        customer: The customer as Lago tells it; None when Lago does not know it.
+        rows: Its subscriptions as Lago tells them.
+        plans: Plans of theirs that could be read, by their codes; others may be among them.
+    """
+
+    current: Current
+    customer: Json | None
+    rows: tuple[Json, ...]
+    plans: Mapping[str, Plan]
+
+
 def read_current(
     lago: LagoClient, customer_id: str, known: Callable[[], Mapping[str, Plan]] = dict
 ) -> Current | Problem:
+    """What the customer is subscribed to; see `read_held`."""
+    held = read_held(lago, customer_id, known)
+    return held if isinstance(held, Problem) else held.current
+
+
+def read_held(lago: LagoClient, customer_id: str, known: Callable[[], Mapping[str, Plan]] = dict) -> Held | Problem:
     """What the customer is subscribed to; a customer that Lago does not know has no subscriptions.
 
     Everything is asked side by side.
@@ -83,7 +107,7 @@ def read_current(
     if isinstance(customer, Problem):
         return customer
     if customer is None:
-        return Current(customer_id, "UTC", ())
+        return Held(Current(customer_id, "UTC", ()), None, (), plans)
     if isinstance(rows, Problem):
         return rows
     zone = customer.get("applicable_timezone")
@@ -94,7 +118,8 @@ def read_current(
     held = {**plans, **{code: plan for code, plan in asked.items() if isinstance(plan, Plan)}}
     found = [read_subscription(row, held.get(str(row.get("plan_code")))) for row in rows]
     found.sort(key=lambda one: _ORDER.get(one.status, 3))
-    return Current(customer_id, zone if isinstance(zone, str) else "UTC", tuple(found))
+    current = Current(customer_id, zone if isinstance(zone, str) else "UTC", tuple(found))
+    return Held(current, customer, tuple(rows), held)
 
 
 def read_subscription(row: Json, plan: Plan | None) -> Subscription:
@@ -119,11 +144,10 @@ def read_subscription(row: Json, plan: Plan | None) -> Subscription:
     )
 
 
-def ensure_customer(lago: LagoClient, buyer: Buyer) -> Json | Problem:
-    """The buyer's customer in Lago, created if it is an organization's first purchase."""
-    customer = lago.customer(buyer.customer_id)
-    if customer is not None:
-        return customer
+def ensure_customer(lago: LagoClient, buyer: Buyer, seen: Held) -> Json | Problem:
+    """The buyer's customer in Lago as it was seen by this click, created if it is an organization's first purchase."""
+    if seen.customer is not None:
+        return seen.customer
     if buyer.organization_id is None:
         # An operator or an admin named it: a new one made by us would be a typo turned into a customer.
         detail = f"Lago does not know the customer {buyer.customer_id}, named by OPS_LAGO_CUSTOMER or by an admin."

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
-from data_sources.billing.customers import ensure_customer
+from data_sources.billing.customers import Held, ensure_customer
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.plans import why_not
 from data_sources.billing.purchase import Terms, earlier_purchase, in_the_way, refusal
@@ -16,7 +16,13 @@ from data_sources.result import Kind, Problem
 
 
 def start_free(
-    lago: LagoClient, stripe: StripeGateway | None, attempts: Attempts, terms: Terms, buyer: Buyer, plan: Plan
+    lago: LagoClient,
+    stripe: StripeGateway | None,
+    attempts: Attempts,
+    terms: Terms,
+    buyer: Buyer,
+    plan: Plan,
+    seen: Held,
 ) -> CheckoutAnswer | Problem:
     """Start a plan that costs nothing, without Stripe (which is only asked to close an earlier page)."""
     if why_not(plan) is not None or not plan.is_free:
@@ -29,7 +35,7 @@ def start_free(
     target = in_the_way(lago, buyer, plan)
     if isinstance(target, Problem):
         return target
-    customer = ensure_customer(lago, buyer)
+    customer = ensure_customer(lago, buyer, seen)
     if isinstance(customer, Problem):
         return customer
     attempt = attempts.open(buyer, plan, collector=terms.collector, subscription_id=target, state=book.STARTING)

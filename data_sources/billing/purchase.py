@@ -7,13 +7,14 @@ is done stands in `subscribe.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.customers import Held
 from data_sources.billing.lago import FIRST_GATED_VERSION, Json, LagoClient
 from data_sources.billing.plans import offered
 from data_sources.billing.stripe_checkout import PageOrder, Price, StripeGateway
@@ -115,7 +116,9 @@ def same_price(plan: Plan, amount_cents: int | None, currency: str | None) -> bo
     )
 
 
-def in_the_way(lago: LagoClient, buyer: Buyer, plan: Plan, agreed: str | None = None) -> str | Problem:
+def in_the_way(
+    lago: LagoClient, buyer: Buyer, plan: Plan, agreed: str | None = None, *, seen: Held | None = None
+) -> str | Problem:
     """Which subscription the purchase becomes.
 
     Args:
@@ -123,12 +126,13 @@ def in_the_way(lago: LagoClient, buyer: Buyer, plan: Plan, agreed: str | None = 
         buyer: Who buys.
         plan: What is bought.
         agreed: Lago's id of the running subscription that the buyer agreed to change.
+        seen: What this very click has read already. Right before Lago is asked to start something it is read again.
 
     Returns:
         Our id of it: a new one, the customer's free one, or the agreed one that is moved to the new plan; or why it
         cannot be.
     """
-    rows = lago.subscriptions(buyer.customer_id)
+    rows = lago.subscriptions(buyer.customer_id) if seen is None else list(seen.rows)
     if isinstance(rows, Problem):
         return rows
     if any(row.get("status") == "incomplete" for row in rows):
@@ -141,7 +145,7 @@ def in_the_way(lago: LagoClient, buyer: Buyer, plan: Plan, agreed: str | None = 
         return _agreed(rows, agreed)
     if not rows:
         return subscription_id(buyer)
-    if len(rows) == 1 and not plan.is_free and _is_free(lago, rows[0]):
+    if len(rows) == 1 and not plan.is_free and _is_free(lago, rows[0], {} if seen is None else seen.plans):
         return str(rows[0].get("external_id"))
     return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
 
@@ -156,8 +160,9 @@ def _agreed(rows: list[Json], agreed: str) -> str | Problem:
     return str(row.get("external_id"))
 
 
-def _is_free(lago: LagoClient, row: Json) -> bool:
-    held = lago.plan(str(row.get("plan_code")))
+def _is_free(lago: LagoClient, row: Json, known: Mapping[str, Plan]) -> bool:
+    code = str(row.get("plan_code"))
+    held = known[code] if code in known else lago.plan(code)
     return (
         not isinstance(held, Problem)
         and held.is_free
@@ -167,9 +172,8 @@ def _is_free(lago: LagoClient, row: Json) -> bool:
     )
 
 
-def version_gates(lago: LagoClient) -> Problem | None:
+def version_gates(version: tuple[int, int] | Problem | None) -> Problem | None:
     """Only a Lago that holds a subscription back until it is paid may sell; older ones would start it unpaid."""
-    version = lago.version()
     if isinstance(version, Problem):
         return version
     least = ".".join(map(str, FIRST_GATED_VERSION))

@@ -68,10 +68,10 @@ def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Pr
     if not isinstance(decided, change.GoOn):
         return decided
     if plan.is_free:
-        return start_free(till.lago, till.stripe, till.attempts, till.terms, buyer, plan)
+        return start_free(till.lago, till.stripe, till.attempts, till.terms, buyer, plan, decided.seen.held)
     if till.stripe is None:
         return NO_STRIPE
-    return _send_to_stripe(till, till.stripe, buyer, plan, decided.agreed)
+    return _send_to_stripe(till, till.stripe, buyer, plan, decided)
 
 
 def _settle_earlier(till: Till, buyer: Buyer) -> Problem | None:
@@ -84,15 +84,17 @@ def _settle_earlier(till: Till, buyer: Buyer) -> Problem | None:
 
 
 def _send_to_stripe(
-    till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, agreed: str | None
+    till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, decided: change.GoOn
 ) -> CheckoutAnswer | Problem:
     stopped = room_for(till, buyer, plan)
     if stopped is not None:
         return stopped
-    target = in_the_way(till.lago, buyer, plan, agreed)
+    agreed = decided.agreed
+    # Nothing starts here: what was read for this click is good enough, and is read again when the card is saved.
+    target = in_the_way(till.lago, buyer, plan, agreed, seen=decided.seen.held)
     if isinstance(target, Problem):
         return target
-    payer = _payer(till, stripe, buyer, plan)
+    payer = _payer(till, stripe, buyer, plan, decided.seen)
     if isinstance(payer, Problem):
         return payer
     changed = {} if agreed is None else {"change": book.UPGRADE, "replaces": agreed}
@@ -104,7 +106,7 @@ def _send_to_stripe(
     return open_page(stripe, till.attempts, till.terms, plan, attempt, payer)
 
 
-def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan) -> str | Problem | None:
+def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: change.Seen) -> str | Problem | None:
     """Stripe's customer that pays, if this collector may collect from this customer at all.
 
     One customer has one collector: Lago's own record says whether it charges by itself, our books whether Stripe does.
@@ -115,10 +117,10 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan) -> str |
     if till.attempts.running(buyer.customer_id):
         detail = "Stripe collects for the plan that runs. It must end before another one is bought. Ask your admin."
         return refusal(detail, "collector_mismatch")
-    refused = version_gates(till.lago) if till.terms.collector == "lago" else None
+    refused = version_gates(seen.version) if till.terms.collector == "lago" else None
     if refused is not None:
         return refused
-    customer = ensure_customer(till.lago, buyer)
+    customer = ensure_customer(till.lago, buyer, seen.held)
     if isinstance(customer, Problem):
         return customer
     if customer.get("currency") not in (None, plan.currency):

@@ -18,7 +18,7 @@ from data_sources.billing.account import downgrade
 from data_sources.billing.account.moves import ends_longer_period, move_of, on_words
 from data_sources.billing.account.types import Move, Offer
 from data_sources.billing.attempts import Attempt
-from data_sources.billing.customers import read_current
+from data_sources.billing.customers import Held, read_held
 from data_sources.billing.lago import LagoClient
 from data_sources.billing.progress import held_up, progress_of
 from data_sources.billing.purchase import (
@@ -40,10 +40,36 @@ UNDER_WAY = "A purchase for this customer is under way already, in another tab p
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a click has read of Lago, each thing once and side by side.
+
+    Attributes:
+        held: The customer and what it is subscribed to.
+        card: Stripe's id of the card that Lago charges; None where there is none, or Stripe itself collects.
+        version: Lago's version, None when it does not tell one; only where Lago collects for a plan with a price.
+    """
+
+    held: Held
+    card: str | Problem | None
+    version: tuple[int, int] | Problem | None
+
+
+@dataclass(frozen=True, slots=True)
 class GoOn:
     """Nothing is asked: a free plan, or Stripe's page, for the running subscription that was agreed to be changed."""
 
+    seen: Seen
     agreed: str | None = None
+
+
+def _look(till: Till, buyer: Buyer, plan: Plan) -> Seen | Problem:
+    asks: list[Callable[[], Any]] = [partial(read_held, till.lago, buyer.customer_id)]
+    if till.terms.collector == "lago":
+        asks.append(partial(default_card, till.lago, buyer))
+        asks += [] if plan.is_free else [till.lago.version]
+    held, *others = side_by_side(asks)
+    card, version = (*others, None, None)[:2]
+    return held if isinstance(held, Problem) else Seen(held, card, version)
 
 
 def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | CheckoutAnswer | Problem:
@@ -56,12 +82,10 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
         wanted: The click.
     """
     by_lago = till.terms.collector == "lago"
-    asks: list[Callable[[], Any]] = [partial(read_current, till.lago, buyer.customer_id)]
-    asks += [partial(default_card, till.lago, buyer)] if by_lago else []
-    current, *cards = side_by_side(asks)
-    if isinstance(current, Problem):
-        return current
-    move = move_of(plan, current)
+    seen = _look(till, buyer, plan)
+    if isinstance(seen, Problem):
+        return seen
+    move = move_of(plan, seen.held.current)
     if move.kind not in ("start", "upgrade", "downgrade"):
         return refusal(str(move.reason), str(move.code))
     held = move.held
@@ -70,11 +94,11 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
     if held is not None and held.lago_id is None:
         return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
     # A downgrade takes no money, so whether there is a card says nothing about it.
-    card = cards[0] if cards and move.kind != "downgrade" else None
+    card = seen.card if move.kind != "downgrade" else None
     if isinstance(card, Problem):
         return card
     if (move.kind == "start" and plan.is_free) or (card is None and (held is None or held.is_free)):
-        return GoOn()
+        return GoOn(seen)
     if till.attempts.running(buyer.customer_id):
         return refusal(f"Stripe collects for the plan that runs. {CHANGE_UNAVAILABLE}", "collector_mismatch")
     # What was clicked last counts: an earlier purchase of another plan must not start behind an open question.
@@ -87,10 +111,10 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
     if wanted.confirm != offer.token:
         return refusal(OFFER_CHANGED, "offer_changed")
     if move.kind == "downgrade":
-        return _downgrade(till, buyer, plan, held)
+        return _downgrade(till, buyer, plan, held, seen)
     if card is None:
-        return GoOn(held.lago_id if held is not None else None)
-    return _with_card(till, buyer, plan, held, card)
+        return GoOn(seen, held.lago_id if held is not None else None)
+    return _with_card(till, buyer, plan, held, card, seen)
 
 
 def default_card(lago: LagoClient, buyer: Buyer) -> str | Problem | None:
@@ -106,13 +130,15 @@ def default_card(lago: LagoClient, buyer: Buyer) -> str | Problem | None:
     return None
 
 
-def _with_card(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, card: str) -> CheckoutAnswer | Problem:
+def _with_card(
+    till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, card: str, seen: Seen
+) -> CheckoutAnswer | Problem:
     """The card is there: it goes on from where the way back from Stripe would have brought it."""
     agreed = held.lago_id if held is not None else None
-    refused = version_gates(till.lago)
+    refused = version_gates(seen.version)
     if refused is not None:
         return refused
-    target = in_the_way(till.lago, buyer, plan, agreed)
+    target = in_the_way(till.lago, buyer, plan, agreed, seen=seen.held)
     if isinstance(target, Problem):
         return target
     attempt = till.attempts.open(
@@ -132,9 +158,9 @@ def _with_card(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, 
     return _told(till, attempt, told if isinstance(told, Problem) else None)
 
 
-def _downgrade(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None) -> CheckoutAnswer | Problem:
+def _downgrade(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, seen: Seen) -> CheckoutAnswer | Problem:
     agreed = held.lago_id if held is not None else None
-    target = in_the_way(till.lago, buyer, plan, agreed)
+    target = in_the_way(till.lago, buyer, plan, agreed, seen=seen.held)
     if isinstance(target, Problem):
         return target
     attempt = till.attempts.open(

@@ -268,6 +268,16 @@ def test_a_lago_that_fails_late_is_not_tried_again_beyond_the_time_of_a_click(ho
     assert len(house.lago.asked) <= 1
 
 
+def test_a_click_asks_for_each_thing_once(house: House) -> None:
+    connected = {"payment_provider": "stripe", "provider_customer_id": "cus_acme"}
+    house.lago.add_customer("org-acme", billing_configuration=connected)
+    house.lago.subscribe("org-acme", "starter")  # a free one, to be moved to the paid one
+    answered(buy(house.source()))
+    asked = [f"{one.method} {one.path}" for one in house.lago.asked]
+    assert len(asked) == len(set(asked)), asked
+    assert len(house.stripe.asked) == 1
+
+
 def test_a_lost_answer_of_stripe_leads_to_the_same_page_when_tried_again(house: House) -> None:
     house.stripe.fail("closed", "/v1/checkout", times=1, after=True)
     answered(buy(house.source(stripe=house.gateway(retries=2))))
