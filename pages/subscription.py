@@ -124,7 +124,7 @@ def current_plan() -> Look:
 def plans() -> Look:
     """The plans on offer; without a live answer of Lago they carry no badge and cannot be bought."""
     billing: BillingSource = sources().billing
-    result, current = billing.shop(billing.buyer(principal()))
+    result, current, tax_stops = billing.shop(billing.buyer(principal()))
     live = isinstance(result, Ready) and result.stale is None
     hidden = result.provenance.notes if isinstance(result, Ready | Empty) and principal().role == "admin" else ()
     if isinstance(result, Empty) and hidden:
@@ -134,18 +134,24 @@ def plans() -> Look:
     asked = as_of(result.provenance.fetched_at) if isinstance(result, Ready) else None
     return show(
         result,
-        lambda listed: plan_grid(replace(_shop(billing, listed, result, held), hidden=hidden)),
+        lambda listed: plan_grid(replace(_shop(billing, listed, result, held, tax_stops), hidden=hidden)),
         sub=lambda _: asked,
     )
 
 
-def _shop(billing: BillingSource, listed: PlanList, result: Result[PlanList], held: Result[Current] | None) -> Shop:
+def _shop(
+    billing: BillingSource,
+    listed: PlanList,
+    result: Result[PlanList],
+    held: Result[Current] | None,
+    tax_stops: str | None,
+) -> Shop:
     current = held.value if isinstance(held, Ready) else None
     return Shop(
         plans=listed.plans,
         twins=pairs(listed.plans),
         current=current,
-        why_not=lambda plan: _why_not(billing, plan),
+        why_not=lambda plan: _why_not(billing, plan, tax_stops),
         move_of=_moves(billing, held),
         closed=_closed(billing, result, held),
         sales_email=billing.sales_email,
@@ -164,10 +170,12 @@ def _moves(billing: BillingSource, held: Result[Current] | None) -> Callable[[Pl
     return None
 
 
-def _why_not(billing: BillingSource, plan: Plan) -> str | None:
+def _why_not(billing: BillingSource, plan: Plan, tax_stops: str | None) -> str | None:
     reason = why_not(plan, billing.collector)
     if reason is not None or plan.is_free:
         return reason
+    if tax_stops is not None and plan.taxed is None:
+        return tax_stops
     return f"{NO_STRIPE.title}: {' and '.join(NO_STRIPE.settings)} is not set." if billing.stripe is None else None
 
 

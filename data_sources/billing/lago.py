@@ -56,6 +56,14 @@ class LagoClient(AccountCalls):
         total = meta.get("total_count") if isinstance(meta, dict) else None
         return rows, total if isinstance(total, int) and not isinstance(total, bool) else None
 
+    def billing_entity(self, code: str) -> Json | Problem | None:
+        """Who invoices, with the taxes that apply; None when Lago has none of it; `GET /billing_entities/{code}`."""
+        return self._found(("billing_entities", code), "billing_entity", "Taxes could not be read")
+
+    def taxes(self) -> list[Json] | Problem:
+        """All taxes of the organization; `GET /taxes`."""
+        return self._objects(("taxes",), "taxes", "Taxes could not be read", [])
+
     def upsert_customer(self, fields: Mapping[str, Any]) -> Json | Problem:
         """Create a customer, or change only the given fields of an existing one; `POST /customers`."""
         what = "The customer could not be set up"

@@ -75,6 +75,19 @@ def unreadable(raw: dict[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def rated(taxes: Any) -> bool | None:
+    """Whether any of these taxes adds something; None when there are none."""
+    rows = taxes if isinstance(taxes, list) else []
+    return any(not _is_zero(row) for row in rows) if rows else None
+
+
+def _is_zero(row: Any) -> bool:
+    try:
+        return isinstance(row, dict) and Decimal(str(row.get("rate"))) == 0
+    except InvalidOperation:
+        return False  # what cannot be read is not taken for nothing
+
+
 def _cents(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 

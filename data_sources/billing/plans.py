@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from data_sources.billing.money import MISMATCHED_AT_STRIPE, too_fine_for_stripe
-from data_sources.billing.plan_terms import terms_of, unreadable
+from data_sources.billing.plan_terms import rated, terms_of, unreadable
 from data_sources.billing.types import Catalogue, Collector, Entitlement, Plan, PlanList, Privilege
 
 TIMES_A_YEAR = {"weekly": 52, "monthly": 12, "quarterly": 4, "semiannual": 2, "yearly": 1}
@@ -68,6 +68,7 @@ def read_plan(raw: Any) -> Plan | None:
         unreadable=unreadable(raw),
         terms=terms_of(raw),
         limits=_limits(extras),
+        taxed=rated(raw.get("taxes")),
     )
 
 
@@ -186,6 +187,7 @@ def _not_flat(plan: Plan) -> str | None:
             ("fixed charges", plan.fixed_charges),
             ("a minimum", plan.minimum_commitment_cents),
             ("usage thresholds", plan.usage_thresholds),
+            ("tax", plan.taxed),
         )
         if there
     ]

@@ -24,6 +24,7 @@ from data_sources.billing.purchase import PriceWords, Terms, Till
 from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.sweeper import Sweeper
+from data_sources.billing.tax import ADDED, tax_added
 from data_sources.billing.types import (
     Buyer,
     Catalogue,
@@ -250,11 +251,26 @@ class BillingSource:
             return Empty("No plan yet", "Lago has no subscription for this customer.", told)
         return Ready(found, told)
 
-    def shop(self, buyer: Buyer | None) -> tuple[Result[PlanList], Result[Current]]:
-        """The plans on offer and what the customer holds, asked side by side."""
-        asks: list[Callable[[], Any]] = [self.plans, partial(self.current, buyer)]
-        plans, current = side_by_side(asks)
-        return plans, current
+    def shop(self, buyer: Buyer | None) -> tuple[Result[PlanList], Result[Current], str | None]:
+        """The plans on offer, what the customer holds, and what stops a sale by its tax, asked side by side."""
+        asks: list[Callable[[], Any]] = [self.plans, partial(self.current, buyer), partial(self._tax_stops, buyer)]
+        plans, current, stops = side_by_side(asks)
+        return plans, current, stops
+
+    def _tax_stops(self, buyer: Buyer | None) -> str | None:
+        """Why nothing with a price is sold to this customer where Stripe collects: Lago adds tax, or does not tell."""
+        lago = self.lago
+        if lago is None or buyer is None or self.collector != "stripe":
+            return None
+        with self._doorway.place("Taxes could not be read") as busy:
+            asks: list[Callable[[], Any]] = [partial(lago.customer, buyer.customer_id), lago.taxes]
+            told: list[Any] = [busy, busy] if busy else side_by_side(asks)
+            customer, known = told
+            failed = [one for one in (customer, known) if isinstance(one, Problem)]
+            added = failed[0] if failed else tax_added(lago, customer, known)
+        if isinstance(added, Problem):
+            return f"Whether Lago adds tax is not known: {added.detail}"
+        return ADDED if added else None
 
     def checkout(self, buyer: Buyer | None, wanted: Wanted) -> Result[CheckoutAnswer]:
         """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""

@@ -37,6 +37,7 @@ from data_sources.billing.purchase import (
     version_gates,
 )
 from data_sources.billing.stripe_checkout import CheckoutSession, StripeGateway
+from data_sources.billing.tax import ADDED, tax_added
 from data_sources.billing.types import Buyer, CheckoutAnswer, Plan, Progress, Wanted
 from data_sources.result import Kind, NotConfigured, Problem, utc_now
 
@@ -131,6 +132,13 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
     if collected_by_lago(customer):
         detail = "Lago collects this customer's money itself. Paid here as well, it would be charged twice. "
         return refusal(f"{detail}Ask your admin.", "collector_mismatch")
+    taxed: bool | Problem = plan.taxed is True
+    if seen.taxes is not None:
+        taxed = seen.taxes if isinstance(seen.taxes, Problem) else tax_added(till.lago, customer, seen.taxes)
+    if isinstance(taxed, Problem):
+        return taxed
+    if taxed:
+        return refusal(f"{ADDED} Ask your admin.", "taxed")
     return till.attempts.payer(buyer.customer_id, live=stripe.live)
 
 

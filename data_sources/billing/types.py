@@ -66,6 +66,7 @@ class Plan:
         unreadable: What Lago did say about money, but in a form that we do not know; such a plan is not sold.
         terms: Digest of everything that decides what it costs, to see whether that has changed.
         limits: How much of a metric is in it: code of the metric, and the number.
+        taxed: Whether a tax of its own adds something; None when it has none of its own.
     """
 
     lago_id: str
@@ -95,6 +96,7 @@ class Plan:
     unreadable: tuple[str, ...]
     terms: str
     limits: tuple[tuple[str, Decimal], ...] = ()
+    taxed: bool | None = None
 
     @property
     def amount(self) -> Decimal | None:

@@ -40,6 +40,8 @@ class FakeLago(LagoAccounts):
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
     methods: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     tax_cents: int = 0
+    taxes: list[dict[str, Any]] = field(default_factory=list)
+    entities: list[dict[str, Any]] = field(default_factory=list)
     now: datetime | None = None
     page_size: int = 3
     version: str = "v1.51.0"
@@ -131,6 +133,13 @@ class FakeLago(LagoAccounts):
 
     def _get_webhooks(self, asked: Asked, _: str) -> Reply:
         return 200, {"webhook": {"public_key": self.webhook_key}}
+
+    def _get_taxes(self, asked: Asked) -> Reply:
+        return 200, self._page(asked, "taxes", self.taxes)
+
+    def _get_billing_entities(self, asked: Asked, code: str) -> Reply:
+        found = [one for one in self.entities if one["code"] == code]
+        return (200, {"billing_entity": found[0]}) if found else _missing("billing_entity")
 
     def _get_plans(self, asked: Asked, code: str | None = None) -> Reply:
         if code is None:

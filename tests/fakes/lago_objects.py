@@ -34,6 +34,35 @@ def minimum(amount_cents: int) -> dict[str, Any]:
     return {"lago_id": made_id("minimum"), "amount_cents": amount_cents, "created_at": T0}
 
 
+def tax(rate: float, *, organization: bool = False) -> dict[str, Any]:
+    return {
+        "lago_id": made_id(f"tax {rate}"),
+        "name": "VAT",
+        "code": f"vat_{rate}",
+        "rate": rate,
+        "applied_to_organization": organization,
+        "created_at": T0,
+    }
+
+
+def billing_entity(code: str, *taxes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "lago_id": made_id(f"entity {code}"),
+        "code": code,
+        "name": code,
+        "default_currency": "USD",
+        "document_locale": "en",
+        "document_numbering": "per_customer",
+        "finalize_zero_amount_invoice": True,
+        "invoice_grace_period": 0,
+        "net_payment_term": 0,
+        "timezone": "UTC",
+        "created_at": T0,
+        "updated_at": T0,
+        "taxes": list(taxes),
+    }
+
+
 def seats(count: int) -> dict[str, Any]:
     privilege = {"code": "max", "name": "Seats", "value_type": "integer", "config": {}, "value": count}
     return {"code": "seats", "name": "Team", "description": None, "privileges": [privilege]}

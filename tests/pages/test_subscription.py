@@ -11,6 +11,7 @@ from data_sources.principal import Principal
 from data_sources.result import utc_now
 from tests.fakes import lago
 from tests.fakes.billing import Billing
+from tests.fakes.lago_objects import tax
 
 MEMBER = Principal("link:anna", "member", "acme")
 ADMIN = Principal("token:admin", "admin")
@@ -101,6 +102,10 @@ def test_where_stripe_collects_only_flat_prices_can_be_chosen_and_the_others_say
     drawn = look("plans", billing_collector="stripe")
     assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": True}
     assert "which can take a flat price only" in words(drawn.body)
+    billing.lago.taxes = [tax(19.0, organization=True)]
+    drawn = look("plans", billing_collector="stripe")
+    assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": False}
+    assert "Lago adds tax to what this customer pays" in words(drawn.body)
 
 
 def test_an_admin_without_an_organization_sees_plans_and_why_none_can_be_bought(look):

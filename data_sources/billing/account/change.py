@@ -19,7 +19,7 @@ from data_sources.billing.account.moves import ends_longer_period, move_of, on_w
 from data_sources.billing.account.types import Move, Offer
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.customers import Held, read_held
-from data_sources.billing.lago import LagoClient
+from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.progress import held_up, progress_of
 from data_sources.billing.purchase import (
     CHANGE_UNAVAILABLE,
@@ -47,11 +47,13 @@ class Seen:
         held: The customer and what it is subscribed to.
         card: Stripe's id of the card that Lago charges; None where there is none, or Stripe itself collects.
         version: Lago's version, None when it does not tell one; only where Lago collects for a plan with a price.
+        taxes: All taxes that Lago knows; only where Stripe collects for a plan without one of its own.
     """
 
     held: Held
-    card: str | Problem | None
-    version: tuple[int, int] | Problem | None
+    card: str | Problem | None = None
+    version: tuple[int, int] | Problem | None = None
+    taxes: list[Json] | Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,17 @@ class GoOn:
 
 
 def _look(till: Till, buyer: Buyer, plan: Plan) -> Seen | Problem:
-    asks: list[Callable[[], Any]] = [partial(read_held, till.lago, buyer.customer_id)]
-    if till.terms.collector == "lago":
-        asks.append(partial(default_card, till.lago, buyer))
-        asks += [] if plan.is_free else [till.lago.version]
-    held, *others = side_by_side(asks)
-    card, version = (*others, None, None)[:2]
-    return held if isinstance(held, Problem) else Seen(held, card, version)
+    by_lago, free = till.terms.collector == "lago", plan.is_free
+    asks: dict[str, Callable[[], Any]] = {"held": partial(read_held, till.lago, buyer.customer_id)}
+    if by_lago:
+        asks["card"] = partial(default_card, till.lago, buyer)
+    if by_lago and not free:
+        asks["version"] = till.lago.version
+    if not by_lago and not free and plan.taxed is None:
+        asks["taxes"] = till.lago.taxes
+    got = dict(zip(asks, side_by_side(list(asks.values())), strict=True))
+    held = got.pop("held")
+    return held if isinstance(held, Problem) else Seen(held, **got)
 
 
 def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | CheckoutAnswer | Problem:

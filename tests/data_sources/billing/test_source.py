@@ -181,7 +181,7 @@ def test_what_the_page_needs_of_lago_is_asked_side_by_side(house: House) -> None
     house.lago.subscribe("org-acme", "team")
     house.lago.page_size = 100
     house.lago.gather("/api/v1", 3)  # nobody is answered before all three have asked
-    plans, held = house.source().shop(ANNA)
+    plans, held, _ = house.source().shop(ANNA)
     assert isinstance(plans, Ready)
     assert current(held).subscriptions[0].plan_name == "Team"
     assert sorted(one.path for one in house.lago.asked) == [

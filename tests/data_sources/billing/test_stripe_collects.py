@@ -22,6 +22,7 @@ from data_sources.result import Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, BEN, House
 from tests.data_sources.billing.steps import SESSION, answered, buy, failed, held_up, posts, refused, told
 from tests.fakes.lago import charge, minimum
+from tests.fakes.lago_objects import billing_entity, tax
 
 LATER = timedelta(seconds=90)
 SUB = "sub_00000000"
@@ -437,6 +438,40 @@ def test_a_renewal_that_fails_leaves_lagos_invoice_open(house: House, source: Bi
     source.sweeper.look(utc_now())
     assert house.lago.invoices[0]["payment_status"] == "pending"
     assert house.lago.held_by("org-acme") == ["business"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "customer", "entity", "organization", "stops"),
+    [
+        ([19.0], [], [], 0.0, "not_sold_here"),
+        ([0.0], [19.0], [], 0.0, None),
+        ([], [19.0], [], 0.0, "taxed"),
+        ([], [0.0], [19.0], 0.0, None),
+        ([], [], [19.0], 0.0, "taxed"),
+        ([], [], [], 19.0, None),
+        ([], [], None, 19.0, "taxed"),
+        ([], [], None, 0.0, None),
+    ],
+)
+def test_what_lago_would_tax_is_not_sold_where_stripe_takes_the_bare_price(
+    house: House, source: BillingSource, plan: Any, customer: Any, entity: Any, organization: float, stops: str | None
+) -> None:
+    house.lago.plan_of("business")["taxes"] = [tax(rate) for rate in plan]
+    named = {} if entity is None else {"billing_entity_code": "acme_corp"}
+    house.lago.add_customer("org-acme", taxes=[tax(rate) for rate in customer], **named)
+    house.lago.entities = [] if entity is None else [billing_entity("acme_corp", *map(tax, entity))]
+    house.lago.taxes = [tax(organization, organization=True), tax(7.0)]
+    if stops is None:
+        assert answered(buy(source)).status == "redirect"
+    else:
+        assert refused(buy(source)).code == stops
+        assert house.stripe.asked == []
+
+
+def test_taxes_that_cannot_be_read_are_not_taken_for_none(house: House, source: BillingSource) -> None:
+    house.lago.fail("500", "/api/v1/taxes")
+    assert refused(buy(source)).title == "Taxes could not be read"
+    assert house.stripe.asked == []
 
 
 def test_an_invoice_with_taxes_on_top_is_not_called_paid_and_an_admin_told(house: House, source: BillingSource) -> None:
