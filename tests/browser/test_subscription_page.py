@@ -97,14 +97,25 @@ def test_a_purchase_from_the_click_to_the_plan_that_lago_confirms(browser, open_
     assert "purchase=" not in browser.driver.current_url
 
 
-def test_going_back_from_stripe_says_that_nothing_was_charged(browser, open_page, billing):
-    open_page()
+def test_going_back_from_stripe_says_that_nothing_was_charged_and_where_stripe_collects_it_is_paid_there(
+    browser, open_page, billing
+):
+    billing.lago.plan_of("business")["charges"] = []
+    open_page(billing_collector="stripe")
     button(browser, "business").click()
     browser.wait_for_text("#words", "Business")
     browser.find("#back").click()
     browser.wait_for_text(PURCHASE, "Checkout was not finished")
     assert "Nothing was charged" in browser.text(PURCHASE)
     assert billing.lago.subscriptions == []
+    button(browser, "business").click()
+    browser.wait_for_text("#save", "Pay 10000 USD")
+    browser.find("#save").click()
+    browser.wait_for_text(PURCHASE, "Stripe took the payment and Lago started the plan.")
+    browser.wait_for_text("#oc-toasts", "Business has started")
+    browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
+    (invoice,) = billing.lago.invoices
+    assert invoice["payment_status"] == "succeeded"
 
 
 def test_a_payment_that_fails_is_said_and_marks_nothing(browser, open_page, billing):
