@@ -90,6 +90,8 @@ def test_a_purchase_clicked_through_to_the_plan_that_lago_starts(world):
     wait_until(lambda: ask()["good"], "the plan starts")
     assert sandbox.lago.held_by("org-ACME") == ["business"]
     wait_until(lambda: any(one.outcome == "200, try 1" for one in sandbox.deliveries.log), "a webhook is taken")
+    set_to(sandbox, pays="failed", days="31")
+    assert [one["payment_overdue"] for one in sandbox.lago.invoices] == [True, False]
 
 
 def test_a_tab_closed_after_paying_is_made_good_by_stripes_webhook_and_renewals_are_marked(world):

@@ -30,6 +30,9 @@ class FakeLago(LagoAccounts):
         version: What /health tells.
         connected: Whether the organization has a Stripe connection; without one the customer's stays empty.
         drops_rules: Be an old Lago, which ignores activation rules.
+        charges_fail: Whether what a card is charged for a further period fails, and becomes overdue.
+        taxes: Of the organization.
+        entities: Who invoices.
         webhook_key: The public key of its webhooks, base64 of a PEM.
         now: The time of a Lago with a calendar; None gives every subscription the same dates.
         connects_after: How many reads of a customer it takes until Stripe's customer is there.
@@ -40,6 +43,7 @@ class FakeLago(LagoAccounts):
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
     methods: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     tax_cents: int = 0
+    charges_fail: bool = False
     taxes: list[dict[str, Any]] = field(default_factory=list)
     entities: list[dict[str, Any]] = field(default_factory=list)
     now: datetime | None = None
@@ -97,7 +101,10 @@ class FakeLago(LagoAccounts):
         if not amount or not self.plan_of(subscription["plan_code"])["pay_in_advance"]:
             return None
         customer = self.customers[subscription["external_customer_id"]]
-        paid = customer["billing_configuration"]["payment_provider"] is not None
+        charged = customer["billing_configuration"]["payment_provider"] is not None
+        paid = charged and not self.charges_fail
+        if charged and not paid:
+            more |= {"payment_status": "failed", "payment_overdue": True}
         number = len(self.invoices) + 1
         made = lago_invoices.invoice(
             number, subscription, paid=paid, **{"tax_cents": self.tax_cents, "at": self.now, **more}

@@ -125,6 +125,7 @@ class Sandbox(FakeServer):
         """Let days pass at Lago and Stripe; the console's own clock stays."""
         with self.stripe.lock:
             self.stripe.billing.travel(days, pays=self.lago_pays == "paid")
+        self.lago.charges_fail = self.lago_pays == "failed"
         lago_time.travel(self.lago, days)
 
     # ---- the control page
