@@ -12,7 +12,7 @@ from typing import Any
 
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.side_by_side import side_by_side
-from data_sources.billing.types import Buyer, Current, Plan, Subscription
+from data_sources.billing.types import MEMBER, Buyer, Current, Plan, Subscription
 from data_sources.budget import left_s
 from data_sources.principal import Principal
 from data_sources.result import Kind, Problem, utc_now
@@ -60,7 +60,7 @@ def _member_id(principal: Principal) -> str:
     if not principal.email or not principal.email.strip():
         return principal.id
     who = f"{principal.organization_id}\n{principal.email.strip().casefold()}"
-    return f"member:{hashlib.sha256(who.encode()).hexdigest()[:40]}"
+    return f"{MEMBER}{hashlib.sha256(who.encode()).hexdigest()[:40]}"
 
 
 @dataclass(frozen=True, slots=True)

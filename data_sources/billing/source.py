@@ -288,7 +288,7 @@ class BillingSource:
         return _result(got, "POST checkout")
 
     def _till(self, lago: LagoClient, buyer: Buyer) -> Till:
-        return Till(lago, self.stripe, self._attempts.by(buyer.principal_id), self._terms)
+        return Till(lago, self.stripe, self._attempts.by(buyer.log_name), self._terms)
 
     def _finish(self, attempts: Attempts, attempt: Attempt) -> Problem | None:
         title = "The purchase could not be looked up"

@@ -13,6 +13,8 @@ from data_sources.result import Problem
 
 Collector: TypeAlias = Literal["lago", "stripe"]
 
+# How the id of a person of an organization begins that is the same for all of its sign-in links.
+MEMBER = "member:"
 MONTHS_OF: dict[str, int] = {"monthly": 1, "quarterly": 3, "semiannual": 6, "yearly": 12}
 
 
@@ -265,6 +267,12 @@ class Buyer:
     organization_id: str | None
     email: str | None
     chooses: bool = False
+
+    @property
+    def log_name(self) -> str:
+        """Who it is for the audit log: a member by the address, which its id only stands for as a digest."""
+        email = self.email.strip().casefold() if self.email is not None else ""
+        return email if email and self.principal_id.startswith(MEMBER) else self.principal_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ def test_line_10_every_step_is_in_the_audit_log_with_who_plan_amount_ids_and_eve
     assert {(row.plan_code, row.amount_cents, row.currency, row.customer_id) for row in rows} == {
         ("business", 10000, "USD", "org-acme")
     }
-    assert rows[0].who.startswith("member:")
+    assert rows[0].who == "anna@acme.test"
     assert "stripe evt_secure" in {row.who for row in rows}
     last = rows[-1]
     assert (last.session_id, last.subscription_id) == (SESSION, "sub-org-acme")

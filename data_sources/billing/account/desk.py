@@ -204,7 +204,7 @@ class AccountDesk:
             return Failed(NOBODY)
         try:
             with self._doorway.click(title) as busy:
-                done = busy or act(self._lago, buyer, self._attempts.by(buyer.principal_id))
+                done = busy or act(self._lago, buyer, self._attempts.by(buyer.log_name))
         except StateUnavailableError as error:
             return Failed(error.problem)
         now = utc_now()

@@ -135,6 +135,9 @@ def test_a_new_sign_in_link_of_the_same_person_finds_the_purchase(house: House) 
     assert failed(source.returned(other, SESSION)).kind is Kind.NOT_FOUND
     assert told(source.returned(new, SESSION)).state == "card_saved"
     assert told(source.progress(new, None)).state == "waiting"
+    log = source.desk.log()
+    assert isinstance(log, Ready)
+    assert {row.who for row in log.value} == {"anna@acme.test"}
 
 
 def test_without_an_e_mail_only_the_very_link_is_the_buyer(house: House) -> None:
