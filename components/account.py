@@ -100,7 +100,9 @@ def _wallet(one: Wallet) -> html.Div:
 
 def card_words(view: CardView) -> Component:
     """Whether a card is on file, since when, and the way to another one."""
-    if view.card is None:
+    if view.by_stripe and view.card is None:
+        words = "Stripe collects, with the card that is given on its page. Lago has none."
+    elif view.card is None:
         words = "No card is on file."
     elif view.card.since is None:
         words = "A card is on file at Stripe. Lago charges it."
@@ -126,20 +128,21 @@ def invoices_table(invoices: Invoices) -> Component:
         for head in heads
     ]
     table = html.Table(
-        [html.Thead(html.Tr(cells)), html.Tbody([_invoice(one) for one in invoices.rows])], className="oc-table"
+        [html.Thead(html.Tr(cells)), html.Tbody([_invoice(one, invoices.payable) for one in invoices.rows])],
+        className="oc-table",
     )
     named = {"aria-label": "Table of invoices"}
     return html.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **named)
 
 
-def _invoice(one: Invoice) -> html.Tr:
+def _invoice(one: Invoice, payable: bool) -> html.Tr:
     amount: Any = unknown("Lago does not tell the amount in a form that can be read")
     if one.total is not None and one.currency is not None:
         amount = amount_words(one.total, one.currency, column=True)
     buttons: list[Any] = []
     if one.status in ("finalized", "voided"):
         buttons.append(_link_button("PDF", {"data-invoice-pdf": one.id}, f"PDF of invoice {one.number}"))
-    if one.status == "finalized" and one.payment_status in ("pending", "failed"):
+    if payable and one.status == "finalized" and one.payment_status in ("pending", "failed"):
         buttons.append(_link_button("Pay", {"data-invoice-pay": one.id}, f"Pay invoice {one.number}"))
     return html.Tr(
         [

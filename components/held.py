@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,7 +11,7 @@ from dash import html
 from components.formats import UNKNOWN
 from components.parts import icon
 from components.plan_words import PER, amount_words
-from data_sources.billing.account.types import Invoice
+from data_sources.billing.account.types import Invoice, Invoices
 from data_sources.billing.types import Current, Subscription
 from data_sources.result import utc_now
 
@@ -122,24 +121,21 @@ def _days_left(end: datetime, zone: tzinfo) -> str:
     return "It ends today" if days <= 0 else "1 day left" if days == 1 else f"{days} days left"
 
 
-def overdue_banner(invoices: Sequence[Invoice]) -> html.Div:
-    """What should have been paid by now, each with its way to pay."""
+def overdue_banner(invoices: Invoices) -> html.Div:
+    """What should have been paid by now, each with its way to pay, or who collects it."""
     rows = [
         html.Div(
-            [
-                html.Span(_overdue_words(one)),
-                html.Button(
-                    "Pay now",
-                    type="button",
-                    className="btn btn-sm btn-secondary",
-                    **{"data-invoice-pay": one.id, "aria-label": f"Pay now: invoice {one.number}"},
-                ),
-            ],
+            [html.Span(_overdue_words(one)), _pay_now(one) if invoices.payable else "Stripe collects it."],
             className="oc-overdue-row",
         )
-        for one in invoices
+        for one in invoices.rows
     ]
     return html.Div([icon("failed"), html.Div(rows)], className="oc-overdue", role="alert")
+
+
+def _pay_now(one: Invoice) -> html.Button:
+    named = {"data-invoice-pay": one.id, "aria-label": f"Pay now: invoice {one.number}"}
+    return html.Button("Pay now", type="button", className="btn btn-sm btn-secondary", **named)
 
 
 def _overdue_words(one: Invoice) -> str:

@@ -28,7 +28,7 @@ from components.shell import page
 from data_sources.billing.account.moves import move_of, standing_lock
 from data_sources.billing.account.types import Move
 from data_sources.billing.plans import pairs, why_not
-from data_sources.billing.source import CHANGE_UNAVAILABLE, NO_CUSTOMER, NO_STRIPE, BillingSource
+from data_sources.billing.source import CHANGE_AT_STRIPE, NO_CUSTOMER, NO_STRIPE, BillingSource
 from data_sources.billing.types import Current, Plan, PlanList
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Ready, Result
@@ -114,7 +114,7 @@ def current_plan() -> Look:
         return look
     late = billing.account.invoices(buyer, overdue=True)
     if isinstance(late, Ready):
-        return replace(look, body=html.Div([overdue_banner(late.value.rows), look.body]))
+        return replace(look, body=html.Div([overdue_banner(late.value), look.body]))
     if isinstance(late, Failed):
         return replace(look, foot=f"Whether an invoice is overdue is not known: {late.problem.detail}")
     return look
@@ -200,7 +200,7 @@ def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Curre
         if locked is not None:
             return locked.reason
         if billing.collector == "stripe" and not all(one.is_free for one in held.value.subscriptions):
-            return CHANGE_UNAVAILABLE
+            return CHANGE_AT_STRIPE
     return None
 
 

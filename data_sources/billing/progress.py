@@ -9,7 +9,7 @@ from data_sources.billing.attempts import Attempt
 from data_sources.billing.types import Progress
 from data_sources.result import Problem
 
-INVOICE = "Its invoice stands on this page as soon as Lago has made it."
+INVOICE = "Its invoice stands on the subscription page as soon as Lago has made it."
 AGAIN = "Select a plan again when you like."
 
 

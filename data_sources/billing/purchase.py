@@ -26,6 +26,10 @@ SESSION_LIFE = timedelta(minutes=45)
 # A session about to expire is not handed out again: the reader would stand before a dead page.
 SESSION_REST = timedelta(minutes=3)
 CHANGE_UNAVAILABLE = "This plan cannot be changed here. Ask your admin to change it in Lago."
+CHANGE_AT_STRIPE = (
+    "Stripe collects for the plan that runs, and a change would have to be made there and in Lago at once, so it "
+    "cannot be changed here. Cancel it; when it has ended, choose another."
+)
 CHANGED_MEANWHILE = "What you are subscribed to has changed meanwhile. Load the page again."
 # With these codes nobody knows whether Stripe has opened the page.
 _PERHAPS_OPEN = frozenset({"timeout", "connection", "unexpected"})

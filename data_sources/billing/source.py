@@ -63,7 +63,7 @@ OTHER_CUSTOMER = Problem(
 )
 PATIENCE_S = 10.0
 _SLOW = Problem(Kind.TIMEOUT, "Plans could not be read", "Lago takes long to answer.", code="timeout", retry_after_s=5)
-CHANGE_UNAVAILABLE = purchase.CHANGE_UNAVAILABLE
+CHANGE_AT_STRIPE = purchase.CHANGE_AT_STRIPE
 NO_STRIPE = subscribe.NO_STRIPE
 
 

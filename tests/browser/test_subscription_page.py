@@ -92,7 +92,7 @@ def test_a_purchase_from_the_click_to_the_plan_that_lago_confirms(browser, open_
     assert marked(browser) == []
     billing.lago.settle(paid=True)
     browser.wait_for_text(PURCHASE, "Business has started")
-    browser.wait_for_text("#oc-toasts", "Its invoice stands on this page")
+    browser.wait_for_text("#oc-toasts", "Its invoice stands on the subscription page")
     browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
     assert "purchase=" not in browser.driver.current_url
 

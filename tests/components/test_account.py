@@ -74,6 +74,7 @@ def test_a_card_says_since_when_and_that_saving_one_starts_no_plan():
     assert "Add a card" in words(card_words(CardView(None, True)))
     assert "card" in words(card_words(CardView(None, False)))
     assert "Add" not in words(card_words(CardView(None, False)))
+    assert "Stripe collects" in words(card_words(CardView(None, False, by_stripe=True)))
 
 
 def test_invoices_line_up_and_offer_only_what_makes_sense():
@@ -95,5 +96,7 @@ def test_invoices_line_up_and_offer_only_what_makes_sense():
 
 
 def test_what_is_overdue_is_what_is_still_due_and_an_unknown_amount_is_said():
-    assert "OPS-1 is overdue since 2 Nov 2026: $5." in words(overdue_banner([invoice(due=Decimal("5.00"))]))
-    assert "an amount that Lago does not tell" in words(overdue_banner([invoice(total=None)]))
+    assert "OPS-1 is overdue since 2 Nov 2026: $5." in words(
+        overdue_banner(Invoices((invoice(due=Decimal("5.00")),), 1))
+    )
+    assert "an amount that Lago does not tell" in words(overdue_banner(Invoices((invoice(total=None),), 1)))

@@ -22,6 +22,7 @@ from data_sources.billing.customers import Held, read_held
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.progress import held_up, progress_of
 from data_sources.billing.purchase import (
+    CHANGE_AT_STRIPE,
     CHANGE_UNAVAILABLE,
     Terms,
     Till,
@@ -96,7 +97,7 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
         return refusal(str(move.reason), str(move.code))
     held = move.held
     if held is not None and not held.is_free and not by_lago:
-        return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
+        return refusal(CHANGE_AT_STRIPE, "change_unavailable")
     if held is not None and held.lago_id is None:
         return refusal(CHANGE_UNAVAILABLE, "change_unavailable")
     # A downgrade takes no money, so whether there is a card says nothing about it.
@@ -106,7 +107,7 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
     if (move.kind == "start" and plan.is_free) or (card is None and (held is None or held.is_free)):
         return GoOn(seen)
     if till.attempts.running(buyer.customer_id):
-        return refusal(f"Stripe collects for the plan that runs. {CHANGE_UNAVAILABLE}", "collector_mismatch")
+        return refusal(CHANGE_AT_STRIPE, "collector_mismatch")
     # What was clicked last counts: an earlier purchase of another plan must not start behind an open question.
     stopped = room_for(till, buyer, plan)
     if stopped is not None:

@@ -64,6 +64,10 @@ class AccountDesk:
         self._no_stripe = no_stripe
         self._good: OrderedDict[tuple[str, str], Ready[object]] = OrderedDict()
 
+    @property
+    def _by_lago(self) -> bool:
+        return self._terms.collector == "lago"
+
     # ---- what there is
 
     def usage(self, buyer: Buyer | None) -> Result[UsageView]:
@@ -100,7 +104,7 @@ class AccountDesk:
             if page is None or isinstance(page, Problem):
                 return page
             read = read_invoices(page)
-            return read if read.rows else None
+            return replace(read, payable=self._by_lago) if read.rows else None
 
         nothing = ("No invoices yet", "Lago has none for this customer.")
         query = f"GET /api/v1/customers/…/invoices{'?payment_overdue=true' if overdue else ''}"
@@ -108,15 +112,16 @@ class AccountDesk:
 
     def card(self, buyer: Buyer | None) -> Result[CardView]:
         """Whether a card is on file, and whether one can be saved here."""
-        can_update = self._stripe is not None and self._terms.collector == "lago"
+        can_update = self._stripe is not None and self._by_lago
 
         def ask(lago: LagoClient, who: Buyer) -> CardView | Problem | None:
             methods = lago.payment_methods(who.customer_id)
             if isinstance(methods, Problem):
                 return None if methods.kind is Kind.NOT_FOUND else methods
-            return CardView(read_card(methods), can_update)
+            return CardView(read_card(methods), can_update, by_stripe=not self._by_lago)
 
-        nothing = ("No card on file", "A card is saved when you choose a plan that costs something.")
+        at = "saved" if self._by_lago else "given on Stripe's page"
+        nothing = ("No card on file", f"A card is {at} when you choose a plan that costs something.")
         return self._read(buyer, "GET /api/v1/customers/…/payment_methods", "The card could not be read", ask, nothing)
 
     # ---- what is done
@@ -141,6 +146,9 @@ class AccountDesk:
     def pay(self, buyer: Buyer | None, invoice_id: str) -> Result[Link]:
         """A page to pay an invoice on."""
         title = "The payment page could not be opened"
+        if not self._by_lago:
+            detail = "Stripe collects for it. Paid in Lago as well, it would be paid twice. Ask your admin."
+            return Failed(Problem(Kind.CONFLICT, title, detail, code="collector_mismatch"))
         return self._do(buyer, title, lambda lago, who, _: links.pay(lago, who, invoice_id))
 
     def portal(self, buyer: Buyer | None) -> Result[Link]:

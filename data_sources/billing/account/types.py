@@ -166,10 +166,11 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Invoices:
-    """The newest invoices, and how many there are in all."""
+    """The newest invoices, how many there are in all, and whether open ones can be paid here."""
 
     rows: tuple[Invoice, ...]
     total: int | None
+    payable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,11 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class CardView:
-    """How the customer pays; `can_update` says whether a card can be saved here."""
+    """The card that Lago charges, whether one can be saved here, and whether Stripe itself collects."""
 
     card: Card | None
     can_update: bool
+    by_stripe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

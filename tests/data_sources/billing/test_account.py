@@ -146,6 +146,15 @@ def test_only_what_is_open_is_paid_and_only_on_a_safe_page(house: House) -> None
     assert problem(account.pay(ANNA, late)).code == "lago_too_old"
 
 
+def test_where_stripe_collects_an_invoice_is_not_paid_in_lago_as_well(house: House) -> None:
+    house.lago.add_customer("org-acme")
+    late = house.lago.bill("org-acme", "OPS-2", 1900, payment_status="failed")["lago_id"]
+    account = house.source(collector="stripe").account
+    assert not ready(account.invoices(ANNA)).payable
+    assert problem(account.pay(ANNA, late)).code == "collector_mismatch"
+    assert house.lago.requests("POST", f"/api/v1/invoices/{late}/payment_url") == []
+
+
 def test_the_portal_is_the_customers_own(house: House) -> None:
     house.lago.add_customer("org-acme")
     assert ready(house.source().account.portal(ANNA)).url.startswith("https://lago.test/customer-portal/")
