@@ -129,7 +129,7 @@ def invoices_table(invoices: Invoices) -> Component:
     ]
     table = html.Table(
         [html.Thead(html.Tr(cells)), html.Tbody([_invoice(one, invoices.payable) for one in invoices.rows])],
-        className="oc-table",
+        className="oc-table oc-blocks oc-invoices",
     )
     named = {"aria-label": "Table of invoices"}
     return html.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **named)

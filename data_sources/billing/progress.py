@@ -127,7 +127,7 @@ def _of_a_change(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
         detail = f"Waiting for Lago to confirm it. You have not been moved to {name} yet; your plan goes on until then."
         return "Confirming payment…", detail, False, None
     if state == book.REFUSED:
-        return f"You were not moved to {name}", f"{attempt.note} Your plan goes on as before.", True, False
+        return f"You were not moved to {name}", f"{attempt.note} Your plan goes on as before. {AGAIN}", True, False
     if state == book.ABANDONED:
         detail = f"You were not moved to {name}. Your plan goes on as before, and nothing was charged."
         return "The change was given up", detail, True, False

@@ -128,6 +128,8 @@ class FakeLago(LagoAccounts):
     def answer(self, asked: Asked) -> Reply:
         if asked.path == "/health":
             return 200, {"version": self.version, "github_url": "", "message": "Success"}
+        if asked.path.startswith("/files/"):
+            return self.file(asked.path)
         if asked.headers.get("Authorization") != f"Bearer {self.key}":
             return 401, {"status": 401, "error": "Unauthorized"}
         if not asked.path.startswith("/api/v1/"):

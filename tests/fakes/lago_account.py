@@ -83,6 +83,12 @@ def invoice(customer: str, number: str, total_cents: int, /, **more: Any) -> dic
     } | more
 
 
+PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 400]>>endobj\ntrailer<</Root 1 0 R>>\n"
+)
+
+
 @dataclass
 class LagoAccounts(FakeServer):
     """State and switches.
@@ -92,6 +98,7 @@ class LagoAccounts(FakeServer):
         wallets: Of all customers.
         invoices: Of all customers, the newest first.
         pdfs: Invoices whose PDF is made, by Lago's id.
+        makes_pdfs: Whether one that was asked for is there the next time.
         pays_at: Where payment pages are; None has no payment provider.
         takes_dates: Whether the end of a subscription may be set.
         ignores_filters: Be a Lago that drops filters without a word.
@@ -101,6 +108,7 @@ class LagoAccounts(FakeServer):
     wallets: list[dict[str, Any]] = field(default_factory=list)
     invoices: list[dict[str, Any]] = field(default_factory=list)
     pdfs: set[str] = field(default_factory=set)
+    makes_pdfs: bool = False
     pays_at: str | None = "https://checkout.stripe.com/pay"
     takes_dates: bool = True
     ignores_filters: bool = False
@@ -191,7 +199,14 @@ class LagoAccounts(FakeServer):
         if not found:
             return missing("invoice")
         address = {"file_url": f"{self.url}/files/{lago_id}.pdf"} if lago_id in self.pdfs else {}
+        if self.makes_pdfs:
+            self.pdfs.add(lago_id)
         return 200, {"invoice": shown(self.with_customer(found[0])) | address}
+
+    def file(self, path: str) -> Reply:
+        """A PDF of Lago's file store, with nothing on its page."""
+        made = path.removeprefix("/files/").removesuffix(".pdf") in self.pdfs
+        return (200, PDF, {"Content-Type": "application/pdf"}) if made else missing("file")
 
     def _post_invoices_payment_url(self, asked: Asked, lago_id: str) -> Reply:
         found = [one for one in self.invoices if one["lago_id"] == lago_id]

@@ -52,6 +52,7 @@ class Sandbox(FakeServer):
 
     def __init__(self, *, port: int | None = None, collector: str = "lago") -> None:
         self.lago = lago.FakeLago(now=datetime.now(UTC))
+        self.lago.makes_pdfs = True
         self.stripe = stripe.FakeStripe(on_card=self.lago.take_card)
         for name in ("ACME", "Other"):
             self.lago.add_customer(f"org-{name}", name=f"{name} Ltd")
