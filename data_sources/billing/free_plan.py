@@ -8,11 +8,12 @@ from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.customers import Held, ensure_customer
 from data_sources.billing.lago import Json, LagoClient
+from data_sources.billing.lago_http import perhaps_done
 from data_sources.billing.plans import why_not
 from data_sources.billing.purchase import Terms, earlier_purchase, in_the_way, refusal
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.types import Buyer, CheckoutAnswer, Plan
-from data_sources.result import Kind, Problem
+from data_sources.result import Problem
 
 
 def start_free(
@@ -47,7 +48,7 @@ def start_free(
     if isinstance(made, Problem):
         # Whether Lago started it is not known after a time-out; it costs nothing, and a second click finds out.
         attempts.move(attempt, book.ABANDONED, note=made.code)
-        if made.kind not in (Kind.TIMEOUT, Kind.UPSTREAM):
+        if not perhaps_done(made):
             return made
         told = (
             f"{made.detail} Whether {plan.name} has started is not known; it costs nothing. Load the page again to see."

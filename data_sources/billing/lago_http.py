@@ -211,6 +211,13 @@ def object_of(got: Json, key: str, what: str) -> Json | Problem:
     return value if isinstance(value, dict) else unexpected(what)
 
 
+def perhaps_done(problem: Problem) -> bool:
+    """Whether what Lago was asked to do may be done all the same: the answer got lost, or Lago failed on the way."""
+    code = problem.code or ""
+    lost = code in ("", "connection", "unexpected") or code.startswith("HTTP 5") or code.endswith("Error")
+    return problem.kind is Kind.TIMEOUT or (problem.kind is Kind.UPSTREAM and lost)
+
+
 def unexpected(what: str) -> Problem:
     """The problem of an answer that is not what Lago documents."""
     return Problem(Kind.UPSTREAM, what, "Lago's answer does not have the form that it documents.", code="unexpected")

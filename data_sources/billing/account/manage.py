@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from data_sources.billing import attempts as book
@@ -16,6 +17,7 @@ from data_sources.billing.account.types import Managed, Offer
 from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import moment, read_current
 from data_sources.billing.lago import Json, LagoClient
+from data_sources.billing.lago_http import perhaps_done
 from data_sources.billing.types import Buyer, Current, Subscription
 from data_sources.result import Kind, Problem
 
@@ -97,7 +99,7 @@ def _set_end(lago: LagoClient, one: Subscription, at: datetime | None) -> Proble
     if isinstance(got, Problem) and got.kind in _UNKNOWN_OUTCOME:
         # The deed may be done and only the answer lost: what is so counts.
         read = lago.subscription(one.external_id, "active")
-        got = read if isinstance(read, dict) and moment(read.get("ending_at")) == at else got
+        got = read if isinstance(read, dict) and moment(read.get("ending_at")) == at else _open_end(got, read)
     if isinstance(got, Problem):
         return got
     if not isinstance(got, dict) or moment(got.get("ending_at")) != at:
@@ -113,8 +115,17 @@ def _forget_next(lago: LagoClient, one: Subscription) -> Problem | None:
     if got.kind is Kind.NOT_FOUND:
         return _refused("It has begun or was taken back already. Load the page again.", "nothing_planned")
     if got.kind in _UNKNOWN_OUTCOME:
-        return None if lago.subscription(one.external_id, "pending") is None else got
+        read = lago.subscription(one.external_id, "pending")
+        return None if read is None else _open_end(got, read)
     return got
+
+
+def _open_end(problem: Problem, read: object) -> Problem:
+    """Lago did not answer, and did not tell afterwards what is so either: then nobody says that nothing was changed."""
+    if not isinstance(read, Problem) or not perhaps_done(problem):
+        return problem
+    detail = f"{problem.detail} The page shows what is so as soon as Lago answers again."
+    return replace(problem, title="Whether it was changed is not known", detail=detail)
 
 
 def _noted(

@@ -31,7 +31,9 @@ def test_a_free_plan_starts_once_however_often_it_is_clicked(house: House) -> No
 def test_a_lost_answer_to_a_free_start_is_found_out_by_the_next_click(house: House) -> None:
     source = house.source()
     house.lago.fail("closed", "/api/v1/subscriptions", method="POST", times=1, after=True)
-    assert refused(buy(source, "starter")).code == "connection"
+    lost = refused(buy(source, "starter"))
+    assert lost.code == "connection"
+    assert "Whether Starter has started is not known" in lost.detail
     assert refused(buy(source, "starter")).code == "already_subscribed"
     assert house.lago.held_by("org-acme") == ["starter"]
 

@@ -123,6 +123,20 @@ def test_an_answer_that_got_lost_is_read_again_and_not_told_as_a_failure(house: 
     assert done(source.account.manage(ANNA, "cancel", SUB, token)).title == "Team ends on 1 Dec 2026"
 
 
+@pytest.mark.parametrize("action", ["resume", "undo"])
+def test_where_lago_does_not_tell_afterwards_either_nobody_says_that_nothing_was_changed(
+    house: House, action: str
+) -> None:
+    house.lago.subscribe("org-acme", "team", ending_at="2026-12-01T00:00:00Z" if action == "resume" else None)
+    if action == "undo":
+        house.lago.subscriptions[0]["next_plan_code"] = "starter"
+    source = house.source()
+    house.lago.fail("closed", PATH, method="PUT" if action == "resume" else "DELETE", times=1, after=True)
+    house.lago.fail("closed", PATH, method="GET")
+    got = problem(source.account.manage(ANNA, action, SUB, None))
+    assert (got.title, got.code) == ("Whether it was changed is not known", "connection")
+
+
 @pytest.mark.parametrize("fault", ["500", "html", "half", "slow"])
 def test_a_lago_that_fails_changes_nothing_and_says_so(house: House, fault: Any) -> None:
     row = house.lago.subscribe("org-acme", "team")
