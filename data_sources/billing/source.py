@@ -307,7 +307,7 @@ class BillingSource:
             return Failed(subscribe.unknown())
         try:
             with self._doorway.click("Your purchase could not be looked up") as busy:
-                got = busy or subscribe.came_back(self._till(self.lago, buyer), buyer, session_id)
+                got = subscribe.came_back(self._till(self.lago, buyer), buyer, session_id, busy=busy)
         except StateUnavailableError as error:
             return Failed(error.problem)
         told = got if isinstance(got, Problem) else subscribe.for_whom(progress_of(got), got, buyer)
@@ -328,7 +328,8 @@ class BillingSource:
             return nothing
         try:
             with self._doorway.click("Your purchase could not be looked up") as busy:
-                got = busy or subscribe.follow(self._till(self.lago, buyer), buyer, attempt_id)
+                waits = None if busy is None else replace(busy, detail="Many wait for Lago or Stripe just now.")
+                got = subscribe.follow(self._till(self.lago, buyer), buyer, attempt_id, busy=waits)
         except StateUnavailableError as error:
             return Failed(error.problem)
         result = nothing if got is None else _result(got, "GET purchase")

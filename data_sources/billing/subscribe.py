@@ -145,13 +145,14 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
 # ---- 2. the way back from Stripe
 
 
-def came_back(till: Till, buyer: Buyer, session_id: str) -> Attempt | Problem:
+def came_back(till: Till, buyer: Buyer, session_id: str, *, busy: Problem | None = None) -> Attempt | Problem:
     """The reader is back from Stripe: note what became of the page, if this is the reader's own purchase.
 
     Args:
         till: What a sale needs.
         buyer: Who is signed in now.
         session_id: From the address; proves nothing by itself.
+        busy: Why Stripe is not asked now; our own page does it later.
 
     Returns:
         The purchase, or the problem: not found for a session of anybody else.
@@ -159,7 +160,7 @@ def came_back(till: Till, buyer: Buyer, session_id: str) -> Attempt | Problem:
     attempt = till.attempts.of_session(buyer, session_id)
     if attempt is None:
         return unknown()
-    if attempt.state != book.REDIRECTED:
+    if attempt.state != book.REDIRECTED or busy is not None:
         return attempt
     read = _read_page(till, attempt)
     # A Stripe that does not tell now is asked again by our own page, which says what is known until then.
@@ -232,13 +233,16 @@ def fulfil(till: Till, attempt: Attempt) -> Progress | Problem:
     return unequal if unequal is not None and attempt.state == book.STARTED else told
 
 
-def follow(till: Till, buyer: Buyer, attempt_id: str | None) -> Progress | Problem | None:
+def follow(
+    till: Till, buyer: Buyer, attempt_id: str | None, *, busy: Problem | None = None
+) -> Progress | Problem | None:
     """What the buyer's own page asks: how does it stand? None when there is no such purchase of this person.
 
     Args:
         till: What a sale needs.
         buyer: Who asks; other people's purchases are not found.
         attempt_id: The purchase; None means the one that is open, if there is one.
+        busy: Why nobody is asked now; then it is told how it stood.
     """
     if attempt_id is None:
         attempt = till.attempts.open_for(buyer.customer_id)
@@ -248,7 +252,7 @@ def follow(till: Till, buyer: Buyer, attempt_id: str | None) -> Progress | Probl
         attempt = till.attempts.of(buyer, attempt_id)
     if attempt is None:
         return None
-    told = progress_of(attempt) if attempt.open_customer is None else fulfil(till, attempt)
+    told = progress_of(attempt) if attempt.open_customer is None else busy or fulfil(till, attempt)
     if isinstance(told, Problem):
         if told.code == UNKNOWN:
             return told

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from data_sources.billing.doorway import Doorway
 from data_sources.billing.types import Wanted
-from data_sources.result import Failed, Kind, Ready
+from data_sources.result import Empty, Failed, Kind, Ready
 from tests.data_sources.billing.conftest import ANNA, BEN, House
 from tests.data_sources.billing.steps import (
     SESSION,
@@ -80,6 +81,17 @@ def test_a_lago_that_is_down_after_the_card_was_saved_loses_nothing(house: House
     house.lago.heal()
     assert told(source.progress(ANNA, purchase)).state == "waiting"
     assert len(posts(house)) == 1
+
+
+def test_where_nobody_can_be_asked_for_now_the_way_back_leads_on_and_tells_what_is_so(house: House) -> None:
+    source = at_stripe(house)
+    house.stripe.complete(SESSION)
+    source._doorway = Doorway(at_once=0, waiting=0)
+    purchase = told(source.returned(ANNA, SESSION)).attempt_id
+    assert held_up(source.progress(ANNA, purchase)).code == "busy"
+    assert isinstance(source.progress(BEN, purchase), Empty)
+    source._doorway = Doorway()
+    assert told(source.progress(ANNA, purchase)).state == "waiting"
 
 
 def test_a_stripe_that_is_down_on_the_way_back_is_asked_again_by_our_own_page(house: House) -> None:
