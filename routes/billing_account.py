@@ -111,7 +111,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         query_params(())
         source = billing()
         session_id = body_of(CardBody).session_id
-        return answer(source.account.card_progress(source.buyer(principal()), session_id), encode_progress)
+        return answer(source.account.card_progress(source.reader(principal()), session_id), encode_progress)
 
     return made
 

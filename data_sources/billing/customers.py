@@ -209,6 +209,12 @@ def stripe_customer(
     return str(found)
 
 
+def provider_customer(customer: Json) -> str | None:
+    """Stripe's customer that Lago charges, as Lago has just told it."""
+    found = _billing(customer).get("provider_customer_id")
+    return found if isinstance(found, str) and found else None
+
+
 def collected_by_lago(customer: Json) -> bool:
     """Whether Lago charges this customer through a provider of its own, so that nobody else may."""
     return _billing(customer).get("payment_provider") is not None

@@ -67,6 +67,21 @@ def test_the_way_back_from_stripe_finds_a_purchase_though_another_customer_is_ch
     assert billing.lago.held_by("org-other", "incomplete") == []
 
 
+@pytest.mark.parametrize("now", ["org-other", None])
+def test_a_card_saved_for_one_customer_is_not_waited_for_under_another(admin, billing, now):
+    billing.lago.customers["org-acme"]["billing_configuration"] |= {
+        "payment_provider": "stripe",
+        "provider_customer_id": "cus_acme",
+    }
+    admin.post(CHOOSE, json={"customer_id": "org-acme"})
+    assert admin.post("/api/v1/billing/card/update", json={}).json["status"] == "redirect"
+    billing.stripe.complete("cs_test_00000000")
+    ask = lambda: admin.post("/api/v1/billing/card/progress", json={"session_id": "cs_test_00000000"}).json  # noqa: E731
+    assert ask()["state"] == "saved"
+    admin.post(CHOOSE, json={"customer_id": now})
+    assert (ask()["state"], ask()["done"]) == ("other", True)
+
+
 @pytest.mark.parametrize("customer", ["org-nobody", "..", "org-acme/payment_methods", ""])
 def test_only_a_customer_that_lago_has_can_be_chosen(admin, customer):
     assert admin.post(CHOOSE, json={"customer_id": customer}).status_code in (400, 404)

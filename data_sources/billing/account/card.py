@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from data_sources.billing.account.change import PAGE, default_card
 from data_sources.billing.attempts import Attempts
-from data_sources.billing.customers import stripe_customer
+from data_sources.billing.customers import provider_customer, stripe_customer
 from data_sources.billing.lago import LagoClient
 from data_sources.billing.purchase import MOST_ATTEMPTS, MOST_ATTEMPTS_WITHIN, SESSION_LIFE, Terms, reference
-from data_sources.billing.stripe_checkout import PageOrder, StripeGateway
+from data_sources.billing.stripe_checkout import CheckoutSession, PageOrder, StripeGateway
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
 from data_sources.result import Kind, Problem, utc_now
 
@@ -88,6 +88,12 @@ def progress(lago: LagoClient, stripe: StripeGateway, buyer: Buyer, session_id: 
         return Progress(session_id, "confirming", "Stripe still checks your card", _NO_PLAN, False, None)
     if session.payment_method is None:
         return Progress(session_id, "open", "No card was saved", _NO_PLAN, True, None)
+    other = _of_another(lago, buyer, session)
+    if isinstance(other, Problem):
+        return other
+    if other:
+        detail = f"It is for another customer than the one chosen now. {_NO_PLAN}"
+        return Progress(session_id, "other", "A card was saved at Stripe", detail, True, None)
     held = default_card(lago, buyer)
     if isinstance(held, Problem):
         return held
@@ -96,6 +102,16 @@ def progress(lago: LagoClient, stripe: StripeGateway, buyer: Buyer, session_id: 
         return Progress(session_id, "saved", "Your card is saved", detail, True, True)
     detail = f"Waiting for Lago to take it over. {_NO_PLAN}"
     return Progress(session_id, "waiting", "Your card is saved at Stripe", detail, False, None)
+
+
+def _of_another(lago: LagoClient, buyer: Buyer, session: CheckoutSession) -> bool | Problem:
+    """Whether an admin who may choose has chosen another customer since the page was opened."""
+    if not buyer.chooses:
+        return False
+    customer = lago.customer(buyer.customer_id) if buyer.customer_id else None
+    if isinstance(customer, Problem):
+        return customer
+    return customer is None or provider_customer(customer) != session.customer
 
 
 def _refused(detail: str, code: str) -> Problem:
