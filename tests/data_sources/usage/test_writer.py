@@ -265,11 +265,10 @@ def test_senders_that_come_together_are_committed_together(tmp_path):
             writer.submit(attempts(event(10 * number + round_)), batch_id=f"{number}-{round_}")
 
     senders = [threading.Thread(target=send, args=(number,)) for number in range(3)]
-    writer._thread = threading.current_thread()  # it takes requests before its own thread runs
+    writer._handover.open()  # it takes requests before its own thread runs
     for sender in senders:
         sender.start()
-    wait_until(lambda: len(writer._jobs) == 3, "the first requests do not wait")
-    writer._thread = None
+    wait_until(lambda: writer._handover.waiting == (3, 3), "the first requests do not wait")
     writer.start()
     for sender in senders:
         sender.join(timeout=30)
@@ -295,7 +294,7 @@ def test_more_than_can_wait_is_sent_away_with_a_time_to_come_back(tmp_path):
     assert entered.wait(10)
     waiting = threading.Thread(target=lambda: writer.submit(attempts(event(1), event(2)), batch_id="a"))
     waiting.start()
-    wait_until(lambda: writer._waiting == 2, "the first never waited")
+    wait_until(lambda: writer._handover.waiting == (1, 2), "the first never waited")
     with pytest.raises(StoreError) as caught:
         writer.submit(attempts(event(3)), batch_id="b")
     assert caught.value.problem.code == "busy"
