@@ -76,7 +76,7 @@ def test_an_upgrade_is_asked_kept_or_made_once_and_waits_for_lago_over_a_reload(
     browser.driver.refresh()
     browser.wait_for_text(PURCHASE, "Waiting for Lago to confirm")
     browser.wait_for_text(CURRENT, "Payment is being confirmed")
-    assert marked(browser) == ["team"]
+    browser.wait_for(lambda: marked(browser) == ["team"], "the plan that goes on was never marked alone")
     billing.lago.settle(paid=True)
     browser.wait_for_text(PURCHASE, "Business has started")
     browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
