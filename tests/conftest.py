@@ -24,6 +24,14 @@ properties.register_profile("ops-center", deadline=None, suppress_health_check=[
 properties.load_profile("ops-center")
 
 
+LONG = ("tests/browser/", "tests/test_cli.py", "tests/test_sandbox.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The long files first, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 def pytest_setup_options():
     """Give dash.testing its Chrome options; it adds --headless, --no-sandbox and --disable-dev-shm-usage itself."""
     from selenium.webdriver.chrome.options import Options
