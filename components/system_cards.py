@@ -169,10 +169,12 @@ def processes() -> html.Div:
         ("Threads", True),
         ("State", False),
     )
+    table = _table("system-processes-rows", "Table of processes", heads, "oc-table sys-table")
+    table.hidden = True  # until there are rows: heads over nothing would say that nothing runs
     return html.Div(
         [
-            html.P(id="system-processes-note", className="oc-note", hidden=True, role="status"),
-            _table("system-processes-rows", "Table of processes", heads, "oc-table sys-table"),
+            html.Div(id="system-processes-note", className="oc-note", role="status"),
+            table,
             html.P(id="system-processes-shown", className="oc-note sys-rule"),
         ]
     )

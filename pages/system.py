@@ -1,8 +1,9 @@
 """The system page: is the machine well right now, and was it?
 
 The callbacks of `pages/system_panels.py` put the parts of each panel in place. From then on the browser asks
-`/api/v1/system/live` once every two seconds for all of them, and `/api/v1/system/history` for windows that memory does
-not hold (`assets/system/`): a server callback on a fast interval would freeze silently when it is slow or fails.
+`/api/v1/system/live` once every two seconds for all of them, and along with it, when they are due, for a window of the
+history and the list of processes (`assets/system/`): a server callback on a fast interval would freeze silently when it
+is slow or fails.
 """
 
 from __future__ import annotations

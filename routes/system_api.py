@@ -19,6 +19,7 @@ from data_sources.system.source import STALE_PERIODS, SystemSource
 from data_sources.system.types import Gap, Live, Mount, NetworkNow, Rate, Sample
 from routes.gate import needs
 from routes.sources import Sources
+from routes.system_beside import PARAMETERS, beside
 from routes.system_history import series_names
 from routes.system_series import encode_series
 from routes.wire import answer, query_params
@@ -49,12 +50,15 @@ def blueprint(sources: Sources) -> Blueprint:
     @made.get("/api/v1/system/live")
     @needs("system:read")
     def live() -> Response:
-        """What is new since a cursor: everything of the page and `also` more series, or those of `series` alone."""
+        """What is new since a cursor: everything of the page and `also` more series, or those of `series` alone.
+
+        What is asked for beside it (`past`, `processes`) comes in the same answer.
+        """
         source = system()
         again = shared.again(request.query_string, source)
         if again is not None:
             return again
-        given = query_params(("since", "interface", "window", "series", "also", "host"))
+        given = query_params(("since", "interface", "window", "series", "also", "host", *PARAMETERS))
         since = _number(given, "since", 0, 2**53)
         window_s = _number(given, "window", 10, MAX_WINDOW_S)
         interface = given["interface"][-1] if "interface" in given else None
@@ -64,14 +68,20 @@ def blueprint(sources: Sources) -> Blueprint:
         )
         if "host" in given:
             other = sources.host(given["host"][-1])
-            told = other if isinstance(other, Failed | NotConfigured) else other.live(since, interface, window_s or 300)
-            return answer(told, lambda value: {**_encode(value, names), "age_s": _rounded(value.age_s, 3)})
+            if isinstance(other, Failed | NotConfigured):
+                return answer(other, lambda _: None)
+            told = other.live(since, interface, window_s or 300)
+            return answer(told, lambda value: _whole(value, names, beside(given, other)))
         if source.sampler.on_tick is None:
             source.sampler.on_tick = lambda: shared.warm(source)
         result = source.live(since, interface, 300 if window_s is None else window_s)
         if not isinstance(result, Ready) or result.stale is not None:
-            return answer(result, lambda value: {**_encode(value, names), "age_s": _rounded(value.age_s, 3)})
-        return shared.first(request.query_string, result.value, shared.body(result.value, since, names))
+            return answer(result, lambda value: _whole(value, names, beside(given, source)))
+        body = shared.body(result.value, since, names)
+        more = beside(given, source)
+        if more:
+            return _tick_response(result.value.age_s, body[:-1] + b"," + msgspec.json.encode(more)[1:])
+        return shared.first(request.query_string, result.value, body)
 
     return made
 
@@ -199,6 +209,11 @@ def _rate(rate: Rate, stale: bool) -> dict[str, Any]:
     if stale:
         rate = Rate(None, None, Gap.STALE)
     return {"bytes_recv_per_sec": rate.first, "bytes_sent_per_sec": rate.second, "reason": rate.reason}
+
+
+def _whole(live: Live, names: Named, more: dict[str, Any]) -> dict[str, Any]:
+    # by msgspec and back: it writes NaN, which stands for unknown, as null
+    return {**_encode(live, names), "age_s": _rounded(live.age_s, 3), **msgspec.json.decode(msgspec.json.encode(more))}
 
 
 def _encode(live: Live, names: Named) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import { asked, PERIODS, S, WATCH_MS } from "./state.js";
 import { zone } from "./view.js";
 import * as words from "./words.js";
 
-var watching = null, said = "";
+var watching = null, said = "", drawnAt = 0;
 
 export function ageS() {
   if (S.ageAt === null || S.heardAt === null) return null;
@@ -45,12 +45,13 @@ export function liveBadge(now) {
 export function begin() {
   if (watching) return false;
   said = "";
-  watching = setInterval(watch, WATCH_MS);
+  watching = setInterval(() => watch(true), WATCH_MS);
   return true;
 }
 
-// Runs without the server and without Dash: it must see them fall silent.
-export function watch() {
+// Runs without the server and without Dash: it must see them fall silent. What is old moves on a tick at a time, as what
+// is live does, and only by the watch's own timer (`timed`): a browser that is too slow must not be kept busy by it.
+export function watch(timed) {
   if (!el("system-page")) { clearInterval(watching); watching = null; said = ""; return; }
   var now = state(), told = now + (isOld(now) && ageS() !== null ? words.age(ageS()) : "");
   if (told === said && el("system-live").childElementCount) return;
@@ -58,5 +59,5 @@ export function watch() {
   said = told;
   fill("system-live", [liveBadge(now)]);
   el("system-page").dataset.state = now;
-  if (changed || isOld(now)) draw();
+  if (changed || (timed && isOld(now) && performance.now() - drawnAt >= asked.periodMs)) { drawnAt = performance.now(); draw(); }
 }

@@ -84,7 +84,8 @@ function numbers(id, view, series, unit) {
 }
 
 function traces(spec, view, series, unit) {
-  const src = view.src, out = [], lines = [];
+  const src = view.src, out = [], lines = [], lone = [];
+  const draw = (line, ...dots) => { lines.push(line); lone.push(...dots); };
   series.forEach((each, n) => {
     const name = each[0], color = each[2] === "text-2" ? "oc:text2" : "oc:" + each[2], values = src.mid(name), most = src.most(name);
     const scaled = (column) => column.map((value) => (words.known(value) ? value * unit.scale : null));
@@ -95,13 +96,13 @@ function traces(spec, view, series, unit) {
     if (n && view.old && series.length === 2) line.dash = "6px 4px";  // what is old is nearly grey: dashes keep the two apart
     if (src.past) {
       if (each[2] !== "other" && src.coarse) out.push(plot.band(src.at, scaled(src.least(name)), scaled(most), src.periodMs, view.offset, color, each[1]));
-      lines.push(plot.line(x, scaled(values), color, each[1], "%{text}", { line, text }));
+      draw(...plot.line(x, scaled(values), color, each[1], "%{text}", { line, text }));
     } else {
       const whole = plot.broken(x, scaled(values), src.at, src.periodMs, text);
-      lines.push(plot.line(whole.x, whole.y, color, each[1], "%{text}", { line, text: whole.text }));
+      draw(...plot.line(whole.x, whole.y, color, each[1], "%{text}", { line, text: whole.text }));
     }
   });
-  return out.concat(lines);
+  return out.concat(lines, lone);
 }
 
 // ---- what stands instead of a chart

@@ -1,6 +1,12 @@
 // Putting things into the page.
 export function el(id) { return document.getElementById(id); }
-export function set(id, props) { if (el(id)) window.dash_clientside.set_props(id, props); }
+// Through Dash, which then knows of it. Words that stand there already are not set again: each setting goes to every part
+// of the page.
+export function set(id, props) {
+  const node = el(id);
+  if (!node || (typeof props.children === "string" && node.textContent === props.children)) return;
+  window.dash_clientside.set_props(id, props);
+}
 export function make(tag, className, text) {
   var node = document.createElement(tag);
   if (className) node.className = className;

@@ -11,7 +11,20 @@ import * as words from "./words.js";
 
 export function revision() { return [asked.tab, asked.window, asked.name, asked.host, asked.zoom ? asked.zoom.from + "-" + asked.zoom.to : ""].join("|"); }
 
+let drawn = false, again = false;
+
+// Once a frame at most: what is asked for before the browser has shown the last drawing is drawn together, after it.
 export function draw() {
+  if (drawn) { again = true; return; }
+  drawn = true;
+  requestAnimationFrame(() => setTimeout(() => {
+    drawn = false;
+    if (again) { again = false; draw(); }
+  }, 0));
+  drawAll();
+}
+
+function drawAll() {
   if (!el("system-page")) return;
   const view = viewOf();
   view.revision = revision();

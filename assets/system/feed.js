@@ -1,11 +1,18 @@
-// Asking: one request a tick for everything that is live on the page, from a cursor on.
+// Asking: one request a tick for everything on the page, from a cursor on. What is due more seldom (the history, the list
+// of processes) rides on the tick in which it is due.
 import { watch } from "./age.js";
 import { el, set } from "./dom.js";
 import { draw } from "./draw.js";
 import { clear, take } from "./series.js";
 import { asked, LIVE_S, PERIODS, S, TOTAL, URL_LIVE } from "./state.js";
 
-let busy = null;
+let busy = null, carried = [];
+const riders = [];
+
+// A rider is `{add(query), heard(answer), failed(error), lost(), hurry()}`: `add` writes its question into the tick's and
+// says whether it did; then it is told the answer, the failure, or that nobody waits for the answer any more. `hurry` says
+// whether it cannot wait for the next tick.
+export function ride(rider) { riders.push(rider); }
 
 export function mayAsk() { return !asked.paused && !document.hidden && !!el("system-page"); }
 
@@ -33,12 +40,13 @@ export function poll() {
   if (asked.name) query.set("interface", asked.name);
   if (asked.host) query.set("host", asked.host);
   if (asked.also) query.set("also", asked.also);
+  const along = (carried = riders.filter((rider) => rider.add(query)));
   busy = mine;
   get(URL_LIVE + "?" + query, mine, PERIODS * asked.periodMs)
     .then((answer) => { if (!answer.ok) throw new Error("HTTP " + answer.status); return answer.json(); })
-    .then((body) => { if (busy === mine) heard(body); })
-    .catch(() => { if (busy === mine) { S.misses += 1; watch(); } })
-    .finally(() => { if (busy === mine) busy = null; fillRest(); });
+    .then((body) => { if (busy === mine) { along.forEach((rider) => rider.heard(body)); heard(body); } })
+    .catch((error) => { if (busy === mine) { along.forEach((rider) => rider.failed(error)); S.misses += 1; watch(); if (along.length) draw(); } })
+    .finally(() => { if (busy === mine) { busy = null; carried = []; } fillRest(); if (riders.some((rider) => rider.hurry())) poll(); });
 }
 
 // Panels below the first ones come after the first answer: so many charts at once keep that from being drawn.
@@ -50,7 +58,11 @@ function fillRest() {
 
 // What was asked for last is no longer wanted.
 export function drop() {
-  if (busy) { busy.abort(); busy = null; }
+  if (busy) {
+    busy.abort(); busy = null;
+    carried.forEach((rider) => rider.lost());
+    carried = [];
+  }
   S.seq = null;
 }
 

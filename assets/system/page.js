@@ -71,7 +71,10 @@ export function tick(by, seconds, name, unit, presses) {
 }
 
 // Panels whose parts were put in place anew: what stood in them is gone.
-export function filled(ids) { forget(ids); draw(); }
+export function filled(ids) {
+  forget(ids); draw();
+  if (ids.indexOf("system-processes") >= 0) ask();
+}
 
 onTab(() => { S.held = {}; address(); draw(); ask(); });
 onZoom(zoomTo);

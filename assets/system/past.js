@@ -1,13 +1,18 @@
-// The history: windows that memory does not hold. Asked when the question changes and again after each of its steps.
+// The history: windows that memory does not hold. Asked when the question changes and again after each of its steps, along
+// with the tick. Another host's comes from its Prometheus, which may take its time: what takes long is asked by itself.
 import { draw } from "./draw.js";
-import { get, mayAsk } from "./feed.js";
+import { get, mayAsk, poll, ride } from "./feed.js";
 import { asked, H, LIVE_S, URL_HISTORY } from "./state.js";
 
 const POINTS = 360, LEAST_MS = 10000, MOST_MS = 60000, LIMIT_MS = 20000;
-let busy = null, wanted = false;
+let busy = null, wanted = false, slow = false;
 
 // A chart on the page shows what the live answers do not carry.
-export function want(on) { wanted = on; }
+export function want(on) {
+  const now = on && !wanted && due();
+  wanted = on;
+  if (now) setTimeout(() => { poll(); renew(); }, 0);
+}
 
 // A window is live as long as memory holds it; what is zoomed into must not have left it.
 export function isPast() {
@@ -15,15 +20,20 @@ export function isPast() {
   return !!asked.zoom && Date.now() - asked.zoom.from > 3600000;
 }
 
-export function question(points) {
+function span(points) {
   const query = new URLSearchParams();
   if (asked.zoom) {
     query.set("start", new Date(asked.zoom.from).toISOString());
     query.set("end", new Date(asked.zoom.to).toISOString());
   } else query.set("window_s", asked.window);
+  if (points) query.set("points", points);
+  return query;
+}
+
+export function question(points) {
+  const query = span(points);
   if (asked.name) query.set("interface", asked.name);
   if (asked.host) query.set("host", asked.host);
-  if (points) query.set("points", points);
   return URL_HISTORY + "?" + query;
 }
 
@@ -33,27 +43,50 @@ function due() {
   return performance.now() - H.askedAt >= Math.min(MOST_MS, Math.max(LEAST_MS, step));
 }
 
-export function again() { H.askedAt = -MOST_MS; renew(); }
+export function again() { H.askedAt = -MOST_MS; poll(); renew(); }
+
+// Whether it is to be asked now; if so, it counts as asked.
+function begin() {
+  if (!(isPast() || wanted) || !mayAsk() || !due()) return false;
+  const address = question(POINTS);
+  if (H.key !== address) { H.key = address; H.body = null; H.problem = null; }  // old lines are of another question
+  H.askedAt = performance.now();
+  return true;
+}
+function took(body) { H.body = body; H.problem = null; H.answers += 1; }
+function failed(title, detail) {
+  H.problem = { title: "The history could not be read", detail: [title, detail].filter(Boolean).join(". ") };
+  H.answers += 1;
+}
+function failedFor(error) {
+  const silent = error instanceof TypeError || error instanceof DOMException;
+  failed(silent ? "The console did not answer." : error.message, error.detail);
+}
+
+ride({
+  add(query) {
+    if (asked.host || slow || !begin()) return false;
+    query.set("past", span(POINTS));
+    return true;
+  },
+  heard(body) { if (body.past.problem) failed(body.past.problem.title, body.past.problem.detail); else took(body.past); },
+  failed(error) { slow = error.name === "AbortError"; failedFor(error); },
+  lost() { H.askedAt = -MOST_MS; },
+  hurry() { return !asked.host && !slow && (isPast() || wanted) && H.key !== question(POINTS); },
+});
 
 export function renew() {
-  if (!(isPast() || wanted) || !mayAsk()) return;
-  const address = question(POINTS);
-  if (H.key !== address && busy) { busy.abort(); busy = null; }
-  if (busy || !due()) return;
-  if (H.key !== address) { H.key = address; H.body = null; H.problem = null; }  // old lines are of another question
+  if (!(asked.host || slow)) return;
+  if (H.key !== question(POINTS) && busy) { busy.abort(); busy = null; }
+  if (busy || !begin()) return;
   const mine = new AbortController();
   busy = mine;
-  H.askedAt = performance.now();
-  get(address, mine, LIMIT_MS)
+  get(H.key, mine, LIMIT_MS)
     .then((answer) => answer.json().then((body) => {
       if (!answer.ok) throw Object.assign(new Error(body.title || "HTTP " + answer.status), { detail: body.detail });
       return body;
     }))
-    .then((body) => { if (busy === mine) { H.body = body; H.problem = null; } })
-    .catch((error) => {
-      if (busy !== mine) return;
-      const silent = error instanceof TypeError || error instanceof DOMException;
-      H.problem = { title: "The history could not be read", detail: silent ? "The console did not answer." : [error.message, error.detail].filter(Boolean).join(". ") };
-    })
-    .finally(() => { if (busy === mine) { busy = null; H.answers += 1; draw(); } });
+    .then((body) => { if (busy === mine) { slow = performance.now() - H.askedAt > asked.periodMs; took(body); } })
+    .catch((error) => { if (busy === mine) failedFor(error); })
+    .finally(() => { if (busy === mine) { busy = null; draw(); } });
 }

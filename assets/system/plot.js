@@ -2,12 +2,6 @@
 import { seconds, stalled } from "./gaps.js";
 import { age, known, local } from "./words.js";
 
-// A lone point between two gaps has no line: it gets a dot.
-function dots(values) {
-  return values.map(function (value, i) {
-    return known(value) && !known(values[i - 1]) && !known(values[i + 1]) ? 5 : 0;
-  });
-}
 export function broken(x, values, times, periodMs, text) {
   const out = { x: [], y: [], text: [] };
   x.forEach(function (at, i) {
@@ -16,11 +10,19 @@ export function broken(x, values, times, periodMs, text) {
   });
   return out;
 }
+// A line, and where there are any, the lone points: one between two gaps has no line, so it gets a dot. Only those are
+// markers: Plotly makes a node of each, and as many as there are points cost more than all else on the page.
 export function line(x, values, color, name, hover, extra) {
-  return Object.assign({
-    type: "scatter", mode: "lines+markers", x: x, y: values, name: name, connectgaps: false, line: { color: color, width: 1.75 },
-    marker: { color: color, size: dots(values) }, hovertemplate: "<b>" + hover + "</b>  " + name + "<extra></extra>",
+  const drawn = Object.assign({
+    type: "scatter", mode: "lines", x: x, y: values, name: name, connectgaps: false, line: { color: color, width: 1.75 },
+    hovertemplate: "<b>" + hover + "</b>  " + name + "<extra></extra>",
   }, extra || {});
+  const lone = values.map((value, i) => i).filter((i) => known(values[i]) && !known(values[i - 1]) && !known(values[i + 1]));
+  if (!lone.length) return [drawn];
+  return [drawn, {
+    type: "scatter", mode: "markers", x: lone.map((i) => x[i]), y: lone.map((i) => values[i]), name: name + ", lone points",
+    marker: { color: color, size: 5 }, hoverinfo: "skip",
+  }];
 }
 function hatch(found, offset) {
   var x = [], y = [];

@@ -1,27 +1,49 @@
-// The list of processes: asked only while somebody looks at it, every third tick.
+// The list of processes: asked along with the tick, only while somebody looks at it, and then with every third.
 import { el, fill, make, set } from "./dom.js";
-import { get, mayAsk } from "./feed.js";
-import { asked, URL_PROCESSES } from "./state.js";
+import { mayAsk, ride } from "./feed.js";
+import { asked } from "./state.js";
 import * as words from "./words.js";
 
-const EVERY_MS = 6000, SHOWN = 50;
-let busy = null, askedAt = 0;
+const EVERY_MS = 6000, SHOWN = 50, SKELETON = [96, 88, 92, 70, 84, 78, 90];
+let askedAt = -EVERY_MS;
 
-export function looks() { return asked.tab === "processes" && !!el("system-processes-rows"); }
+function looks() { return asked.tab === "processes" && !!el("system-processes-rows"); }
+function listed() { return el("system-processes-rows").childElementCount > 0; }
+
+ride({
+  add(query) {
+    if (asked.host || !looks() || !mayAsk()) return false;
+    if (performance.now() - askedAt < (listed() ? EVERY_MS : asked.periodMs / 2)) return false;
+    askedAt = performance.now();
+    query.set("processes", SHOWN);
+    return true;
+  },
+  heard(body) { if (body.processes.problem) failed([body.processes.problem.title, body.processes.problem.detail].filter(Boolean).join(". ")); else show(body.processes); },
+  failed(error) { failed(error instanceof TypeError || error instanceof DOMException ? "The console did not answer." : error.message); },
+  lost() { askedAt = -EVERY_MS; },
+  hurry() { return !asked.host && looks() && mayAsk() && !listed() && performance.now() - askedAt >= asked.periodMs; },
+});
 
 export function renewProcesses() {
-  if (busy || !looks() || !mayAsk() || performance.now() - askedAt < EVERY_MS) return;
-  askedAt = performance.now();
-  if (asked.host) { failed("Prometheus tells of no processes. Those of this machine are shown when no other host is."); return; }
-  busy = new AbortController();
-  get(URL_PROCESSES + "?limit=" + SHOWN, busy, EVERY_MS)
-    .then((answer) => answer.json().then((body) => {
-      if (!answer.ok) throw new Error([body.title, body.detail].filter(Boolean).join(". "));
-      return body;
-    }))
-    .then((body) => show(body))
-    .catch((error) => failed(error instanceof TypeError || error instanceof DOMException ? "The console did not answer." : error.message))
-    .finally(() => { busy = null; });
+  if (!looks()) return;
+  if (asked.host) failed("Prometheus tells of no processes. Those of this machine are shown when no other host is.");
+  else if (!listed() && !el("system-processes-note").childNodes.length) waiting();
+}
+
+// The loading look until there is a list: two readings are needed, and the first takes its time.
+function waiting() {
+  const box = make("div", "oc-sk-rows");
+  SKELETON.forEach((width) => { const bar = make("i", "oc-sk"); bar.style.width = width + "%"; box.append(bar); });
+  say("measuring…", box);
+}
+function say(text, below) {
+  const note = el("system-processes-note");
+  if (!note) return;
+  fill("system-processes-rows", []);
+  el("system-processes-rows").closest(".oc-tablewrap").hidden = true;
+  note.hidden = false;
+  if (note.firstChild && note.firstChild.nodeValue === text && !!below === !!note.querySelector(".oc-sk-rows")) return;  // said already
+  note.replaceChildren(text, ...(below ? [below] : []));
 }
 
 function cell(value, className, pair) {
@@ -33,8 +55,9 @@ function cell(value, className, pair) {
 function show(body) {
   const list = body.processes || [], note = el("system-processes-note");
   if (!note) return;
-  if (!list.length) { failed(body.reason || "measuring"); return; }
-  note.textContent = ""; note.hidden = true;
+  if (!list.length) { if (!body.reason || body.reason === "measuring") waiting(); else failed(body.reason); return; }
+  note.replaceChildren(); note.hidden = true;
+  el("system-processes-rows").closest(".oc-tablewrap").hidden = false;
   set("system-processes-sub", { children: "by CPU" + (body.reason ? ", " + body.reason : "") });
   fill("system-processes-rows", list.map((each) => {
     const tr = make("tr"), name = make("td", "text-truncate", each.name);
@@ -47,10 +70,4 @@ function show(body) {
   if (foot) foot.textContent = (words.known(body.total) ? "Showing " + list.length + " of " + body.total + ". " : "") + "Names only: command lines can hold secrets. 100 % is one core.";
 }
 // What cannot be read now is not shown as it was before.
-function failed(why) {
-  const note = el("system-processes-note");
-  if (!note) return;
-  fill("system-processes-rows", []);
-  note.hidden = false;
-  note.textContent = why === "measuring" ? "Measuring. The share of a processor needs two readings." : "Processes could not be read. " + why + "";
-}
+function failed(why) { say("Processes could not be read. " + why); }

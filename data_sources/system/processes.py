@@ -153,8 +153,12 @@ class ProcessWatch:
         self._last: tuple[float, tuple[ProcessReading, ...]] | None = None
         self._list = ProcessList((), None, None, period_s, "measuring")
 
-    def now(self) -> ProcessList:
-        """The newest list; asking keeps it coming."""
+    def now(self, *, wait: bool = True) -> ProcessList:
+        """The newest list; asking keeps it coming.
+
+        Args:
+            wait: Wait a moment for the first one; without it that is an empty one, "measuring".
+        """
         with self._lock:
             self._asked_s = self._clock_s()
             if self._thread is None:
@@ -162,7 +166,8 @@ class ProcessWatch:
                 self._last, self._list = None, ProcessList((), None, None, self._period_s, "measuring")
                 self._thread = threading.Thread(target=self._run, args=(self._stop,), name="ops-processes", daemon=True)
                 self._thread.start()
-        self._first.wait(_FIRST_S)
+        if wait:
+            self._first.wait(_FIRST_S)
         return self._list
 
     def stop(self) -> None:

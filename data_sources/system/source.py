@@ -191,9 +191,13 @@ class SystemSource:
         )
         return Ready(window, provenance)
 
-    def processes(self) -> Result[ProcessList]:
-        """Every process. Asking keeps the list coming; it is not read while nobody asks."""
-        found = self._processes.now()
+    def processes(self, *, wait: bool = True) -> Result[ProcessList]:
+        """Every process. Asking keeps the list coming; it is not read while nobody asks.
+
+        Args:
+            wait: Wait a moment for the first list, instead of answering that it is being measured.
+        """
+        found = self._processes.now(wait=wait)
         query = f"Every process by name every {found.period_s:g} s while somebody looks, never its arguments"
         return Ready(found, Provenance("The system's process table", query, found.at, rows=len(found.rows)))
 

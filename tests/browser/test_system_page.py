@@ -202,10 +202,12 @@ def test_a_held_up_sampler_is_a_hatched_gap_told_in_words(browser, console):
     browser.wait_for_text("#system-gaps", "No sample for 18")
     assert "Rates over so long a step are not drawn." in browser.text("#system-gaps")
     assert "peak 2.50 kB/s" in browser.text("#system-network-legend")
-    band = browser.driver.execute_script(
-        "return document.querySelector('#system-network-graph .js-plotly-plot').data[2].fillpattern.shape"
+    drawn = browser.driver.execute_script(
+        "return document.querySelector('#system-network-graph .js-plotly-plot').data"
+        ".map(trace => [trace.name, trace.mode, trace.fillpattern?.shape, trace.y.length])"
     )
-    assert band == "/"
+    assert ["no sample", "none", "/", 10] in drawn
+    assert ["received, lone points", "markers", None, 2] in drawn, "what has no neighbour has no line: it gets a dot"
 
 
 def test_one_unit_serves_the_chart_and_every_figure_beside_it(browser, console):

@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from data_sources.result import Failed, Kind, Problem
 from tests.browser.test_system_page import BADGE, PATH, console, machine, pick  # noqa: F401
 
 pytestmark = pytest.mark.browser
@@ -147,12 +148,16 @@ def test_tabs_move_by_keyboard_stand_in_the_address_and_pass_axe(browser, consol
     assert browser.axe() == []
 
 
-def test_the_tab_of_processes_alone_asks_for_processes(browser, console):  # noqa: F811
+def test_the_tab_of_processes_alone_asks_for_processes_and_with_the_tick(browser, console):  # noqa: F811
     console.tick()
     console.tick(received=5000)
     asked = (
         "return performance.getEntriesByType('resource')"
-        ".filter(e => e.name.includes('/api/v1/system/processes')).length"
+        ".filter(e => e.name.includes('/api/v1/system/live') && e.name.includes('processes=')).length"
+    )
+    others = (
+        "return performance.getEntriesByType('resource').map(e => new URL(e.name).pathname)"
+        ".filter(path => path.startsWith('/api/v1/system/') && path !== '/api/v1/system/live')"
     )
     browser.sign_in(console, path=f"{PATH}?tab=network")
     browser.wait_for_text("#system-network-rows", "eth0")
@@ -161,6 +166,10 @@ def test_the_tab_of_processes_alone_asks_for_processes(browser, console):  # noq
     browser.find("#system-tabs-processes").click()
     browser.wait_for_text("#system-processes-shown", "Names only")
     assert browser.driver.execute_script(asked) >= 1
+    pick(browser, "#system-window", "1 h")
+    browser.find("#system-tabs-network").click()
+    wait_for_line(browser, "system-traffic")
+    assert browser.driver.execute_script(others) == [], "one request a tick"
 
 
 def test_the_window_is_exported_and_a_failed_export_writes_no_file(browser, console, app, tmp_path):  # noqa: F811
@@ -177,9 +186,11 @@ def test_the_window_is_exported_and_a_failed_export_writes_no_file(browser, cons
     browser.wait_for(lambda: "2500.0" in file.read_text(encoding="utf-8"), "the rate is not in the file")
     assert file.read_text(encoding="utf-8").startswith("time,step [s],net_in_mean [")
 
-    browser.expect_log("503")
+    browser.expect_log("502")
     file.unlink()
-    app.server.before_request_funcs.setdefault(None, []).insert(0, _broken_history)
+    source = app.server.extensions["ops"].system
+    history = source.history
+    source.history = lambda _: Failed(Problem(Kind.UPSTREAM, "The history is not readable", "Disk gone."))
     browser.find("#system-export").click()
     browser.wait_for_text(".oc-toast", "Not exported")
     assert "No file was written." in browser.text(".oc-toast")
@@ -188,14 +199,7 @@ def test_the_window_is_exported_and_a_failed_export_writes_no_file(browser, cons
     browser.wait_for_text("#system-network-instead", "The history could not be read")
     assert "Retry" in browser.text("#system-network-instead")
     assert browser.text("#system-received-value").split() == ["2.50", "kB/s"]  # what is live does not depend on it
-    app.server.before_request_funcs[None].remove(_broken_history)
+    assert "Disk gone." in browser.text("#system-network-instead")
+    source.history = history
     browser.find("#system-network-instead button").click()
     wait_for_line(browser)
-
-
-def _broken_history():
-    from flask import request
-
-    if request.path == "/api/v1/system/history":
-        return ({"title": "The history is not readable", "detail": "Disk gone.", "status": 503}, 503)
-    return None

@@ -91,6 +91,23 @@ def test_a_viewer_gets_the_window_first_and_then_one_point_a_tick(get, machine, 
     assert (nothing["t"], nothing["reset"], "now" in nothing) == ([], False, False)
 
 
+def test_a_window_of_the_past_and_the_processes_ride_on_a_tick(get, machine, source):
+    for _ in range(3):
+        tick(machine, source, received=200)
+    seq = source.sampler.seq
+    asked = f"{LIVE}?since={seq - 1}&past=window_s%3D300%26points%3D50&processes=5"
+    body = get(asked).json
+    alone = get("/api/v1/system/history?window_s=300&points=50").json
+    assert body["recv"] == [100.0]
+    assert (body["past"]["n"], body["past"]["series"]) == (alone["n"], alone["series"])
+    assert body["processes"] == {"problem": {"title": "Processes are for admins", "detail": ""}}
+    assert "past" not in get(f"{LIVE}?since={seq - 1}").json, "what one asks for comes to nobody else"
+    machine.wait(60)
+    assert None in get(asked).json["past"]["series"]["net_in"]["mean"], "unknown is null, also beside stale figures"
+    for wrong in ("past=window_s%3D1", "past=series%3Dcpu", "processes=0"):
+        assert get(f"{LIVE}?{wrong}").status_code == 400
+
+
 def test_a_cursor_of_another_run_is_told_to_start_anew(get, machine, source):
     tick(machine, source)
     assert get(f"{LIVE}?since=1").json["reset"] is True
