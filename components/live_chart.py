@@ -39,6 +39,7 @@ class LiveChart:
         named: The interface's name stands beside the title.
         absent: What is said when the machine has none of it.
         why: Why that is.
+        elsewhere: Why it is on another host; None where nothing came of it from its Prometheus.
     """
 
     title: str
@@ -57,6 +58,7 @@ class LiveChart:
     named: bool = False
     absent: str = ""
     why: str = ""
+    elsewhere: str | None = None
 
     def spec(self) -> str:
         """For the browser, as JSON; what is unset is left out."""
@@ -76,6 +78,7 @@ class LiveChart:
             "named": self.named,
             "absent": self.absent,
             "why": self.why,
+            "elsewhere": self.elsewhere,
         }
         return json.dumps({name: value for name, value in told.items() if value or name == "series"})
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from components.live_chart import LiveChart
 
+_ELSEWHERE = (
+    "Sensors and graphics processors are read on this machine alone: another host's are not asked of its Prometheus."
+)
 # Heights: the panels of a row end together.
 NETWORK_PX, SIDE_PX, DISK_PX, WIDE_PX = 300, 220, 136, 260
 
@@ -94,6 +97,7 @@ CHARTS: dict[str, LiveChart] = {
         most=8,
         absent="No temperatures",
         why="The sampler found no sensors here. Virtual machines and containers seldom have any.",
+        elsewhere=_ELSEWHERE,
     ),
     "system-gpu": LiveChart(
         "GPU",
@@ -104,6 +108,7 @@ CHARTS: dict[str, LiveChart] = {
         most=8,
         absent="No GPU",
         why="The sampler found none. It asks NVIDIA's driver where nvidia-ml-py is installed.",
+        elsewhere=_ELSEWHERE,
     ),
     # Network
     "system-traffic": LiveChart(

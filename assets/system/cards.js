@@ -1,6 +1,7 @@
 // The strip of figures: the newest value of each, its trend over the window, and the window's p95 and greatest value.
 import { ageS, badge } from "./age.js";
 import { el, fill, make } from "./dom.js";
+import { history } from "./source.js";
 import { asked, S } from "./state.js";
 import { spanWords, stepFor, title } from "./view.js";
 import * as plot from "./plot.js";
@@ -21,14 +22,27 @@ function card(id, pair, note, view, drawing, told) {
   fill(id + "-span", told || []);
 }
 
+// The greatest value of the window: where the history tells it, with the live points since it was asked. Nothing stands
+// above it that is newer.
+function greatest(name, found, view, now) {
+  let most = found.max, at = typeof found.max_at === "string" ? Date.parse(found.max_at) : found.max_at;
+  (S.v[name] || []).forEach((value, i) => {
+    const inside = S.t[i] >= view.from && (S.t[i] <= view.to || !asked.zoom);
+    if (inside && words.known(value) && (!words.known(most) || value > most)) { most = value; at = S.t[i]; }
+  });
+  if (!asked.zoom && words.known(now) && now > most) { most = now; at = S.t[S.t.length - 1]; }
+  return { most, at };
+}
+
 // "p95 2.31 MB/s", "max 16.2 MB/s" and what they are of: "of 2 s rates in 5 min".
-function spanOf(name, view, text) {
-  const found = view.src.summary(name, view);
-  if (!words.known(found.max)) return [make("span", "", "p95 and max not known " + spanWords(view))];
+function spanOf(name, view, text, now) {
+  const found = view.src.summary(name, view), { most: top, at } = greatest(name, found, view, now);
+  if (!words.known(top) || !view.src.at.length) return [make("span", "", "p95 and max not known " + spanWords(view))];
   const line = (word, value) => { const made = make("span"); made.append(word + " ", make("b", "", text(value))); return made; };
-  const most = line("max", found.max), at = typeof found.max_at === "string" ? Date.parse(found.max_at) : found.max_at;
-  if (words.known(at)) most.title = "at " + (view.long ? words.day(at, view.offset) + " " : "") + words.clock(at, view.offset);
-  return [line("p95", found.p95), most, make("span", "", "of " + found.of + " " + spanWords(view))];
+  const most = line("max", top);
+  if (words.known(at)) most.title = "at " + view.when(at);
+  const p95 = words.known(found.p95) ? line("p95", found.p95) : make("span", "", "p95 not known");
+  return [p95, most, make("span", "", (found.of ? "of " + found.of + " " : "") + spanWords(view))];
 }
 
 function trend(name, view, color, top) {
@@ -57,22 +71,27 @@ function memory(view, waiting) {
   const found = S.now && S.now.memory;
   if (!found) { card("system-memory-now", null, (S.now && S.now.reasons.memory) || waiting, view); return; }
   const limited = words.known(found.limit), used = limited ? found.limit_used : found.used, whole = limited ? found.limit : found.total;
-  const name = limited && view.src.names().indexOf("mem_limit_used") >= 0 ? "mem_limit_used" : "mem_used";
-  card("system-memory-now", words.size(used), "of " + words.words(words.size(whole)) + (limited ? ", the container's limit" : ""), view,
-    trend(name, view, "text-2", name === "mem_used" ? found.total : whole), spanOf(name, view, (v) => words.words(words.size(v))));
+  const name = limited ? "mem_limit_used" : "mem_used";
+  const swap = found.swap_total === null ? ", swap " + (S.now.reasons.swap || "not known") : "";
+  card("system-memory-now", words.size(used), "of " + words.words(words.size(whole)) + (limited ? ", the container's limit" : "") + swap, view,
+    trend(name, view, "text-2", name === "mem_used" ? found.total : whole), spanOf(name, view, (v) => words.words(words.size(v)), used));
 }
 
 function disk(view, waiting) {
   const root = S.mounts[0];
   if (!root || !words.known(root.used)) { card("system-disk-now", null, root ? root.reason : waiting, view); return; }
-  card("system-disk-now", words.size(root.used), words.words(words.size(root.free)) + " free for use", view, meter(root));
+  // File systems have a slower clock than the ticks: their past is the history's in every window.
+  const past = Object.assign({}, view, { src: history }), name = "mount_used_" + root.label.replace(/[ ,\n]/g, "_");
+  const kept = history.names().indexOf(name) >= 0;
+  card("system-disk-now", words.size(root.used), words.words(words.size(root.free)) + " free for use", view, kept ? trend(name, past, "text-2", root.total) : meter(root),
+    kept ? spanOf(name, past, (v) => words.words(words.size(v)), root.used) : [make("span", "", "p95 and max not known " + spanWords(view))]);
 }
 
 function load(view, waiting) {
   const found = S.now && S.now.load, kept = view.src.names().indexOf("load1") >= 0;
   const note = found ? "5 min " + found[1].toFixed(2) + ", 15 min " + found[2].toFixed(2) : (S.now && S.now.reasons.load) || waiting;
   card("system-load", found ? [found[0].toFixed(2), ""] : null, note, view, kept ? trend("load1", view, "text-2") : null,
-    kept ? spanOf("load1", view, (v) => v.toFixed(2)) : []);
+    kept ? spanOf("load1", view, (v) => v.toFixed(2), found && found[0]) : []);
 }
 
 export function meter(mount) {

@@ -13,6 +13,7 @@ import * as words from "./words.js";
 
 const ROWS = 60;
 const LATER_MS = 300;
+const ELSEWHERE = "Prometheus has none of it of this host in this window.";
 const waiting = new Set(), named = new Set();
 let lacking = false, quiet = false, timer = 0;
 const drawn = new WeakMap();  // by holder: what was drawn last
@@ -72,7 +73,7 @@ function numbers(id, view, series, unit) {
   for (let i = src.at.length - 1, rows = 0; i >= 0 && rows < ROWS; i -= 1) {
     if (src.at[i] < view.from || src.at[i] > view.to) continue;
     const tr = make("tr");
-    tr.append(make("td", "", (view.long ? words.day(src.at[i], view.offset) + " " : "") + words.clock(src.at[i], view.offset)));
+    tr.append(make("td", "", view.when(src.at[i])));
     series.forEach((each) => {
       const value = src.mid(each[0])[i], most = src.most(each[0]);
       const text = words.known(value) ? unit.text(value) + (most ? " (" + unit.text(most[i]) + ")" : "") : words.UNKNOWN + " (" + (src.why(each[0])[i] || "not known") + ")";
@@ -176,7 +177,7 @@ function chart(holder, page) {
   const graph = el(id + "-graph"), series = seriesOf(spec, view.src), failed = view.src.past && !view.src.at.length && H.problem;
   const absent = !series.length && !failed && view.src.at.length > 1;
   if (failed) say(id, "failed", H.problem.title, H.problem.detail, true);
-  else if (absent) say(id, "empty", spec.absent || "Not measured here", spec.why || "This system does not offer it.");
+  else if (absent) say(id, "empty", spec.absent || "Not measured here", (asked.host ? spec.elsewhere || ELSEWHERE : spec.why) || "This system does not offer it.");
   else say(id, "");
   graph.hidden = absent || !!failed;
   el(id + "-numbers").parentElement.hidden = graph.hidden;

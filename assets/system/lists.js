@@ -60,8 +60,8 @@ export function gapList(view) {
   if (!el("system-gaps")) return;
   if (!found.length) { fill("system-gaps", [make("li", "", "None: every sample came in time.")]); return; }
   fill("system-gaps", found.slice(-GAPS_SHOWN).reverse().map((gap) => {
-    const item = make("li"), text = make("div"), when = (at) => (view.long ? words.day(at, view.offset) + " " : "") + words.clock(at, view.offset);
-    text.append(make("b", "", when(gap.from) + " to " + when(gap.to)), gaps.why(gap, title()));
+    const item = make("li"), text = make("div");
+    text.append(make("b", "", view.when(gap.from) + " to " + view.when(gap.to)), gaps.why(gap, title()));
     item.append(make("span", "oc-sw hatch"), text);
     return item;
   }));

@@ -60,7 +60,8 @@ function labels(found, from, to, offset) {
 }
 function axisFormat(options) {
   const days = (options.to - options.from) / 86400000;
-  return days > 2 ? "%-d %b" : days > 0.9 ? "%H:%M\n%-d %b" : options.to - options.from < 120000 ? "%H:%M:%S" : "%H:%M";
+  const clock = options.to - options.from < 120000 ? "%H:%M:%S" : "%H:%M";
+  return days > 2 ? "%-d %b" : options.long ? clock + "\n%-d %b" : clock;
 }
 // A finger scrolls the page; only a mouse draws a zoom.
 function draggable() { return !window.matchMedia("(pointer: coarse)").matches; }

@@ -66,15 +66,17 @@ const past = {
     if (!H.body) return [{ from: view.from, to: view.to, reason: H.problem ? "history failed" : "reading" }];
     const told = (H.body.gaps || []).filter((gap) => !gap.of || gap.of.split("@")[0].replace("_io", "") === of)
       .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), reason: gap.reason }));
+    // What the server tells has its own beginning and end, whatever the steps. One in which no whole step is unknown has no
+    // room for a hatch: it is told in words.
+    told.forEach((gap) => found.push(Object.assign({ small: true }, gap)));
     past.at.forEach((at, i) => {
       if (known(values[i])) return;
       const from = at - half, to = Math.min(at + half, view.to), last = found[found.length - 1];
-      const because = told.find((gap) => gap.from < to && gap.to > from), reason = because ? because.reason : "unknown";
-      if (last && last.to === from && last.reason === reason) last.to = to;
-      else found.push({ from, to, reason });
+      const because = told.length ? found.filter((gap) => gap.from < to && gap.to > from && gap.small !== undefined) : [];
+      if (because.length) because.forEach((gap) => { gap.small = false; });
+      else if (last && last.to === from && last.small === undefined) last.to = to;
+      else found.push({ from, to, reason: "unknown" });
     });
-    // Shorter than a step: no room for a hatch, but told in words.
-    told.forEach((gap) => { if (!found.some((each) => each.from < gap.to && each.to > gap.from)) found.push(Object.assign({ small: true }, gap)); });
     return found.filter((gap) => gap.to > view.from && gap.from < view.to).sort((a, b) => a.from - b.from);
   },
   summary(name) { return (H.body && H.body.summary && H.body.summary[name]) || { p95: null, max: null, max_at: null, of: null }; },

@@ -29,13 +29,15 @@ export function viewOf() {
   view.offset = words.offsetMs(zone(), view.to);
   view.zone = zone() === "UTC" ? "UTC" : "";
   view.old = isOld(state());
-  view.long = view.to - view.from > 1.5 * 86400000;
+  // A window that spans days: a time of day alone would not say of which.
+  view.long = words.day(view.from, view.offset) !== words.day(view.to, view.offset);
+  view.when = (at) => (view.long ? words.day(at, view.offset) + " " : "") + words.clock(at, view.offset);
   return view;
 }
 
 // "in 15 min", "from 12:01:05 to 12:02:10": the time that a p95 or a peak is of.
 export function spanWords(view) {
-  if (asked.zoom) return "from " + words.clock(view.from, view.offset) + " to " + words.clock(view.to, view.offset);
+  if (asked.zoom) return "from " + view.when(view.from) + " to " + view.when(view.to);
   const length = LENGTHS.find((each) => asked.window >= each[0] && asked.window % each[0] === 0);
   return "in " + asked.window / length[0] + words.NBSP + length[1];
 }

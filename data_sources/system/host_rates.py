@@ -36,6 +36,8 @@ class HostRates:
         reasons: dict[str, str] = {}
         cpu, cores, modes = self._read_cpu(reasons)
         memory = self._try("memory", self._host.memory, reasons)
+        if memory is not None and memory.swap_total is None:
+            reasons["swap"] = Gap.UNSUPPORTED
         load = self._try("load", self._host.load, reasons)
         disk_io, disks = self._read_disks(reasons)
         return HostSample(cpu, cores, memory, load, disk_io, reasons, modes, disks, self._read_pressure(reasons))

@@ -63,7 +63,7 @@ class PrometheusSource:
         if kept is not None and self._clock_s() - self._asked_at_s < _FRESH_S:
             return kept
         # While one asks the others have the answer of before: a Prometheus that hangs must not hold every thread.
-        if not self._reading.acquire(timeout=_FIRST_S if kept is None else 0):
+        if not self.client.wait_for(self._reading, _FIRST_S if kept is None else 0):
             return kept or Failed(Problem(Kind.BUSY, WHAT, "Prometheus has not answered yet.", retry_after_s=5))
         try:
             answer = self._answered

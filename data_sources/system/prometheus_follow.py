@@ -131,6 +131,8 @@ class RemoteHost:
         """A window of the past, as far back as Prometheus keeps it, as `SystemSource.history` answers it."""
         self.follow()
         newest = self._sampler.newest()
+        if self._problem is not None and self._problem.kind in (Kind.TIMEOUT, Kind.BUSY):
+            return Failed(self._problem, self._provenance(newest))  # it has just not answered a smaller question
         found = read_history(
             self._client,
             self.target,
@@ -163,28 +165,34 @@ class RemoteHost:
             window_s: How far back to reach, in seconds; five minutes at least, one hour at most.
         """
         wanted_s = min(max(window_s, _LEAST_S), _HOUR_S) + 2 * self.period_s
-        deeper = wanted_s > self._held_s
-        wait_s = _AFTER_FAILURE_S if self._problem else _AGAIN_S
-        if not deeper and self._clock_s() - self._asked_at_s < wait_s:
+        if self._is_fresh(wanted_s):
             return
-        if not self._lock.acquire(timeout=_WAIT_S if deeper else 0):
+        if not self._client.wait_for(self._lock, _WAIT_S if wanted_s > self._held_s else 0):
             return
         try:
-            self._fetch(wanted_s)
+            if not self._is_fresh(wanted_s):  # another may have asked while we waited, and failed
+                self._fetch(wanted_s)
         finally:
             self._lock.release()
+
+    def _is_fresh(self, wanted_s: float) -> bool:
+        """Whether what is held will do, or nothing better is to be had yet."""
+        age_s = self._clock_s() - self._asked_at_s
+        if self._problem is not None:
+            return age_s < _AFTER_FAILURE_S
+        return wanted_s <= self._held_s and age_s < _AGAIN_S
 
     def _fetch(self, wanted_s: float) -> None:
         now_s = self._asked_at_s = self._clock_s()
         from_start = wanted_s > self._held_s or now_s - self._newest_ms / 1000 > _HOUR_S
         reach_s = max(wanted_s, self._held_s) if from_start else now_s - self._newest_ms / 1000
-        if now_s - self._about_at_s > _ABOUT_EVERY_S:
-            self._describe(now_s)
+        answer: Answered | Problem | None = self._describe(now_s) if now_s - self._about_at_s > _ABOUT_EVERY_S else None
         metrics = any_of(("up", *READ_METRICS))
-        query = f"{{__name__=~{metrics},{self.target.selector}}}[{int(reach_s) + 1}s]"
-        answer = self._client.instant(query, now_s, what=_WHAT)
+        if answer is None:
+            selector = f"{{__name__=~{metrics},{self.target.selector}}}"
+            answer = self._client.raw(selector, now_s, int(reach_s) + 1, what=_WHAT)
         if isinstance(answer, Problem):
-            self._problem = answer
+            self._problem, self._asked_at_s = answer, self._clock_s()  # its time-out may have taken long
             return
         self._problem, self._notes = None, answer.notes
         if from_start:
@@ -197,15 +205,21 @@ class RemoteHost:
             self._replay.tick(self._sampler, scrape)
             self._newest_ms = scrape.at_ms
 
-    def _describe(self, now_s: float) -> None:
-        """What the interfaces are and how full the file systems, once a minute; the last answer stays on a failure."""
+    def _describe(self, now_s: float) -> Problem | None:
+        """What the interfaces are and how full the file systems, once a minute; the last answer stays on a failure.
+
+        Returns:
+            The problem where Prometheus does not answer at all: it need not be asked for more.
+        """
         metrics = any_of((*ABOUT_METRICS, *MOUNT_METRICS))
-        query = f"{{__name__=~{metrics},{self.target.selector}}}"
-        answer = self._client.instant(f"{query}[{3 * self.period_s:.0f}s]", now_s, what=_WHAT)
-        if isinstance(answer, Answered):
-            self._about_at_s = now_s
-            self._replay.about = _together(answer)
-            self._mounts = mounts(self._replay.about)
+        selector = f"{{__name__=~{metrics},{self.target.selector}}}"
+        answer = self._client.raw(selector, now_s, round(3 * self.period_s), what=_WHAT)
+        if isinstance(answer, Problem):
+            return answer if answer.kind in (Kind.TIMEOUT, Kind.BUSY) else None
+        self._about_at_s = now_s
+        self._replay.about = _together(answer)
+        self._mounts = mounts(self._replay.about)
+        return None
 
     def _age_s(self) -> float | None:
         return None if not self._newest_ms else max(0.0, self._clock_s() - self._newest_ms / 1000)

@@ -17,12 +17,12 @@ from ..result import Problem
 from .gap_log import EVERYTHING, GapLog, merge_spans
 from .history_reader import HistoryQuery
 from .prometheus_hosts import Target
-from .prometheus_node import READ_METRICS, Replay, ReplaySampler, Scrape, scrapes
+from .prometheus_node import MOUNT_METRICS, READ_METRICS, Replay, ReplaySampler, Scrape, mounts, scrapes
 from .prometheus_steps import NOTHING, WHAT, read_steps
-from .prometheus_wire import Answered, PrometheusClient, Series, any_of, quoted
+from .prometheus_wire import Answered, PrometheusClient, any_of, quoted
 from .rates import is_late
 from .series import figures, group, network_group, shown_name
-from .types import Gap, Sample
+from .types import Gap, Levels, Sample
 from .windows import Columns, GapSpan, Grid, HistoryWindow, fold, grid
 
 MOST_SCRAPES = 1500
@@ -83,16 +83,17 @@ def _from_scrapes(
     end_s: float,
 ) -> HistoryWindow | Problem:
     reach_s = int(end_s - start_s + 2 * period_s) + 1
-    metrics = any_of(("up", *READ_METRICS))
-    answer = client.instant(f"{{__name__=~{metrics},{target.selector}}}[{reach_s}s]", end_s, what=WHAT)
+    metrics = any_of(("up", *READ_METRICS, *MOUNT_METRICS))
+    answer = client.raw(f"{{__name__=~{metrics},{target.selector}}}", end_s, reach_s, what=WHAT)
     if isinstance(answer, Problem):
         return answer
-    samples = replayed(answer.series, about, period_s)
+    found = scrapes(answer.series)
+    samples = replayed(found, about, period_s)
     tier_s = max(1, math.ceil(period_s))
     phase_s = samples[-1].at.timestamp() % tier_s if samples else 0.0
     cut = grid(start_s, end_s, tier_s=tier_s, points=query.points, phase_s=phase_s)
-    found, spans = _columns(samples, query, tier_s, period_s)
-    series = {name: fold(columns, cut) for name, columns in found.items()}
+    known, spans = _columns(list(zip(samples, found, strict=True)), query, tier_s, period_s)
+    series = {name: fold(columns, cut) for name, columns in known.items()}
     wanted = {group(name) for name in series}
     shown = [span for span in spans if span.of is None or span.of in wanted]
     ends = [(shown_at(samples[0]) - period_s, shown_at(samples[-1]))] if samples else []
@@ -100,9 +101,8 @@ def _from_scrapes(
     return HistoryWindow(cut, series, gaps, samples[-1].at if samples else None, _told(answer.notes))
 
 
-def replayed(series: Sequence[Series], about: Scrape, period_s: float) -> list[Sample]:
+def replayed(found: Sequence[Scrape], about: Scrape, period_s: float) -> list[Sample]:
     """Every scrape as a sample."""
-    found = scrapes(series)
     replay = Replay(about)
     sampler = ReplaySampler(replay, period_s=period_s, keep=1, seq=0)
     return [replay.tick(sampler, scrape) for scrape in found]
@@ -114,14 +114,14 @@ def shown_at(sample: Sample) -> float:
 
 
 def _columns(
-    samples: Sequence[Sample], query: HistoryQuery, tier_s: int, period_s: float
+    samples: Sequence[tuple[Sample, Scrape]], query: HistoryQuery, tier_s: int, period_s: float
 ) -> tuple[dict[str, Columns], list[GapSpan]]:
     """Each series' values, one a scrape, and why some are missing."""
-    middle_s = np.array([shown_at(sample) for sample in samples]) - tier_s / 2
+    middle_s = np.array([shown_at(sample) for sample, _ in samples]) - tier_s / 2
     values: dict[str, np.ndarray] = {}
     log, own = GapLog(), network_group(query.interface)
-    for place, sample in enumerate(samples):
-        told = figures(sample)
+    for place, (sample, scrape) in enumerate(samples):
+        told = figures(sample, Levels(mounts(scrape)))
         for stored, value in told.values.items():
             name = shown_name(stored, query.interface)
             if name is not None and (query.names is None or name in query.names):

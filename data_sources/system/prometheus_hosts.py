@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from ..result import Problem
 from .prometheus_node import ABOUT_METRICS, MOUNT_METRICS, READ_METRICS, Replay, ReplaySampler, mounts, scrapes, step_s
-from .prometheus_wire import Answered, PrometheusClient, Series, any_of, quoted
+from .prometheus_wire import MISPLACED, Answered, PrometheusClient, Series, any_of, quoted
 from .types import HostRow
 
 WHAT = "The hosts could not be read"
 STALE_PERIODS = 3
 _LOOK_BACK = "1d"
-_RECENT_S = 600
+_RECENT_S, _DAY_S = 600, 86_400
 _USUAL_JOBS = "node|.*node[-_]exporter"  # so that a host that never answered is listed though it has no figures yet
 _BATCH = 25  # hosts asked for at once: their answer stays around a megabyte
 _DEFAULT_PERIOD_S = 60.0
@@ -74,21 +74,23 @@ def find_hosts(client: PrometheusClient, now_s: float) -> tuple[list[Known], tup
         names[target] = series.labels.get("nodename") or names.get(target)
     jobs = any_of(sorted({target.job for target in names}))
     pattern = f'"{_USUAL_JOBS}|' + jobs[1:]
-    query = f'{{__name__=~"up|node_load1",job=~{pattern}}}[{_RECENT_S}s]'
-    recent = client.instant(query, now_s, what=WHAT)
+    recent = client.raw(f'{{__name__=~"up|node_load1",job=~{pattern}}}', now_s, _RECENT_S, what=WHAT)
     if isinstance(recent, Problem):
         return recent
     ups, loads = _by_target(recent.series, "up"), _by_target(recent.series, "node_load1")
+    misplaced = {_target(series.labels) for series in recent.series if series.misplaced}
     targets = sorted({*names, *ups})
     silent = [target for target in targets if not any(value for _, value in ups.get(target, loads.get(target, ())))]
     seen = _last_seen(client, silent, now_s)
     if isinstance(seen, Problem):
         return seen
     unique = _ids(targets)
-    found = [
-        Known(target, _row(target, unique[target], names, ups, loads, seen, now_s), ups.get(target, ()))
-        for target in targets
-    ]
+    found = []
+    for target in targets:
+        row = _row(target, unique[target], names, ups, loads, seen, now_s)
+        if row.state == "no data" and target in misplaced:
+            row = replace(row, reason=f"Prometheus sent samples of it {MISPLACED}")
+        found.append(Known(target, row, ups.get(target, ())))
     return found, (*named.notes, *recent.notes)
 
 
@@ -123,8 +125,10 @@ def _last_seen(client: PrometheusClient, silent: Sequence[Target], now_s: float)
         if isinstance(answer, Problem):
             return answer
         for series in answer.series:
-            if series.points:
-                found.setdefault(_target(series.labels), series.points[-1][1])
+            seen_s = series.points[-1][1] if series.points else None
+            # 0 is never; any other time is one of those that were looked back on, or none
+            if seen_s == 0 or (seen_s is not None and now_s - 2 * _DAY_S < seen_s <= now_s):
+                found.setdefault(_target(series.labels), seen_s)
     return found
 
 
@@ -199,8 +203,8 @@ def _newest(client: PrometheusClient, batch: Sequence[Known], now_s: float) -> A
     metrics = any_of(("up", *READ_METRICS, *MOUNT_METRICS, *ABOUT_METRICS))
     jobs = any_of(sorted({each.target.job for each in batch}))
     instances = any_of(sorted({each.target.instance for each in batch}))
-    query = f"{{__name__=~{metrics},job=~{jobs},instance=~{instances}}}[{_SCRAPES * longest_s:.0f}s]"
-    return client.instant(query, now_s, what=WHAT)
+    selector = f"{{__name__=~{metrics},job=~{jobs},instance=~{instances}}}"
+    return client.raw(selector, now_s, round(_SCRAPES * longest_s), what=WHAT)
 
 
 def _with_figures(known: Known, series: Sequence[Series]) -> HostRow:

@@ -46,14 +46,14 @@ _FAULTS = (
     "node_network_receive_drop_total",
     "node_network_transmit_drop_total",
 )
-_PRESSURE = {
+PRESSURE = {
     "cpu": "node_pressure_cpu_waiting_seconds_total",
     "mem": "node_pressure_memory_waiting_seconds_total",
     "io": "node_pressure_io_waiting_seconds_total",
 }
 _MODES = {"user": "user", "nice": "user", "system": "system", "irq": "system", "softirq": "system"}
 READ_METRICS = (
-    *(_RECEIVED, _SENT, *_FAULTS, _READ, _WRITTEN, _CPU, *_PRESSURE.values()),
+    *(_RECEIVED, _SENT, *_FAULTS, _READ, _WRITTEN, _CPU, *PRESSURE.values()),
     *(_TOTAL, _AVAILABLE, _SWAP_TOTAL, _SWAP_FREE, *_LOADS),
 )
 MOUNT_METRICS = (_SIZE, _AVAIL, _FREE)
@@ -67,7 +67,7 @@ ABOUT_METRICS = (
 # Names that the kernel's drivers give, not the operator: devices whose bytes are those of the disks under them.
 _NOT_WHOLE_DISK = re.compile(r"^(dm-|md\d|zram|ram|loop|sr\d|fd\d|drbd|bcache)")
 # What is no place for data: its fill says nothing of a disk. As the exporter's own default leaves most of them out.
-_NO_PLACE = frozenset({"tmpfs", "ramfs", "squashfs", "overlay", "iso9660", "nsfs", "fuse.lxcfs", "devtmpfs"})
+NO_PLACE = frozenset({"tmpfs", "ramfs", "squashfs", "overlay", "iso9660", "nsfs", "fuse.lxcfs", "devtmpfs"})
 _NOT_BUSY = frozenset({"idle", "iowait"})
 _LOOPBACK_TYPE = 772
 _TUNNEL_TYPES = frozenset({768, 769, 776, 778, 823, 65534})
@@ -188,9 +188,11 @@ class Replay:
         return tuple(CpuTimes(busy.get(core, 0.0), idle[core], modes.get(core, {})) for core in cores)
 
     def memory(self) -> Memory:
-        """Memory in bytes; ValueError when one of its parts is missing: a part that is not told is not 0."""
+        """Memory in bytes; ValueError without its total or what is available. Swap that is not told is None, not 0."""
         total, available = self.scrape.one(_TOTAL), self.scrape.one(_AVAILABLE)
-        swap_total, swap_free = self.scrape.one(_SWAP_TOTAL), self.scrape.one(_SWAP_FREE)
+        swap_total, swap_free = (self.scrape.of(metric).get("") for metric in (_SWAP_TOTAL, _SWAP_FREE))
+        if swap_total is None or swap_free is None:
+            return Memory(int(total), int(available), None, None)
         return Memory(int(total), int(available), int(swap_total), int(swap_total - swap_free))
 
     def load(self) -> tuple[float, float, float]:
@@ -209,7 +211,7 @@ class Replay:
 
     def pressure(self) -> Mapping[str, int]:
         """Microseconds in which some task waited; empty where the host does not tell."""
-        found = {name: self.scrape.of(metric).get("") for name, metric in _PRESSURE.items()}
+        found = {name: self.scrape.of(metric).get("") for name, metric in PRESSURE.items()}
         return {name: int(seconds * 1e6) for name, seconds in found.items() if seconds is not None}
 
     def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
@@ -264,7 +266,7 @@ def mounts(scrape: Scrape) -> tuple[Mount, ...]:
     for key, total in scrape.of(_SIZE).items():
         path, _, kind = key.partition("|")
         avail, free = scrape.of(_AVAIL).get(key), scrape.of(_FREE).get(key)
-        if kind in _NO_PLACE or total <= 0 or avail is None or free is None:
+        if kind in NO_PLACE or total <= 0 or avail is None or free is None:
             continue
         label = "root" if path == "/" else path
         at = datetime.fromtimestamp(scrape.at_ms / 1000, UTC)

@@ -1,23 +1,27 @@
-"""The mean, least and most of each step of a long window, as Prometheus computes them, and what is blank in it."""
+"""The mean, least and most of each step of a long window, as Prometheus computes them, and what is blank in it.
+
+One question asks for one series, or for a family of them: every core, every disk, every file system.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..result import Kind, Problem
 from .gap_log import merge_spans
 from .history_reader import HistoryQuery
-from .prometheus_wire import PrometheusClient
-from .series import group
+from .prometheus_node import NO_PLACE, PRESSURE
+from .prometheus_wire import PrometheusClient, any_of
+from .series import group, mount_name
 from .slots import Floats
 from .windows import Columns, GapSpan, Grid, HistoryWindow, fold
 
@@ -27,6 +31,7 @@ BLANK = "a counter fell, or too few scrapes"
 _BUDGET_S = 20.0  # for all questions of one window; what is not answered by then is not known, and said
 _AT_ONCE = 4
 _MOST_PARTS = 20_000  # more would cost Prometheus seconds a question
+_MOST_OF_FAMILY = 64  # as many as a chart can show
 _ENOUGH = 0.9  # share of a step's scrapes without which it is blank
 _WHOLE_DISKS = 'device!~"(dm-|md[0-9]|zram|ram|loop|sr[0-9]|fd[0-9]|drbd|bcache).*"'
 Three: TypeAlias = tuple[str, str, str]  # expressions of the mean, the least and the most of a step
@@ -46,17 +51,21 @@ class Spans:
     part_s: int
     scrapes: float
 
-    def counted(self, value: Callable[[int], str], counter: str) -> Three:
+    def counted(self, value: Callable[[int], str], counter: str, label: str = "") -> Three:
         """What is made of counters; blank where one fell or has too few scrapes, since `rate()` would invent it.
 
         Args:
-            value: The expression over a range of so many seconds; without labels.
+            value: The expression over a range of so many seconds; without labels, or with `label` alone.
             counter: Selects the counters that it is made of.
+            label: What tells the series of a family apart.
         """
-        over = f"{counter}[{self.step_s}s]"
-        fell, few = f"sum(resets({over})) > 0", f"min(count_over_time({over})) < {_ENOUGH * self.scrapes - 1:.1f}"
+        over, by = f"{counter}[{self.step_s}s]", f" by ({label}) " if label else ""
+        fell, few = (
+            f"sum{by}(resets({over})) > 0",
+            f"min{by}(count_over_time({over})) < {_ENOUGH * self.scrapes - 1:.1f}",
+        )
         parts = f"({value(self.part_s)})[{self.step_s}s:{self.part_s}s]"
-        blank = f"unless on() ({fell}) unless on() ({few})"
+        blank = f"unless on({label}) ({fell}) unless on({label}) ({few})"
         return (
             f"({value(self.step_s)}) {blank}",
             f"min_over_time({parts}) {blank}",
@@ -71,9 +80,10 @@ class Spans:
             f"max(max_over_time({gauge}[{self.step_s}s]))",
         )
 
-    def difference(self, whole: str, part: str) -> Three:
+    def difference(self, whole: str, part: str, label: str = "") -> Three:
         """One level less another of the same scrape."""
-        parts = f"(max({whole})-max({part}))[{self.step_s}s:{self.part_s}s]"
+        most = f"max by ({label}) " if label else "max"
+        parts = f"({most}({whole})-{most}({part}))[{self.step_s}s:{self.part_s}s]"
         return f"avg_over_time({parts})", f"min_over_time({parts})", f"max_over_time({parts})"
 
 
@@ -116,6 +126,54 @@ def expressions(at: str, device: str, spans: Spans) -> dict[str, Three]:
         "net_err_out": total("node_network_transmit_errs_total", device),
         "net_drop_in": total("node_network_receive_drop_total", device),
         "net_drop_out": total("node_network_transmit_drop_total", device),
+        "swap_used": spans.difference(
+            f"(node_memory_SwapTotal_bytes{{{at}}}>0)", f"node_memory_SwapFree_bytes{{{at}}}"
+        ),
+        **{f"psi_{name}": _waited(f"{metric}{{{at}}}", spans) for name, metric in PRESSURE.items()},
+    }
+
+
+def _waited(counter: str, spans: Spans) -> Three:
+    return spans.counted(lambda range_s: f"100*sum(rate({counter}[{range_s}s]))", counter)
+
+
+class Family(NamedTuple):
+    """Series that one question asks for, told apart by a label.
+
+    Attributes:
+        label: That label.
+        name: What the series of one of its values is called.
+        asked: The expressions.
+    """
+
+    label: str
+    name: Callable[[str], str]
+    asked: Three
+
+
+def families(at: str, spans: Spans) -> dict[str, Family]:
+    """How each family is asked for, by how the names of its series begin; the most wanted first.
+
+    Args:
+        at: Label matchers of the host.
+        spans: The lengths.
+    """
+
+    def disks(metric: str, prefix: str) -> Family:
+        counter = f"{metric}{{{at},{_WHOLE_DISKS}}}"
+        by_device = spans.counted(lambda range_s: f"sum by (device) (rate({counter}[{range_s}s]))", counter, "device")
+        return Family("device", lambda device: prefix + device, by_device)
+
+    every, busy = f"node_cpu_seconds_total{{{at}}}", f'node_cpu_seconds_total{{{at},mode!~"idle|iowait"}}'
+    made = "100*sum by (cpu) (rate({0}[{2}s]))/sum by (cpu) (rate({1}[{2}s]))"
+    cores = spans.counted(lambda range_s: made.format(busy, every, range_s), every, "cpu")
+    of = f"{{{at},fstype!~{any_of(sorted(NO_PLACE))}}}"
+    used = spans.difference(f"node_filesystem_size_bytes{of}", f"node_filesystem_free_bytes{of}", "mountpoint")
+    return {
+        "cpu_core_": Family("cpu", "cpu_core_{}".format, cores),
+        "disk_read_": disks("node_disk_read_bytes_total", "disk_read_"),
+        "disk_write_": disks("node_disk_written_bytes_total", "disk_write_"),
+        "mount_used_": Family("mountpoint", lambda path: mount_name("root" if path == "/" else path), used),
     }
 
 
@@ -136,23 +194,26 @@ def read_steps(
         The window; a series that could not be read is left out, and `reason` says why.
     """
     steps = _Steps(client, cut, time.monotonic() + _BUDGET_S)
-    count = steps.ask(f"max(count_over_time(node_load1{{{at}}}[{cut.step_s}s]))")
-    if isinstance(count, Problem):
-        return count
+    counted = steps.ask(f"max(count_over_time(node_load1{{{at}}}[{cut.step_s}s]))")
+    if isinstance(counted, Problem):
+        return counted
+    count = counted.get("", np.full(cut.count, np.nan))
     part_s = math.ceil(max(4 * period_s, cut.count * cut.step_s / _MOST_PARTS))
     spans = Spans(cut.step_s, part_s, cut.step_s / period_s)
-    asked = expressions(at, device, spans)
-    wanted = {name: three for name, three in asked.items() if query.names is None or name in query.names}
+    wanted = _wanted(expressions(at, device, spans), families(at, spans), query.names)
     known_s = np.minimum(np.nan_to_num(count) * period_s, float(cut.step_s))
     starts: Floats = np.array([cut.t0_s + place * cut.step_s for place in range(cut.count)], np.float64)
     series, troubles = {}, []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for name, found in zip(wanted, pool.map(steps.three, wanted.values()), strict=True):
+        for what, found in zip(wanted, pool.map(steps.three, wanted.values()), strict=True):
             if isinstance(found, Problem):
-                troubles.append(f"{name}: {found.detail}")
-            elif not all(np.isnan(column).all() for column in found):
-                seconds = np.where(np.isnan(found).any(axis=0), 0.0, known_s)
-                series[name] = fold(Columns(starts, *found, seconds), cut)
+                troubles.append(f"{what.strip('_')}: {found.detail}")
+                continue
+            for name, columns in list(found.items())[:_MOST_OF_FAMILY]:
+                asked = query.names is None or name in query.names
+                if asked and not all(np.isnan(column).all() for column in columns):
+                    seconds = np.where(np.isnan(columns).any(axis=0), 0.0, known_s)
+                    series[name] = fold(Columns(starts, *columns, seconds), cut)
     gaps = [*_spans(np.isnan(count), NOTHING, None, cut)]
     for name, window in series.items():
         gaps += _spans(np.isnan(window.mean) & ~np.isnan(count), BLANK, group(name), cut)
@@ -163,6 +224,19 @@ def read_steps(
     return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)
 
 
+def _wanted(
+    single: Mapping[str, Three], several: Mapping[str, Family], names: tuple[str, ...] | None
+) -> dict[str, Family]:
+    """What is to be asked, by name or by how the names begin."""
+    alone = {name: Family("", lambda _, name=name: name, asked) for name, asked in single.items()}  # type: ignore[misc]
+    if names is None:
+        return {**alone, **several}
+    return {
+        **{name: family for name, family in alone.items() if name in names},
+        **{begin: family for begin, family in several.items() if any(name.startswith(begin) for name in names)},
+    }
+
+
 class _Steps:
     """Asks one expression for every step of a window."""
 
@@ -170,20 +244,25 @@ class _Steps:
         self._client, self._cut, self._deadline_s = client, cut, deadline_s
         self.notes: list[str] = []
 
-    def three(self, asked: Three) -> tuple[Floats, Floats, Floats] | Problem:
-        """The mean, least and most of each step."""
+    def three(self, family: Family) -> dict[str, tuple[Floats, Floats, Floats]] | Problem:
+        """The mean, least and most of each step, by name of the series."""
         found = []
-        for expression in asked:
-            answer = self.ask(expression)
+        for expression in family.asked:
+            answer = self.ask(expression, family.label)
             if isinstance(answer, Problem):
                 return answer
             found.append(answer)
-        mean, least, most = found
-        # The mean is over the whole step, the others over parts of it: at its edges a part may say less than the whole.
-        return mean, np.fmin(least, mean), np.fmax(most, mean)
+        means, leasts, mosts = found
+        nothing = np.full(self._cut.count, np.nan)
+        columns = {}
+        for value in sorted(means, key=lambda value: (len(value), value)):
+            mean, least, most = means[value], leasts.get(value, nothing), mosts.get(value, nothing)
+            # The mean is over the whole step, the others over parts of it: at its edges a part may say less than that.
+            columns[family.name(value)] = mean, np.fmin(least, mean), np.fmax(most, mean)
+        return columns
 
-    def ask(self, expression: str) -> Floats | Problem:
-        """One value a step, NaN where there is none."""
+    def ask(self, expression: str, label: str = "") -> dict[str, Floats] | Problem:
+        """One value a step, NaN where there is none, by the value of a label; by nothing for the only series."""
         cut = self._cut
         if time.monotonic() > self._deadline_s:
             return Problem(Kind.TIMEOUT, WHAT, f"Prometheus took more than {_BUDGET_S:.0f} s for all questions.")
@@ -191,12 +270,14 @@ class _Steps:
         if isinstance(answer, Problem):
             return answer
         self.notes += answer.notes
-        values = np.full(cut.count, np.nan)
-        for at_ms, value in answer.series[0].points if answer.series else ():
-            place = round((at_ms / 1000 - cut.t0_s) / cut.step_s) - 1
-            if 0 <= place < cut.count:
-                values[place] = value
-        return values
+        found: dict[str, Floats] = {}
+        for series in answer.series if label else answer.series[:1]:
+            values = found.setdefault(series.labels.get(label, ""), np.full(cut.count, np.nan))
+            for at_ms, value in series.points:
+                place = round((at_ms / 1000 - cut.t0_s) / cut.step_s) - 1
+                if 0 <= place < cut.count:
+                    values[place] = value
+        return found
 
 
 def _spans(blank: np.ndarray[tuple[int], np.dtype[np.bool_]], reason: str, of: str | None, cut: Grid) -> list[GapSpan]:

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -19,10 +20,13 @@ from ..http import Answer, call_json, session
 from ..result import Kind, Problem
 
 SOURCE = "Prometheus"
+MISPLACED = "of times that were not asked for"
 TIMEOUT_S = (2.0, 8.0)
 _LONG_QUERY = 1500  # beyond this an address may be too long for a proxy: the question goes in the body
 _MOST_SAID = 240
-_AT_ONCE, _WAIT_S = 8, 4.0  # questions under way: a server that hangs must not hold every thread of ours
+# Questions under way, and how many may wait their turn: a server that hangs must not hold every thread of ours.
+_AT_ONCE, _WAITING, _WAIT_S = 8, 8, 4.0
+_CLOCKS_S = 1.0  # times are rounded to milliseconds, and no more
 
 
 class _Series(msgspec.Struct):
@@ -56,10 +60,12 @@ class Series:
     Attributes:
         labels: Its labels, the metric's name as `__name__` where it has one.
         points: Epoch milliseconds and value, oldest first; only what is a number.
+        misplaced: How many samples were left out, because their time is none that was asked for.
     """
 
     labels: Mapping[str, str]
     points: tuple[tuple[int, float], ...]
+    misplaced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,13 @@ class Answered:
 
     series: tuple[Series, ...]
     notes: tuple[str, ...] = ()
+
+
+class Turn(Protocol):
+    """A lock or a semaphore."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take it."""
 
 
 class PrometheusClient:
@@ -90,13 +103,33 @@ class PrometheusClient:
         self._timeout_s = timeout_s
         self._session = session(retries=1)
         self._room = threading.BoundedSemaphore(_AT_ONCE)
+        self._waiting = threading.BoundedSemaphore(_WAITING)
 
     def close(self) -> None:
         """Close its connections."""
         self._session.close()
 
+    def wait_for(self, turn: Turn, wait_s: float) -> bool:
+        """Take what another thread's question holds, at once or after a while; only few may wait.
+
+        Args:
+            turn: What is held while Prometheus is asked; the caller releases it.
+            wait_s: How long, in seconds.
+
+        Returns:
+            Whether it was taken.
+        """
+        if turn.acquire(blocking=False):
+            return True
+        if wait_s <= 0 or not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            return turn.acquire(timeout=wait_s)
+        finally:
+            self._waiting.release()
+
     def instant(self, query: str, at_s: float, *, what: str) -> Answered | Problem:
-        """One evaluation; with a range selector the raw samples, with the times they were scraped at.
+        """One evaluation.
 
         Args:
             query: PromQL.
@@ -104,6 +137,30 @@ class PrometheusClient:
             what: What failed if it fails, for the reader.
         """
         return self._ask("query", {"query": query, "time": f"{at_s:.3f}"}, what)
+
+    def raw(self, selector: str, at_s: float, back_s: int, *, what: str) -> Answered | Problem:
+        """Raw samples, with the times they were scraped at.
+
+        Args:
+            selector: PromQL, which series.
+            at_s: Up to which time, in epoch seconds.
+            back_s: How far back from there, in seconds.
+            what: What failed if it fails, for the reader.
+
+        Returns:
+            The samples of that time: one of any other is none that was asked for. Where there are only such, a problem.
+        """
+        answer = self.instant(f"{selector}[{back_s}s]", at_s, what=what)
+        if isinstance(answer, Problem):
+            return answer
+        least_ms, most_ms = (at_s - back_s - _CLOCKS_S) * 1000, (at_s + _CLOCKS_S) * 1000
+        placed = tuple(_placed(series, least_ms, most_ms) for series in answer.series)
+        misplaced = sum(series.misplaced for series in placed)
+        if not misplaced:
+            return answer
+        if not any(series.points for series in placed):
+            return Problem(Kind.UPSTREAM, what, f"{SOURCE} sent {misplaced:,} samples, {MISPLACED}.")
+        return Answered(placed, (*answer.notes, f"{misplaced:,} samples were left out, {MISPLACED}."))
 
     def ranged(self, query: str, start_s: float, end_s: float, step_s: float, *, what: str) -> Answered | Problem:
         """One evaluation a step, at `start_s`, `start_s + step_s`, … up to `end_s`.
@@ -120,7 +177,7 @@ class PrometheusClient:
         return self._ask("query_range", {**asked, "nocache": "1"}, what)
 
     def _ask(self, path: str, asked: dict[str, str], what: str) -> Answered | Problem:
-        if not self._room.acquire(timeout=_WAIT_S):
+        if not self.wait_for(self._room, _WAIT_S):
             return Problem(Kind.BUSY, what, f"Too many questions wait for {SOURCE}.", retry_after_s=5)
         try:
             return self._send(path, asked, what)
@@ -176,8 +233,14 @@ def _read(answer: Answer, what: str) -> Answered | Problem:
 
 def _series(found: _Series) -> Series:
     given = found.values if found.value is None else [found.value]
-    points = [(round(at_s * 1000), float(text)) for at_s, text in given]
-    return Series(found.metric, tuple(point for point in points if math.isfinite(point[1])))
+    timed = [(round(at_s * 1000), float(text)) for at_s, text in given if math.isfinite(at_s)]
+    points = tuple(point for point in timed if math.isfinite(point[1]))
+    return Series(found.metric, points, misplaced=len(given) - len(timed))
+
+
+def _placed(series: Series, least_ms: float, most_ms: float) -> Series:
+    points = tuple(point for point in series.points if least_ms <= point[0] <= most_ms)
+    return Series(series.labels, points, series.misplaced + len(series.points) - len(points))
 
 
 def quoted(text: str) -> str:

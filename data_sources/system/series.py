@@ -56,6 +56,11 @@ def group(name: str) -> str:
     )
 
 
+def mount_name(label: str) -> str:
+    """The series of how much of a file system is in use."""
+    return f"mount_used_{_word(label)}"
+
+
 def network_group(interface: str | None) -> str:
     """Where the gaps of one interface are kept."""
     return "network" if interface is None else f"network{_AT}{interface}"
@@ -117,7 +122,7 @@ def _memory(found: Figures, host: HostSample) -> None:
     if memory is not None:
         if memory.limit_used is not None:
             values["mem_limit_used"] = memory.limit_used
-        if memory.swap_total:
+        if memory.swap_total and memory.swap_used is not None:
             values["swap_used"] = memory.swap_used
 
 
@@ -134,7 +139,7 @@ def _disks(found: Figures, host: HostSample) -> None:
 def _levels(found: Figures, levels: Levels) -> None:
     values = found.values
     for mount in levels.mounts:
-        values[f"mount_used_{_word(mount.label)}"] = UNKNOWN if mount.used is None else mount.used
+        values[mount_name(mount.label)] = UNKNOWN if mount.used is None else mount.used
         if mount.used is None:
             found.reasons["mount"] = mount.reason or "not known"
     for sensor in levels.temperatures[:_MAX_SENSORS]:

@@ -138,16 +138,16 @@ class Memory:
     Attributes:
         total: Of the machine.
         available: What a program can still get without swapping.
-        swap_total: 0 when the machine has no swap.
-        swap_used: In use.
+        swap_total: 0 when the machine has no swap, None when it tells of none.
+        swap_used: In use; None as its total.
         limit: The container's own limit, None when it has none.
         limit_used: In use against that limit, without file cache that can be dropped.
     """
 
     total: int
     available: int
-    swap_total: int
-    swap_used: int
+    swap_total: int | None
+    swap_used: int | None
     limit: int | None = None
     limit_used: int | None = None
 

@@ -371,4 +371,13 @@ def test_on_a_phone_nothing_stands_beyond_the_edge(browser, console):
     browser.wait_for(lambda: browser.find_all("#system-disk-graph .scatterlayer path.js-line"), "no line was drawn")
     widths = browser.driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     assert widths[0] <= widths[1] == 390
+    for control in ("#system-export", "#system-pause", "#system-window", "#system-interface", "#system-unit"):
+        left, right, height = browser.driver.execute_script(
+            "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+            "return [box.left, box.right, box.height]",
+            control,
+        )
+        assert 0 < left < right <= 390, control
+        assert height >= 40, control
+    browser.wait_for_text("#system-disk-now-span", "max")
     assert browser.axe() == []

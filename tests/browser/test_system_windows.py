@@ -25,8 +25,9 @@ def shown_range(browser):
     return browser.driver.execute_script(f"return {PLOT}.layout.xaxis.range")
 
 
-def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(browser, console):  # noqa: F811
-    # 40 minutes with 18 s in which nobody sampled, and one tick of 2 s at 50 MB/s.
+def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(browser, console, machine):  # noqa: F811
+    # 30 minutes around midnight with 80 s in which nobody sampled, and one tick of 2 s at 50 MB/s.
+    machine.wait(42_000)
     console.tick()
     for number in range(600):
         console.tick(received=100_000_000 if number == 300 else 20_000, sent=2000)
@@ -38,8 +39,14 @@ def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(
     browser.wait_for_text("#system-network-legend", "peak 50.0 MB/s")
     browser.wait_for_text("#system-received-span", "max 50.0 MB/s")
     assert "p95 0.0100 MB/s" in browser.text("#system-received-span").replace("\u00a0", " ")
-    browser.wait_for_text("#system-gaps", "No sample for 72")
+    browser.wait_for_text("#system-gaps", "No sample for 80")
+    assert "2 Mar 00:00:07 to 2 Mar 00:01:27" in browser.text("#system-gaps"), "its own ends, not those of a step"
+    assert "to 1 Mar 23:40:07\nOps Center was not running." in browser.text("#system-gaps")
     wait_for_line(browser)
+    ticks = browser.driver.execute_script(
+        "return [...document.querySelectorAll('#system-network-graph .xtick')].map(tick => tick.textContent)"
+    )
+    assert "00:002 Mar" in ticks, "a time of day alone does not say of which day"
     gap = browser.driver.execute_script(
         f"const plot = {PLOT}, gap = plot.data.find(t => t.name === 'no sample'), axis = plot._fullLayout.xaxis;"
         "const i = gap.x.length - 5; return [axis.d2p(gap.x[i]), axis.d2p(gap.x[i + 2])]"
@@ -61,6 +68,10 @@ def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(
     assert len(bands) == 6
     assert len(over) == 1
     assert over[0] == pytest.approx(gap, abs=1)
+    # What is newer than the history's last answer is in the window all the same.
+    console.tick(received=400_000_000)
+    browser.wait_for_text("#system-received-value", "200")
+    assert "max 200 MB/s" in browser.text("#system-received-span").replace("\u00a0", " ")
 
 
 def test_a_drag_zooms_every_chart_and_holds_while_data_flow(browser, console):  # noqa: F811

@@ -22,7 +22,8 @@ from tests.peers.prometheus import RealPrometheus
 
 INTO = Path(__file__).parents[1] / "data" / "prometheus.json"
 SCRAPES, FIVE_MINUTES = HistoryQuery(window_s=30, points=10), HistoryQuery()
-STEPS = HistoryQuery(window_s=2000, points=100, names=("net_in", "cpu", "load1", "mem_used"))
+NAMES = ("net_in", "cpu", "load1", "mem_used", "psi_cpu", "cpu_core_0", "mount_used_root")
+STEPS = HistoryQuery(window_s=2000, points=100, names=NAMES)
 REFUSED = ("rate(node_load1[30s]", "node_cpu_seconds_total * on(instance) node_network_flags", "no_such_series")
 
 

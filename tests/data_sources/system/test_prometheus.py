@@ -9,11 +9,12 @@ import pytest
 
 from data_sources import http
 from data_sources.result import Failed, Kind, Problem, Ready
+from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.prometheus import PrometheusSource, host_list
 from data_sources.system.prometheus_wire import Answered, PrometheusClient, any_of, quoted
 from tests.fakes.machine import FakeMachine
 from tests.fakes.prometheus import FakePrometheus
-from tests.peers.record_prometheus import SCRAPES, STEPS
+from tests.peers.record_prometheus import NAMES, SCRAPES, STEPS
 
 RECEIVED = "node_network_receive_bytes_total"
 
@@ -153,6 +154,41 @@ def test_names_are_quoted_so_that_they_match_themselves_alone():
     assert any_of(["a.b:1", "c|d"]) == '"a\\\\.b:1|c\\\\|d"'
 
 
+ABSURD = (4e12, -1.0, 0.0, float("inf"))  # far in the future, before all time, its beginning, and no time at all
+
+
+def test_a_sample_of_a_time_that_was_not_asked_for_is_a_reason_and_no_point(client, fake):
+    def told(*times_s):
+        values = [[at_s, "1"] for at_s in times_s]
+        return 200, {"status": "success", "data": {"result": [{"metric": {}, "values": values}]}}
+
+    for absurd in ABSURD[:3]:
+        fake.instead["load"] = told(990.0, absurd, 1000.0)
+        answer = client.raw("load", 1000.0, 60, what="")
+        assert answer.series[0].points == ((990_000, 1.0), (1_000_000, 1.0))
+        assert answer.notes == ("1 samples were left out, of times that were not asked for.",)
+    for absurd in ABSURD:
+        fake.instead["load"] = told(absurd)
+        assert isinstance(client.raw("load", 1000.0, 60, what=""), Problem)
+
+
+@pytest.mark.parametrize("absurd", ABSURD[:3])
+def test_a_host_whose_scrapes_have_impossible_times_says_so(source, fake, absurd):
+    host = source.host(fake.instance)
+
+    def moved(query, body):
+        for series in body["data"]["result"]:
+            series["values"] = [[absurd, text] for _, text in series.get("values", ())]
+
+    fake.change = moved
+    fake.instead["max_over_time"] = 200, {"status": "success", "data": {"result": []}}
+    told = host.live(window_s=60)
+    assert isinstance(told, Failed)
+    assert "of times that were not asked for" in told.problem.detail
+    fake.now_s += 10
+    assert "of times that were not asked for" in source.hosts().problem.detail
+
+
 # -- the hosts --------------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +293,34 @@ def test_a_prometheus_that_hangs_holds_one_thread_and_the_others_have_the_list_o
     assert source.hosts() is answers[0]
 
 
+def test_a_prometheus_that_hangs_holds_few_threads_and_only_until_that_is_known(fake):
+    client = PrometheusClient(fake.url, timeout_s=(4, 4))
+    source = PrometheusSource(client, clock_s=fake.clock_s)
+    host = source.host(fake.instance)
+    fake.fail("slow")
+    asked = len(fake.asked)
+    answers, entered = [], threading.Semaphore(0)
+
+    def ask():
+        answers.append(host.live(window_s=3600))
+        entered.release()
+
+    threads = [threading.Thread(target=ask) for _ in range(66)]
+    for thread in threads:
+        thread.start()
+    for _ in range(50):
+        entered.acquire()
+    assert {type(each) for each in answers} == {Ready}, "measuring: nobody knows yet that it hangs"
+    for thread in threads:
+        thread.join()
+    assert 1 <= [type(each) for each in answers].count(Failed) <= 16
+    assert len(fake.asked) == asked + 1
+    for again in (host.live(window_s=3600), host.history(HistoryQuery(window_s=3600))):
+        assert again.problem.kind is Kind.TIMEOUT
+    assert len(fake.asked) == asked + 1, "it is left alone for a while"
+    client.close()
+
+
 # -- one host ---------------------------------------------------------------------------------------------------------
 
 
@@ -303,6 +367,18 @@ def test_a_viewer_gets_the_new_points_and_all_viewers_one_question(source, fake)
     assert len(fake.asked) == asked
 
 
+def test_a_host_that_tells_of_no_swap_has_its_memory_all_the_same(source, fake):
+    def without(query, body):
+        result = body["data"]["result"]
+        body["data"]["result"] = [each for each in result if "Swap" not in each["metric"].get("__name__", "")]
+
+    fake.change = without
+    newest = points(source, fake)[-1].host
+    assert newest.memory.used > 0
+    assert (newest.memory.swap_total, newest.memory.swap_used) == (None, None)
+    assert newest.reasons == {"swap": "not offered here"}
+
+
 def test_a_host_keeps_its_last_points_and_says_why_when_prometheus_fails(source, fake):
     host = source.host(fake.instance)
     before = host.live(window_s=60).value.points
@@ -346,6 +422,10 @@ def test_a_short_window_is_made_of_raw_scrapes_and_has_the_hole_and_its_reason(s
     assert {"net_in", "net_err_in", "cpu", "cpu_user", "cpu_core_0", "mem_used", "load1", "disk_read"} <= set(
         window.series
     )
+    told = raw(fake, "node_filesystem_free_bytes", mountpoint="/")
+    free = [float(value) for at_s, value in told if window.grid.t0_s < at_s <= window.grid.end_s]
+    size = float(raw(fake, "node_filesystem_size_bytes", mountpoint="/")[0][1])
+    assert window.series["mount_used_root"].summary.most == pytest.approx(size - min(free))
 
 
 def test_a_series_that_is_named_comes_alone_and_of_the_interface_that_is_named(source, fake):
@@ -368,7 +448,29 @@ def test_a_long_window_has_mean_and_greatest_of_each_step_and_is_blank_before_th
         assert known.any(), name
         assert (found.most[known] >= found.mean[known]).all()
         assert found.summary.of == f"{cut.step_s} s means"
-    assert set(window.series) == {"net_in", "cpu", "load1", "mem_used"}
+    assert set(window.series) == set(NAMES)
+    assert 0 <= window.series["cpu_core_0"].summary.most <= 100.5
+    assert window.series["mount_used_root"].summary.most > 10**9
+
+
+@pytest.mark.parametrize(
+    ("label", "values", "names"),
+    [
+        ("cpu", ("0", "1", "10"), ("cpu_core_0", "cpu_core_1", "cpu_core_10")),
+        ("device", ("sda",), ("disk_read_sda", "disk_write_sda")),
+        ("mountpoint", ("/", "/srv/my data"), ("mount_used_root", "mount_used_/srv/my_data")),
+    ],
+)
+def test_a_long_window_has_every_core_disk_and_file_system(source, fake, label, values, names):
+    cut = past(source, fake, STEPS).grid
+    at_s = [cut.t0_s + (place + 1) * cut.step_s for place in range(cut.count)]
+    series = [{"metric": {label: value}, "values": [[when, "7"] for when in at_s[2:]]} for value in values]
+    fake.instead[f"by ({label})"] = 200, {"status": "success", "data": {"resultType": "matrix", "result": series}}
+    window = past(source, fake, dataclasses.replace(STEPS, names=names))
+    assert tuple(window.series) == names
+    for found in window.series.values():
+        assert np.isnan(found.mean[:2]).all()
+        assert set(found.mean[-3:]) == {7.0}
 
 
 def test_a_step_in_which_prometheus_blanks_a_counter_says_why(source, fake):
