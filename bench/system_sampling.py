@@ -1,16 +1,26 @@
-"""What sampling this machine costs with everything that is read and kept, beside Glances that is asked as often."""
+"""What sampling this machine costs with everything that is read and kept, beside others that are asked as often.
+
+Those are Glances, node_exporter (where it is installed, or was brought by `make test-peers`) and Netdata (where it is
+installed; it reads every second by itself).
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
+import subprocess
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.console import table
+import psutil
+import requests
+
+from bench.console import free_port, table, wait_until_up
 from bench.glances import Glances, command
 from data_sources.system.source import SystemSource
+from tests.peers.prometheus import find
 
 PERIOD_S = 2.0
 TICKS = 300
@@ -22,7 +32,14 @@ def main() -> None:
     """Print the table."""
     with TemporaryDirectory(prefix="ops-center-bench-") as folder:
         rows = [_by_hand(Path(folder, "by-hand")), _for_real(Path(folder, "for-real"))]
-    rows.append(_glances())
+    exporter, netdata, port = find("prometheus-node-exporter"), shutil.which("netdata"), free_port()
+    rows += [
+        _glances(),
+        _other(
+            "node_exporter", exporter, [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"], port, "/metrics"
+        ),
+        _other("Netdata", netdata, ["-D", "-i", "127.0.0.1", "-p", str(port)], port, "/api/v1/allmetrics?format=json"),
+    ]
     table(rows)
 
 
@@ -86,6 +103,35 @@ def _glances() -> dict[str, str]:
         "CPU ms a tick": f"{cpu_s * 1000 / (seconds / PERIOD_S):.3f}",
         "share of a core at 2 s": f"{100 * cpu_s / seconds:.3f} %",
     }
+
+
+def _other(name: str, program: object, options: list[str], port: int, path: str) -> dict[str, str]:
+    """Another program that serves what it reads, asked for everything."""
+    if program is None:
+        return {"what": f"{name}: not installed here, not run"}
+    process = subprocess.Popen([str(program), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_up(url)
+        requests.get(url + path, timeout=10)
+        started_cpu, started = _cpu_s(process.pid), time.monotonic()
+        while time.monotonic() - started < WATCHED_S:
+            requests.get(url + path, timeout=10)
+            time.sleep(PERIOD_S)
+        cpu_s, seconds = _cpu_s(process.pid) - started_cpu, time.monotonic() - started
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    return {
+        "what": f"{name}, asked for everything every 2 s over {seconds:.0f} s",
+        "CPU ms a tick": f"{cpu_s * 1000 / (seconds / PERIOD_S):.3f}",
+        "share of a core at 2 s": f"{100 * cpu_s / seconds:.3f} %",
+    }
+
+
+def _cpu_s(pid: int) -> float:
+    own = psutil.Process(pid)
+    return sum(sum(each.cpu_times()[:2]) for each in (own, *own.children(recursive=True)))
 
 
 if __name__ == "__main__":

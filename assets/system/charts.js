@@ -13,7 +13,7 @@ import * as words from "./words.js";
 
 const ROWS = 60;
 const LATER_MS = 300;
-const ELSEWHERE = "Prometheus has none of it of this host in this window.";
+const ELSEWHERE = "This host's Prometheus has none of it here, or too few scrapes for a step.";
 const waiting = new Set(), named = new Set();
 let lacking = false, quiet = false, timer = 0;
 const drawn = new WeakMap();  // by holder: what was drawn last
@@ -177,7 +177,7 @@ function chart(holder, page) {
   const graph = el(id + "-graph"), series = seriesOf(spec, view.src), failed = view.src.past && !view.src.at.length && H.problem;
   const absent = !series.length && !failed && view.src.at.length > 1;
   if (failed) say(id, "failed", H.problem.title, H.problem.detail, true);
-  else if (absent) say(id, "empty", spec.absent || "Not measured here", (asked.host ? spec.elsewhere || ELSEWHERE : spec.why) || "This system does not offer it.");
+  else if (absent) say(id, "empty", spec.absent || (asked.host ? "Nothing in this window" : "Not measured here"), (asked.host ? spec.elsewhere || ELSEWHERE : spec.why) || "This system does not offer it.");
   else say(id, "");
   graph.hidden = absent || !!failed;
   el(id + "-numbers").parentElement.hidden = graph.hidden;

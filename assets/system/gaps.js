@@ -29,10 +29,11 @@ export function gaps(times, isKnown, reasons, from, to, periodMs) {
 }
 
 export function seconds(gap) { return Math.round((gap.to - gap.from) / 1000); }
-export function why(gap, name) {
+// `host` is another host whose figures are shown; nothing is this machine.
+export function why(gap, name, host) {
   var step = seconds(gap);
   switch (gap.reason) {
-    case "not started": return "Nothing was measured before the console's last start.";
+    case "not started": return host ? "Prometheus has nothing of this host before." : "Nothing was measured before the console's last start.";
     case "measuring": return "The first reading. A rate needs two.";
     case "late sample": return "No sample for " + age(step) + ". Rates over so long a step are not drawn.";
     case "counter reset": return "The counter was set back. What passed meanwhile is not known.";
