@@ -30,7 +30,7 @@ _POLICY = (
     "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-BEST_QUALITY, STATIC_QUALITY, ANSWER_QUALITY = 11, 9, 4
+BEST_QUALITY, STATIC_QUALITY, ANSWER_QUALITY = 11, 10, 4
 _SMALL_BYTES = 1024
 
 

@@ -61,6 +61,7 @@
         var figure = Array.isArray(data) ? { data: data, layout: layout } : data || {};
         var node = typeof gd === "string" ? document.getElementById(gd) : gd;
         originals.set(node, { data: figure.data, layout: figure.layout });
+        if (!drawn.has(node)) drawn.forEach(function (each) { if (!each.isConnected) drawn.delete(each); });  // of pages left
         drawn.add(node);
         var ready = themed(figure);
         if (Array.isArray(data)) return draw(gd, ready.data, ready.layout, config);
