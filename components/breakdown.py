@@ -23,7 +23,7 @@ class Row:
         value: The figure in words.
         share: The share in words, or why there is none.
         length: Bar length 0 to 1; None draws a hatched bar: not known.
-        hatched: What has no value: hatched swatch and bar.
+        ink: What has no value ("not attributed", "not set"): measured, and in ink.
         step: Place 0 to 2 of an ordered value (eco, balanced, precision): one hue in three steps.
         keep: (dimension, value) that a click on the name keeps; None for Other.
         reason: Why the figure is not known.
@@ -34,7 +34,7 @@ class Row:
     value: str
     share: str
     length: float | None
-    hatched: bool = False
+    ink: bool = False
     step: int | None = None
     keep: tuple[str, str] | None = None
     reason: str | None = None
@@ -74,7 +74,7 @@ def _row(row: Row) -> Node:
 def _swatch(row: Row) -> Node | Component:
     if row.step is not None:
         return tags.Span(className="oc-sw", style={"--c": f"var(--oc-q{row.step})"}, **{"aria-hidden": "true"})
-    return swatch(row.hue, hatched=row.hatched)
+    return swatch(row.hue, ink=row.ink)
 
 
 def _bar(row: Row) -> Node:
@@ -82,8 +82,8 @@ def _bar(row: Row) -> Node:
         return tags.I(className="hatch", style={"width": "100%"})
     # a measured zero has no bar; anything more is seen
     width = f"{max(row.length * 100, 0.5 if row.length else 0):.2f}%"
-    if row.hatched:
-        return tags.I(className="hatch", style={"width": width})
+    if row.ink:
+        return tags.I(className="oc-sw-ink", style={"width": width})
     if row.step is not None:
         return tags.I(style={"width": width, "--c": f"var(--oc-q{row.step})"})
     kinds = [] if row.hue is None else [f"oc-sw-{row.hue % 8}", *(["hollow"] if hollow(row.hue) else [])]

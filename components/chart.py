@@ -36,16 +36,25 @@ def hollow(hue: int) -> bool:
     return hue % 16 >= 8
 
 
-def bar_marker(hue: int | None, *, hatched: bool = False, opacity: Sequence[float] | None = None) -> dict[str, Any]:
-    """The marker of a bar trace: solid, hollow, hatched for "not set", or grey for Other (hue None)."""
-    marker: dict[str, Any] = {"color": OTHER if hue is None else color(hue)}
+def bar_marker(
+    hue: int | None, *, ink: bool = False, hatched: bool = False, opacity: Sequence[float] | None = None
+) -> dict[str, Any]:
+    """The marker of a bar trace: solid, hollow, ink for what has no name, hatched for a gap, or grey for Other.
+
+    Args:
+        hue: Colour slot, None for Other.
+        ink: Measured, but of no named value ("not attributed", "not set"): never a hatch, which is a gap.
+        hatched: Not known.
+        opacity: One a bar.
+    """
+    marker: dict[str, Any] = {"color": INK if ink else OTHER if hue is None else color(hue)}
     if hatched:
         marker = {
             "color": "oc:hatch_bg",
             "pattern": {"shape": "/", "fgcolor": "oc:hatch_ink", "bgcolor": "oc:hatch_bg", "size": 5, "solidity": 0.16},
             "line": {"width": 1, "color": "oc:line2"},
         }
-    elif hue is not None and hollow(hue):
+    elif hue is not None and not ink and hollow(hue):
         marker = {"color": "oc:surface", "line": {"width": 1.5, "color": color(hue)}}
     if opacity is not None:
         marker["opacity"] = list(opacity)
@@ -57,10 +66,10 @@ def line_style(hue: int) -> dict[str, Any]:
     return {"color": color(hue), "width": 1.75, **({"dash": "4px,3px"} if hollow(hue) else {})}
 
 
-def swatch(hue: int | None, *, hatched: bool = False, line: bool = False) -> html.Span:
-    """The mark of a series in a legend or a row."""
-    if hatched:
-        return html.Span(className="oc-sw hatch", **{"aria-hidden": "true"})
+def swatch(hue: int | None, *, ink: bool = False, hatched: bool = False, line: bool = False) -> html.Span:
+    """The mark of a series in a legend or a row; as `bar_marker`."""
+    if hatched or ink:
+        return html.Span(className=f"oc-sw {'hatch' if hatched else 'oc-sw-ink'}", **{"aria-hidden": "true"})
     kinds = ["oc-sw"]
     if hue is not None:
         kinds.append(f"oc-sw-{hue % 8}")

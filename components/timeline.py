@@ -14,12 +14,11 @@ from typing import Any, TypeAlias
 
 from dash import html
 
-from components.chart import INK, MAIN_PX, PALE, bar_marker, chart, legend, swatch
+from components.chart import MAIN_PX, PALE, bar_marker, chart, legend, swatch
 from components.time_axis import axis, labels
 from data_sources.usage.types import Bucket, Group, Timeseries, Totals
 
 Measure: TypeAlias = Callable[[Totals], Decimal | int | None]
-_INK = -1  # in place of a colour slot
 _TABLE_ROWS = 400
 
 
@@ -56,7 +55,7 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
     pale = [PALE if bucket.state == "forming" else 1.0 for bucket in series.buckets]
     stacks = _stacks(series, style, name_of)
     traces = [_hatch(series, style, names)]
-    for name, marks, values in stacks:
+    for name, (hue, ink), values in stacks:
         traces.append(
             {
                 "type": "bar",
@@ -66,7 +65,7 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
                 "y": [None if value is None else float(value) for value in values],
                 "customdata": [style.words(value) for value in values],
                 "hovertemplate": "<b>%{customdata}</b>  %{fullData.name}<extra></extra>",
-                "marker": _marker(marks[0], marks[1], pale),
+                "marker": bar_marker(hue, ink=ink, opacity=pale),
             }
         )
     top = max((float(value) for bucket in series.buckets if (value := _of(bucket, style)) is not None), default=0.0)
@@ -98,23 +97,12 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
 _Stack: TypeAlias = tuple[str, tuple[int | None, bool], list[Decimal | int | None]]
 
 
-def _marker(hue: int | None, unset: bool, pale: Sequence[float]) -> dict[str, Any]:
-    marker = bar_marker(None if hue == _INK else hue, hatched=unset, opacity=pale)
-    return marker | {"color": INK} if hue == _INK else marker
-
-
-def _swatch(hue: int | None, unset: bool) -> html.Span:
-    if hue == _INK:
-        return html.Span(className="oc-sw", style={"--c": "var(--oc-text-2)"}, **{"aria-hidden": "true"})
-    return swatch(hue, hatched=unset)
-
-
 def _of(bucket: Bucket, style: Style) -> Decimal | int | None:
     return None if bucket.sums is None else style.measure(bucket.sums)
 
 
 def _stacks(series: Timeseries, style: Style, name_of: Callable[[Group], str]) -> list[_Stack]:
-    """The series to stack: name, (colour slot, whether it has no value), a figure a bucket."""
+    """The series to stack: name, (colour slot, whether it is in ink), a figure a bucket."""
     stacks: list[_Stack] = []
     for place, group in enumerate(series.series):
         cells = [bucket.groups[place] if bucket.groups else None for bucket in series.buckets]
@@ -126,8 +114,8 @@ def _stacks(series: Timeseries, style: Style, name_of: Callable[[Group], str]) -
         count = "" if series.other_groups is None else f" ({series.other_groups})"
         stacks.append((f"Other{count}", (None, False), rest))
     if len(stacks) < 2 and all(group.name is None for group in series.series) and series.other is None:
-        # nothing to tell apart: one series without identity, in ink
-        return [(style.title, (_INK, False), [_of(bucket, style) for bucket in series.buckets])]
+        # nothing to tell apart: one series without identity
+        return [(style.title, (None, True), [_of(bucket, style) for bucket in series.buckets])]
     return stacks
 
 
@@ -170,7 +158,7 @@ def _total(values: Sequence[Decimal | int | None]) -> Decimal | int | None:
 
 
 def _legend(series: Timeseries, style: Style, stacks: Sequence[_Stack]) -> html.Ul:
-    entries = [(_swatch(hue, unset), name, style.words(_total(values))) for name, (hue, unset), values in stacks]
+    entries = [(swatch(hue, ink=ink), name, style.words(_total(values))) for name, (hue, ink), values in stacks]
     if any(bucket.state == "forming" for bucket in series.buckets):
         pale = html.Span(className="oc-sw pale oc-sw-0", **{"aria-hidden": "true"})
         entries.append((pale, "still filling", ""))

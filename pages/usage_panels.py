@@ -237,7 +237,7 @@ def calls_list(found: Breakdown) -> html.Ul:
                 value=formats.compact(count),
                 share=formats.share(count, found.total.calls),
                 length=None if count is None else count / most if most else 0.0,
-                hatched=group.name is None and not is_rest,
+                ink=group.name is None and not is_rest,
                 keep=None if is_rest else (found.dimension, _key(group)),
             )
         )
@@ -268,7 +268,7 @@ def cost_list(found: Breakdown) -> html.Ul:
                 value=("at least " if unpriced and amount is not None else "") + money(amount),
                 share=why or formats.share(amount, found.total.cost),
                 length=None if amount is None else float(amount / most) if most else 0.0,
-                hatched=group.name is None and not is_rest,
+                ink=group.name is None and not is_rest,
                 step=LEVELS.index(group.name) if group.name in LEVELS else None,
                 keep=None if is_rest else (found.dimension, _key(group)),
                 reason=why_no_cost(group.sums),

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from dash import dcc
 
-from components.chart import PALE
+from components.chart import INK, PALE
 from components.time_axis import labels
 from data_sources.result import Ready
 from data_sources.usage.embedded import EmbeddedUsage
@@ -45,6 +46,19 @@ def test_a_gap_is_hatched_and_a_zero_is_a_zero(series):
     assert hatch["y"] == [1] * 6 + [None] * 9  # not listening before six
     assert [stack["name"] for stack in stacks] == ["a", "b"]
     assert stacks[0]["y"] == [None] * 6 + [0, 0, 2, 0, 0, 0, 0, 0, 0]
+
+
+def test_calls_of_no_provider_are_solid_and_never_look_like_a_gap(series):
+    rows = [attempt(n, at("2026-11-22T08:10:00"), provider=("a", None)[n % 2]) for n in range(3)]
+    drawn = calls_chart(series(rows))
+    hatch, stacks = traces(drawn)
+    assert "pattern" in hatch["marker"]
+    by_name = {stack["name"]: stack["marker"] for stack in stacks}
+    assert by_name.keys() == {"a", "not attributed"}
+    assert all("pattern" not in marker for marker in by_name.values())
+    assert by_name["not attributed"]["color"] == INK
+    marks = re.findall(r'"(oc-sw[^"]*)"', str(drawn.children[0]))
+    assert len(marks) == len(set(marks)) == 4  # a, not attributed, still filling, not collected
 
 
 def test_the_bucket_that_is_still_filling_is_pale(series):

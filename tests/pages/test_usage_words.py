@@ -162,6 +162,14 @@ def test_power_levels_stand_in_their_own_order_with_not_set_last(source):
     assert [group.name for group in sorted(found.groups, key=draw._level_order)] == ["eco", "precision", "x", None]
 
 
+def test_what_has_no_value_is_a_solid_bar_and_what_is_not_known_is_hatched(source):
+    rows = [attempt(1, TODAY, power_level="eco", input_tokens=7), attempt(2, TODAY, cost_usd="1")]
+    found = source(rows).breakdown(UsageQuery(range="today"), "power_level").value
+    bars = re.findall(r"oc-bar[^[]*(\[\[.*?\]\])", str(draw.cost_list(found)))
+    assert ["hatch" in bar for bar in bars] == [True, False]  # eco without a cost, then "not set" with one
+    assert "hatch" not in str(draw.calls_list(found))
+
+
 def test_the_list_by_provider_tells_the_same_as_the_chart(source):
     rows = [attempt(n, TODAY, provider=f"p{n % 3}", cost_usd="0.1") for n in range(7)]
     made, query = source(rows), UsageQuery(range="today")
