@@ -79,7 +79,10 @@ def _change(
     """The change and its base in words: ("↓ 8.0%", "from 14,484"), or ("", why there is none)."""
     why = summary.growth.reasons.get(name)
     if why is not None:
-        return "", "from 0" if before == 0 else why.removesuffix(".")
+        # a zero is a base only of a time that was listened to from end to end
+        listened = summary.previous_coverage
+        true_zero = before == 0 and listened is not None and listened.collected_s > 0 and listened.complete
+        return "", "from 0" if true_zero else why.removesuffix(".")
     return formats.change(now, before)[0], f"from {words(before)}"
 
 

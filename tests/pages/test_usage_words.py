@@ -49,6 +49,22 @@ def test_from_zero_has_no_percent(source):
     assert (found["Calls"].change, found["Calls"].base) == ("", "from 0")
 
 
+@pytest.mark.parametrize("query", [TODAYS, UsageQuery(range="today", provider=("b",))], ids=["all", "filtered"])
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        ("2026-11-21T12:00:00", "The period before was not fully collected (12 hours missing)"),
+        ("2026-11-22T00:00:00", "Nothing was collected before"),
+    ],
+)
+def test_a_zero_of_a_time_without_collection_is_no_base(source, query, since, words):
+    rows = [attempt(1, TODAY, provider="b", cost_usd="1", input_tokens=2, output_tokens=2)]
+    before = [attempt(2, at("2026-11-21T13:00:00"), provider="a")] if query.provider else []
+    found = figures(source([*rows, *before], listened=[(at(since), NOW)]), query)
+    for label in ("Calls", "Cost", "Average cost", "Error rate", "Input tokens", "Output tokens", "Latency"):
+        assert (found[label].change, found[label].base) == ("", words), label
+
+
 def test_nothing_collected_before_is_said_in_place_of_a_change(source):
     found = figures(source([attempt(1, TODAY)], listened=[(at("2026-11-22T00:00:00"), NOW)]))
     assert (found["Calls"].change, found["Calls"].base) == ("", "Nothing was collected before")
