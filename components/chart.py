@@ -23,7 +23,7 @@ CONFIG: dict[str, Any] = {
 }
 MAIN_PX, SIDE_PX = 224, 176
 PALE = 0.42  # a bucket that is still filling
-OTHER, PREVIOUS, INK = "oc:other", "oc:previous", "oc:text2"
+OTHER, PREVIOUS, INK, SURFACE = "oc:other", "oc:previous", "oc:text2", "oc:surface"
 
 
 def color(hue: int) -> str:
@@ -55,7 +55,7 @@ def bar_marker(
             "line": {"width": 1, "color": "oc:line2"},
         }
     elif hue is not None and not ink and hollow(hue):
-        marker = {"color": "oc:surface", "line": {"width": 1.5, "color": color(hue)}}
+        marker = {"color": SURFACE, "line": {"width": 1.5, "color": color(hue)}}
     if opacity is not None:
         marker["opacity"] = list(opacity)
     return marker
@@ -165,6 +165,7 @@ __all__ = [
     "PALE",
     "PREVIOUS",
     "SIDE_PX",
+    "SURFACE",
     "bar_marker",
     "chart",
     "color",

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from html import escape
 from typing import Any, TypeAlias
 
 from dash import html
 
-from components.chart import MAIN_PX, PALE, bar_marker, chart, legend, swatch
+from components.chart import MAIN_PX, PALE, SURFACE, bar_marker, chart, legend, swatch
 from components.time_axis import axis, labels
 from data_sources.usage.types import Bucket, Group, Timeseries, Totals
 
 Measure: TypeAlias = Callable[[Totals], Decimal | int | None]
 _TABLE_ROWS = 400
+_RESOLUTION_S = 60  # the log of collection is good to a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
     names = labels(starts, series.granularity, series.window.tz)
     pale = [PALE if bucket.state == "forming" else 1.0 for bucket in series.buckets]
     stacks = _stacks(series, style, name_of)
-    traces = [_hatch(series, style, names)]
+    traces = [_hatch(series, style, names), *_backing(series, style, names)]
     for name, (hue, ink), values in stacks:
         traces.append(
             {
@@ -126,19 +128,33 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h" if seconds < 172_800 else f"{seconds / 86_400:,.1f} d"
 
 
+def _gap(bucket: Bucket, series: Timeseries) -> tuple[str, bool]:
+    """What of a bucket was not collected, in words, and whether that is most of it (so far, where it still fills)."""
+    if bucket.state == "not_collected":
+        return "not collected", True
+    end = bucket.end
+    if bucket.state == "forming" and series.coverage is not None:
+        end = min(end, series.window.start + timedelta(seconds=series.coverage.window_s))
+    length_s, collected_s = (end - bucket.start).total_seconds(), bucket.collected_s
+    if collected_s is None:
+        partial = bucket.state == "partial"
+        return "partly not collected" if partial else "", partial
+    if bucket.state == "complete" or length_s - collected_s < _RESOLUTION_S:
+        return "", False
+    return f"{_span(length_s - collected_s)} not collected", collected_s < length_s / 2
+
+
+def _unknown(bucket: Bucket, style: Style) -> bool:
+    return bucket.sums is not None and style.measure(bucket.sums) is None
+
+
 def _hatch(series: Timeseries, style: Style, names: Sequence[str]) -> dict[str, Any]:
     """The band where nothing is known: not collected, for the most part not collected, or the figure is missing."""
     heights: list[int | None] = []
     words: list[str] = []
     for bucket in series.buckets:
-        length, collected = (bucket.end - bucket.start).total_seconds(), bucket.collected_s
-        mostly_missing = bucket.state == "partial" and (collected is None or collected < length / 2)
-        unknown = bucket.sums is not None and style.measure(bucket.sums) is None
-        hatched = bucket.state == "not_collected" or mostly_missing or unknown
-        heights.append(1 if hatched else None)
-        missing = "partly not collected" if bucket.state == "partial" else "not collected"
-        if bucket.state == "partial" and collected is not None:
-            missing = f"{_span(length - collected)} not collected"
+        unknown, (missing, mostly) = _unknown(bucket, style), _gap(bucket, series)
+        heights.append(1 if mostly or unknown else None)
         words.append(style.unknown if unknown else missing)
     return {
         "type": "bar",
@@ -152,6 +168,29 @@ def _hatch(series: Timeseries, style: Style, names: Sequence[str]) -> dict[str, 
     }
 
 
+def _backing(series: Timeseries, style: Style, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The surface behind a pale bar that stands on the band, so that no hatch shows through what was measured."""
+    values = [
+        _of(bucket, style) if bucket.state == "forming" and _gap(bucket, series)[1] else None
+        for bucket in series.buckets
+    ]
+    if not any(values):
+        return []
+    return [
+        {
+            "type": "bar",
+            "name": "",
+            "x": list(names),
+            "yaxis": "y2",
+            "y": [float(value) if value else None for value in values],
+            "base": 0,  # with a base it is no part of the stack
+            "hoverinfo": "skip",
+            "hovertemplate": "",  # in place of the house template's
+            "marker": {"color": SURFACE},
+        }
+    ]
+
+
 def _total(values: Sequence[Decimal | int | None]) -> Decimal | int | None:
     known = [value for value in values if value is not None]
     return sum(known[1:], known[0]) if known else None
@@ -162,8 +201,11 @@ def _legend(series: Timeseries, style: Style, stacks: Sequence[_Stack]) -> html.
     if any(bucket.state == "forming" for bucket in series.buckets):
         pale = html.Span(className="oc-sw pale oc-sw-0", **{"aria-hidden": "true"})
         entries.append((pale, "still filling", ""))
-    if any(bucket.state == "not_collected" for bucket in series.buckets):
-        entries.append((swatch(None, hatched=True), "not collected", ""))
+    whys = {"not collected": any(_gap(bucket, series)[1] for bucket in series.buckets)}
+    whys[style.unknown] = any(_unknown(bucket, style) for bucket in series.buckets)
+    hatched = [why for why, seen in whys.items() if seen]
+    if hatched:
+        entries.append((swatch(None, hatched=True), " or ".join(hatched), ""))
     return legend(entries)
 
 
@@ -181,5 +223,7 @@ def _numbers(
     for place in range(max(0, len(names) - _TABLE_ROWS), len(names)):
         bucket = series.buckets[place]
         cells = [style.words(values[place]) for _, _, values in stacks]
-        rows.append([names[place], style.words(_of(bucket, style)), *cells, state[bucket.state]])
+        missing, _ = _gap(bucket, series)
+        told = [state[bucket.state], *([missing] if missing and bucket.state == "forming" else [])]
+        rows.append([names[place], style.words(_of(bucket, style)), *cells, ", ".join(told)])
     return head, rows

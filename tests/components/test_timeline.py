@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from dash import dcc
 
-from components.chart import INK, PALE
+from components.chart import INK, PALE, SURFACE
 from components.time_axis import labels
 from data_sources.result import Ready
 from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.types import UsageQuery
-from pages.usage_panels import calls_chart, cost_chart
+from pages.usage_panels import calls_chart, cost_chart, series_foot
 from tests.fakes.usage_rows import at, attempt, fill, make_store
 
 NOW = at("2026-11-22T14:02:10")
@@ -64,6 +64,28 @@ def test_calls_of_no_provider_are_solid_and_never_look_like_a_gap(series):
 def test_the_bucket_that_is_still_filling_is_pale(series):
     _, (stack,) = traces(calls_chart(series([attempt(1, at("2026-11-22T13:00:00"), provider="a")])))
     assert stack["marker"]["opacity"] == [1.0] * 14 + [PALE]
+
+
+@pytest.mark.parametrize(
+    ("since", "band", "gap"), [("13:50", 1, "13.8 h not collected"), ("05:00", None, "5.0 h not collected")]
+)
+def test_a_bucket_still_filling_is_hatched_where_most_of_it_so_far_was_not_collected(series, since, band, gap):
+    query = UsageQuery(range="7d")
+    found = series([], query, [(at(f"2026-11-22T{since}:00"), NOW)], "day")
+    drawn = calls_chart(found)
+    hatch, (stack,) = traces(drawn)
+    assert stack["y"][-1] == 0
+    assert (hatch["y"][-1], hatch["customdata"][-1]) == (band, gap)
+    assert f"still filling, {gap}" in str(drawn.children[-1])
+    assert f"to 22 Nov {since}:00" in series_foot(found)
+
+
+def test_a_pale_bar_on_the_band_has_the_surface_behind_it(series):
+    rows = [attempt(n, at("2026-11-22T14:01:00"), provider=("a", None)[n % 2]) for n in range(3)]
+    found = series(rows, UsageQuery(range="7d"), [(at("2026-11-22T13:50:00"), NOW)], "day")
+    hatch, (behind, *stacks) = traces(calls_chart(found))
+    assert (hatch["y"][-1], behind["y"][-1], behind["marker"]["color"], behind["base"]) == (1, 3, SURFACE, 0)
+    assert [stack["y"][-1] for stack in stacks] == [2, 1]
 
 
 def test_a_cost_that_is_not_known_is_hatched_and_never_drawn_as_zero(series):
