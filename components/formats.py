@@ -174,11 +174,15 @@ def change(now: Decimal | int | None, before: Decimal | int | None) -> tuple[str
         return "", ""
     if before == 0:
         return "", "base-zero"
-    ratio = (Decimal(now) - Decimal(before)) / Decimal(before)
-    if ratio == 0:
-        return "no change", ""
-    if ratio * 100 > 999:
-        return f"{round(Decimal(now) / Decimal(before))} times", ""
-    percent_ = abs(ratio * 100)
-    words = "<0.1%" if percent_ < Decimal("0.1") else f"{percent_:.1f}%"
-    return f"{'↑' if ratio > 0 else '↓'} {words}", ""
+    return change_percent((Decimal(now) - Decimal(before)) * 100 / Decimal(before)), ""
+
+
+def change_percent(percent: Decimal) -> str:
+    """A change that is known in percent only: "↓ 8.0%", "12 times", "no change"."""
+    if percent == 0:
+        return "no change"
+    if percent > 999:
+        return f"{round(percent / 100 + 1)} times"
+    size = abs(percent)
+    words = "<0.1%" if size < Decimal("0.1") else f"{size:.1f}%"
+    return f"{'↑' if percent > 0 else '↓'} {words}"

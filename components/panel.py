@@ -17,7 +17,7 @@ from dash.development.base_component import Component
 from components import formats
 from components.parts import badge, icon, info_button, info_popover, problem_meta, provenance, setting
 from components.static import static
-from data_sources.result import Empty, Failed, NotConfigured, Problem, Ready, Result, utc_now
+from data_sources.result import Empty, Failed, NotConfigured, Problem, Provenance, Ready, Result, utc_now
 
 T = TypeVar("T")
 LookName = Literal["loading", "ready", "empty", "failed", "unset", "stale"]
@@ -157,17 +157,26 @@ def show(
             badge=mark,
             info=info,
             sub=sub(result.value) if sub else None,
-            foot=foot(result.value) if foot else None,
+            foot=_foot(result.provenance, foot(result.value) if foot else None),
         )
     told = _without(result)
     # Words that are made of the value, such as "all 12,050 requests", must not outlive it.
     return told if sub is None else replace(told, sub="")
 
 
+def _foot(told: Provenance, words: Any) -> Any:
+    """The words under a panel, after what a reader must know before believing its figures."""
+    if not told.caveats:
+        return words
+    before = " ".join(told.caveats)
+    return before if words is None else f"{before} {words}" if isinstance(words, str) else [before, " ", words]
+
+
 def _without(result: Empty | NotConfigured | Failed) -> Look:
     """The look of a result that has no value."""
     if isinstance(result, Empty):
-        return Look("empty", say("", "empty", result.title, result.detail), info=static(provenance(result.provenance)))
+        body = say("", "empty", result.title, result.detail)
+        return Look("empty", body, info=static(provenance(result.provenance)), foot=_foot(result.provenance, None))
     if isinstance(result, NotConfigured):
         return not_configured(result)
     return failed(result)

@@ -48,7 +48,8 @@ def provenance(told: Provenance, *, extra: dict[str, str] | None = None, more: A
     rows: dict[str, str] = {"Source": told.source}
     if told.window:
         rows["Window"] = told.window
-    rows["Data as of"] = told.as_of.strftime("%-d %b %Y %H:%M:%S UTC") if told.as_of else "nothing received yet"
+    none = "nothing received yet" if told.tells_as_of else "the source does not tell"
+    rows["Data as of"] = told.as_of.strftime("%-d %b %Y %H:%M:%S UTC") if told.as_of else none
     if told.rows is not None:
         rows["Rows"] = formats.number(told.rows)
     rows |= extra or {}

@@ -81,11 +81,13 @@ class Provenance:
     Attributes:
         source: "Usage store", "Lago", "/proc/net/dev".
         query: What was asked, fit to show an admin; never a secret.
-        as_of: Newest data included, UTC; None when there is none.
+        as_of: Newest data included, UTC; None when there is none, or when the source does not tell.
         fetched_at: When it was asked, UTC.
         window: The window in words with its zone, when there is one.
         rows: How many rows it was computed from, None when it does not apply.
         notes: Short sentences such as "5,054 of 100,000 calls unpriced".
+        caveats: Those of the notes that stand beside the figures themselves: "Window not confirmed: …".
+        tells_as_of: Whether the source tells of which data its answer is made.
     """
 
     source: str
@@ -95,6 +97,8 @@ class Provenance:
     window: str | None = None
     rows: int | None = None
     notes: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+    tells_as_of: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dash.development.base_component import Component
 
@@ -14,7 +16,7 @@ from components.figures import Figure, waiting_strip
 from components.parts import provenance
 from data_sources.result import Provenance
 from data_sources.usage.provenance import window_words
-from data_sources.usage.types import Summary, UsageQuery
+from data_sources.usage.types import Summary, UsageQuery, Window
 from pages.usage_panels import behind, narrow, priced_words, seconds
 
 USD = "USD"
@@ -83,6 +85,9 @@ def _change(
         listened = summary.previous_coverage
         true_zero = before == 0 and listened is not None and listened.collected_s > 0 and listened.complete
         return "", "from 0" if true_zero else why.removesuffix(".")
+    reported: float | None = getattr(summary.growth, name)
+    if before is None and reported is not None:
+        return formats.change_percent(Decimal(repr(reported))), "reported, base not sent"
     return formats.change(now, before)[0], f"from {words(before)}"
 
 
@@ -133,11 +138,10 @@ def _cost(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     share = formats.share(now.priced_calls, now.total_calls)
     partly = bool(now.unpriced_attempts) and now.total_cost is not None
-    notes = (
-        ""
-        if not now.total_calls or now.total_cost is None
-        else f"{'at least: ' if partly else ''}{share} of calls priced"
-    )
+    notes = ""
+    if now.total_calls and now.total_cost is not None:
+        words = "how much is priced was not sent" if now.priced_calls is None else f"{share} of calls priced"
+        notes = f"{'at least: ' if partly else ''}{words}"
     return _figure(
         "fig-cost",
         "Cost",
@@ -294,6 +298,9 @@ def quota_figure(month: Summary | None, told: Provenance | None, query: UsageQue
     if month is None or told is None or calls is None:
         why = reason if month is None else month.figures.reasons.get("total_calls", reason)
         return Figure("usage-fig-quota", "Quota used", reason=why, info=why)
+    if not _is_this_month(month.window):
+        why = "The usage API does not confirm that it counted this calendar month, so there is no share of the quota."
+        return Figure("usage-fig-quota", "Quota used", reason=why, info=why)
     return Figure(
         "usage-fig-quota",
         "Quota used",
@@ -308,6 +315,15 @@ def quota_figure(month: Summary | None, told: Provenance | None, query: UsageQue
             more=behind(query),
         ),
     )
+
+
+def _is_this_month(window: Window) -> bool:
+    """Whether a window is known to be one calendar month up to now: a source may answer for another than was asked."""
+    zone = ZoneInfo(window.tz)
+    start = window.start.astimezone(zone)
+    last = max(window.start, window.end - timedelta(microseconds=1)).astimezone(zone)
+    begins = start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return window.confirmed and start == begins and (start.year, start.month) == (last.year, last.month)
 
 
 FIGURES = (_calls, _cost, _average, _errors, _input, _output, _latency)

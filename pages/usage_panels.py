@@ -225,6 +225,7 @@ def _rest(count: int | None) -> str:
 def calls_list(found: Breakdown) -> html.Ul:
     """Values by calls, most first; what has no value and the rest are listed too."""
     rows = [*found.groups, *([found.other] if found.other else [])]
+    whole = found.total.calls
     most = max((group.sums.calls or 0 for group in rows if group.sums.calls is not None), default=0)
     listed = []
     for group in rows:
@@ -235,13 +236,22 @@ def calls_list(found: Breakdown) -> html.Ul:
                 name=_rest(found.other_groups) if is_rest else name_of(found.dimension, group.name),
                 hue=group.hue,
                 value=formats.compact(count),
-                share=formats.share(count, found.total.calls),
+                share=_sent(group.percentage) if whole is None else formats.share(count, whole),
                 length=None if count is None else count / most if most else 0.0,
                 ink=group.name is None and not is_rest,
                 keep=None if is_rest else (found.dimension, _key(group)),
             )
         )
     return breakdown(listed, label=f"Calls by {found.dimension.replace('_', ' ')}")
+
+
+def _sent(percentage: float | None) -> str:
+    """A share that the source sends, where it sends no whole to compute it from."""
+    return formats.UNKNOWN if percentage is None else formats.share(Decimal(repr(percentage)), 100)
+
+
+def _cost_share(group: Group, amount: Decimal | None, total: Totals) -> str:
+    return _sent(group.cost_percentage) if total.cost is None else formats.share(amount, total.cost)
 
 
 def _level_order(group: Group) -> tuple[int, str]:
@@ -260,13 +270,16 @@ def cost_list(found: Breakdown) -> html.Ul:
     for group, amount in zip(rows, costs, strict=True):
         is_rest = group is found.other
         unpriced = bool(group.sums.unpriced_attempts)
-        why = None if amount is not None else "unpriced" if unpriced else "unmetered"
+        why = None
+        if amount is None:
+            told = group.sums.unpriced_attempts is not None
+            why = "unpriced" if unpriced else "unmetered" if told else "not sent"
         listed.append(
             Row(
                 name=_rest(found.other_groups) if is_rest else name_of(found.dimension, group.name),
                 hue=group.hue,
                 value=("at least " if unpriced and amount is not None else "") + money(amount),
-                share=why or formats.share(amount, found.total.cost),
+                share=why or _cost_share(group, amount, found.total),
                 length=None if amount is None else float(amount / most) if most else 0.0,
                 ink=group.name is None and not is_rest,
                 step=LEVELS.index(group.name) if group.name in LEVELS else None,
@@ -287,14 +300,35 @@ def models_sub(found: Breakdown) -> str:
 
 def list_foot(found: Breakdown) -> str:
     """How whole a list is."""
-    if found.other is None:
-        return "All shown. Sum equals the total."
-    total = "" if found.total_groups is None else f" of {formats.number(found.total_groups)}"
-    return f"Showing {formats.number(len(found.groups))}{total}, the rest in Other. Sum equals the total."
+    shown = "All shown."
+    if found.other is not None:
+        total = "" if found.total_groups is None else f" of {formats.number(found.total_groups)}"
+        shown = f"Showing {formats.number(len(found.groups))}{total}, the rest in Other."
+    elif found.total_groups is None:
+        shown = f"Showing the {formats.number(len(found.groups))} that the source sent."
+    return f"{shown} {_sum_words(found)}"
+
+
+def _sum_words(found: Breakdown) -> str:
+    """Whether the listed calls add up to the total, as far as the source tells both."""
+    counts = [group.sums.calls for group in (*found.groups, *([found.other] if found.other else []))]
+    if found.total.calls is None:
+        sent = any(group.percentage is not None for group in found.groups)
+        return f"It sent no total{', and shares are its own' if sent else ', so there are no shares'}."
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        return "Some counts are not known, so they do not add up."
+    if sum(known) == found.total.calls:
+        return "Sum equals the total."
+    return f"The sum is {formats.number(sum(known))}, the total {formats.number(found.total.calls)}."
 
 
 def cost_list_foot(found: Breakdown) -> str:
     """What the shares are of."""
+    rows = (*found.groups, *([found.other] if found.other else []))
+    if found.total.cost is None and any(row.sums.measured_cost is not None for row in rows):
+        sent = any(row.cost_percentage is not None for row in rows)
+        return f"The source sent no total cost{', and shares are its own' if sent else ', so there are no shares'}."
     if found.total.cost is None:
         return "No cost is known, so there are no shares."
     return " ".join(part for part in ("Shares are of the priced cost.", _unpriced(found.total)) if part)

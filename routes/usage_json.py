@@ -47,8 +47,9 @@ def time(at: datetime | None) -> str | None:
 
 
 def window(value: Window) -> dict[str, Any]:
-    """A window, echoed with every answer."""
-    return {"start": time(value.start), "end": time(value.end), "tz": value.tz, "range": value.name}
+    """A window, echoed with every answer; `confirmed` false where the source behind us did not say that it is its."""
+    found = {"start": time(value.start), "end": time(value.end), "tz": value.tz, "range": value.name}
+    return found if value.confirmed else found | {"confirmed": False}
 
 
 def tokens(value: Tokens) -> dict[str, int | None]:

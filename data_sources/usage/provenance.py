@@ -28,12 +28,12 @@ def moment(at: datetime, tz: str) -> str:
 
 
 def window_words(window: Window) -> str:
-    """A window in words with its zone: "22 Nov 2026 00:00 to 14:02, Europe/Berlin"."""
+    """A window in words with its zone: "22 Nov 2026 00:00 to 14:02, Europe/Berlin", and whether it is only assumed."""
     zone = ZoneInfo(window.tz)
     start, end = moment(window.start, window.tz), moment(window.end, window.tz)
     if window.start.astimezone(zone).date() == window.end.astimezone(zone).date():
         end = f"{window.end.astimezone(zone):%H:%M}"
-    return f"{start} to {end}, {window.tz}"
+    return f"{start} to {end}, {window.tz}{'' if window.confirmed else ' (asked for, not confirmed)'}"
 
 
 def provenance(

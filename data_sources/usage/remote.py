@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
@@ -21,7 +22,7 @@ from data_sources.usage import remote_decode, remote_export, remote_intake, remo
 from data_sources.usage.costs import CostBasis
 from data_sources.usage.provenance import notes, window_words
 from data_sources.usage.query import BadQueryError, call_parameters, to_parameters
-from data_sources.usage.remote_confirm import NotConfirmedError, confirmed, confirmed_organization
+from data_sources.usage.remote_confirm import NotConfirmedError, Said, confirmed, confirmed_organization
 from data_sources.usage.remote_read import Node, WrongFieldError
 from data_sources.usage.remote_refuse import NOT_OFFERED, SOURCE, bad_query, problem_of, refusal, unreadable
 from data_sources.usage.types import (
@@ -346,7 +347,8 @@ class RemoteUsage:
         except (WrongFieldError, NotConfirmedError) as error:
             return self._stale(key, unreadable(error))
         told = (*about(value), getattr(value, "basis", None)) if about else None
-        found = Ready(value, self._provenance(name, pairs, window, said, told))
+        provenance = self._provenance(name, pairs, window, said, told)
+        found = Ready(value, replace(provenance, tells_as_of=root.has("data_as_of")))
         self._remember(key, found)
         self._noted(found)
         return found
@@ -356,7 +358,7 @@ class RemoteUsage:
         name: str,
         pairs: Sequence[tuple[str, str]],
         window: Window,
-        said: tuple[str, ...],
+        said: Said,
         about: tuple[Coverage | None, Totals | None, datetime | None, CostBasis | None] | None = None,
     ) -> Provenance:
         found, sums, newest, basis = about or (None, None, None, None)
@@ -367,7 +369,8 @@ class RemoteUsage:
             fetched_at=self._now(),
             window=window_words(window),
             rows=None if sums is None else sums.attempts,
-            notes=(*said, *(notes(window, found, sums, basis) if about else ())),
+            notes=(*said.caveats, *said.notes, *(notes(window, found, sums, basis) if about else ())),
+            caveats=said.caveats,
         )
 
     def _noted(self, result: Result[T]) -> Result[T]:

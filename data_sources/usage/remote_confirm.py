@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from data_sources.usage.provenance import window_words
@@ -18,7 +19,20 @@ class NotConfirmedError(Exception):
     """The answer may hold another organization's usage, so nothing of it may be shown."""
 
 
-def confirmed(root: Node, query: UsageQuery, asked: Window) -> tuple[Window, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a reader must know about an answer.
+
+    Attributes:
+        caveats: What of the question it does not confirm, or answers otherwise.
+        notes: What else it says of itself.
+    """
+
+    caveats: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def confirmed(root: Node, query: UsageQuery, asked: Window) -> tuple[Window, Said]:
     """See that an answer is for what was asked.
 
     Args:
@@ -33,11 +47,11 @@ def confirmed(root: Node, query: UsageQuery, asked: Window) -> tuple[Window, tup
         NotConfirmedError: A member's organization is not confirmed.
         WrongFieldError: The answer says that it is for another selection than was asked.
     """
-    limits = _filters(root, query)
+    said = _filters(root, query)
     window = window_of(root, asked)
-    if window is None:
-        return asked, (NO_WINDOW, *limits)
-    return window, (*_window(root, window, asked), *limits)
+    if window is None or not window.confirmed:
+        return replace(window or asked, confirmed=False), replace(said, caveats=(NO_WINDOW, *said.caveats))
+    return window, replace(said, caveats=(*_window(root, window, asked), *said.caveats))
 
 
 def _window(root: Node, found: Window, asked: Window) -> tuple[str, ...]:
@@ -69,14 +83,15 @@ def confirmed_organization(root: Node, organization_id: str | None) -> str | Non
     return organization
 
 
-def _filters(root: Node, query: UsageQuery) -> tuple[str, ...]:
+def _filters(root: Node, query: UsageQuery) -> Said:
     said, organization = root.node("filters"), confirmed_organization(root, query.organization_id)
     if said is None:
         names = ", ".join(name.replace("_", " ") for name, _ in query.filters())
-        return (f"Filters not confirmed ({names}): this usage API did not say that it used them.",) if names else ()
+        why = f"Filters not confirmed ({names}): this usage API did not say that it used them."
+        return Said(caveats=(why,)) if names else Said()
     for name in FILTERS:
         if set(said.texts(name)) != set(getattr(query, name)):
             raise WrongFieldError(f"The usage API answered with another filter on {name.replace('_', ' ')} than asked.")
     if organization is not None and query.organization_id is None:
-        return (f"The usage API limits our key to the organization {organization}.",)
-    return ()
+        return Said(notes=(f"The usage API limits our key to the organization {organization}.",))
+    return Said()

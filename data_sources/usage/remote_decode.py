@@ -6,7 +6,7 @@ A field that was not sent is None with the reason `NOT_SENT`; one of a wrong typ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -37,6 +37,7 @@ from data_sources.usage.types import (
 HueOf: TypeAlias = Callable[[Dimension, str], int | None]
 
 NO_REASON = "The usage API gave no reason."
+NO_CHANGE = "The usage API sent no change."
 ONE_TOTAL = "The usage API sends one total of tokens, not its parts."
 # What of a summary's reasons is not about its figures.
 _OTHERS = ("growth.", "disputed_calls", "cost_basis")
@@ -145,7 +146,7 @@ def growth(root: Node) -> Growth:
     reasons = {name.removeprefix("growth."): why for name, why in root.reasons().items() if name.startswith("growth.")}
     for name in names:
         if values[name] is None and name not in reasons:
-            reasons[name] = NO_REASON if node is not None and node.has(name) else NOT_SENT
+            reasons[name] = NO_CHANGE
     return Growth(**values, reasons=reasons)
 
 
@@ -162,7 +163,7 @@ def summary(root: Node, window: Window, previous: Window) -> Summary:
     return Summary(
         window=window,
         figures=figures(root),
-        previous_window=window_of(before, previous) or previous,
+        previous_window=window_of(before, previous) or replace(previous, confirmed=False),
         previous=figures(before),
         growth=growth(root),
         coverage=coverage(root.node("coverage")),
@@ -195,7 +196,7 @@ def window_of(node: Node, asked: Window) -> Window | None:
         raise echo.wrong("end", "a time after start")
     if tz != asked.tz and not known_zone(tz):
         raise echo.wrong("tz", "an IANA time zone")
-    return Window(start, end, tz, asked.name)
+    return Window(start, end, tz, asked.name, confirmed=echo.flag("confirmed") is not False)
 
 
 def known_zone(tz: str) -> bool:

@@ -58,9 +58,13 @@ def test_an_original_style_backend_shows_what_it_has_and_says_what_it_lacks(orig
     look(browser, "usage-figures", "ready")
     browser.wait_for_text("#usage-figures", "1,200")
     assert "34.56" in browser.text("#usage-figures")
+    assert "12.5%" in browser.text("#usage-figures")
+    assert "not confirmed" in browser.text("#usage-sub")
     for panel, words in (("usage-providers", "openai"), ("usage-levels", "balanced")):
         look(browser, panel, "ready")
         browser.wait_for_text(f"#{panel}", words)
+    for panel in ("usage-figures", "usage-providers", "usage-levels"):
+        assert "Window not confirmed: " in browser.text(f"#{panel}")
     lacking = {"usage-calls": "usage over time", "usage-models": "usage by model", "usage-recent": "single calls"}
     for panel, words in lacking.items():
         look(browser, panel, "failed")

@@ -5,11 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from components.panel import show
 from data_sources.result import Empty, Ready
 from data_sources.usage.embedded import EmbeddedUsage
+from data_sources.usage.provenance import window_words
+from data_sources.usage.remote import RemoteUsage
 from data_sources.usage.types import UsageQuery
 from pages import usage_panels as draw
 from pages.usage_figures import quota_figure, strip_figures
+from tests.fakes.usage_api import KEY, OriginalUsageApi
 from tests.fakes.usage_rows import at, attempt, fill, make_store
 
 NOW = at("2026-11-22T14:02:10")
@@ -150,6 +154,57 @@ def test_the_quota_is_of_the_calendar_month(source):
     assert (figure.values, figure.notes) == ([("25.0%", "", "")], "2 of 8 calls")
     unknown = quota_figure(None, None, UsageQuery(range="month"), 8, "The usage store cannot be used.")
     assert (unknown.values, unknown.reason) == ((), "The usage store cannot be used.")
+
+
+@pytest.fixture
+def original():
+    api = OriginalUsageApi()
+    source = RemoteUsage(api.url, KEY, now=lambda: NOW, timeout_s=(2.0, 2.0), retries=0)
+    yield api, source
+    source.close()
+    api.close()
+
+
+def test_what_another_usage_api_sends_is_shown_as_its_own_and_nothing_is_made_up_for_the_rest(original):
+    api, source = original
+    found = figures(source)
+    told = "reported, base not sent"
+    assert (found["Calls"].change, found["Calls"].base) == ("↑ 12.5%", told)
+    assert (found["Cost"].change, found["Cost"].base) == ("↓ 3.2%", told)
+    assert (found["Average cost"].change, found["Average cost"].base) == ("", "The usage API sent no change")
+    assert found["Cost"].notes == "how much is priced was not sent"
+    providers = source.breakdown(TODAYS, "provider", limit=8).value
+    assert draw.list_foot(providers) == "Showing the 2 that the source sent. It sent no total, and shares are its own."
+    assert all(share in str(draw.calls_list(providers)) for share in ("75.0%", "25.0%"))
+    levels = source.breakdown(TODAYS, "power_level").value
+    assert draw.cost_list_foot(levels) == "The source sent no total cost, so there are no shares."
+    api.bodies["/api/v1/llm/usage/by-provider"] = {
+        "providers": [{"name": "a", "calls": 3, "percentage": 50.0}],
+        "total_groups": 1,
+        "total": {"calls": 4},
+    }
+    disagreeing = source.breakdown(TODAYS, "provider").value
+    assert draw.list_foot(disagreeing) == "All shown. The sum is 3, the total 4."
+    assert "75.0%" in str(draw.calls_list(disagreeing))
+
+
+def test_a_window_that_is_not_confirmed_is_said_on_the_panel_and_gives_no_share_of_a_quota(original):
+    api, source = original
+    result = source.summary(UsageQuery(range="month"))
+    quota = quota_figure(result.value, result.provenance, UsageQuery(range="month"), 5000, "")
+    assert (quota.values, "does not confirm that it counted this calendar month" in quota.reason) == ((), True)
+    look = show(result, lambda _: None)
+    assert look.foot.startswith("Window not confirmed: ")
+    assert "the source does not tell" in str(look.info)
+    assert "nothing received" not in str(look.info)
+    assert window_words(result.value.window).endswith("UTC (asked for, not confirmed)")
+    echo = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-22T14:02:10Z", "tz": "UTC"}
+    for start, known in (("2026-11-01T00:00:00Z", True), ("2026-10-24T00:00:00Z", False)):
+        api.bodies["/api/v1/llm/usage/summary"] = {"total_calls": 1200, "window": echo | {"start": start}}
+        result = source.summary(UsageQuery(range="month"))
+        quota = quota_figure(result.value, result.provenance, UsageQuery(range="month"), 5000, "")
+        assert bool(quota.values) is known
+        assert (show(result, lambda _: None).foot is None) is known
 
 
 @pytest.mark.parametrize(

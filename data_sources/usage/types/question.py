@@ -69,9 +69,13 @@ class UsageQuery:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of time, from `start` up to but not including `end`, both UTC, and the zone its calendar is in."""
+    """A span of time, from `start` up to but not including `end`, both UTC, and the zone its calendar is in.
+
+    `confirmed` tells whether the source says itself that its answer is of this time; else it is only what was asked.
+    """
 
     start: datetime
     end: datetime
     tz: str
     name: RangeName
+    confirmed: bool = True

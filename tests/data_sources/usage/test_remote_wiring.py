@@ -34,6 +34,7 @@ def test_a_console_with_a_usage_api_reads_it_instead_of_its_store(console, sign_
     assert (body["total_calls"], body["total_cost"], body["failed_calls"]) == (1200, "34.56", None)
     assert body["reasons"]["failed_calls"] == "The usage API did not send it."
     assert body["coverage"] is None
+    assert body["window"]["confirmed"] is False
 
 
 def nulls(value, path=""):
