@@ -51,6 +51,7 @@
     var back = next === "ok";
     state = next;
     banner(next);
+    recovered();  // the banner says it all, and once it goes there is nothing left to say
     window.dispatchEvent(new CustomEvent(back ? "ops:connected" : "ops:disconnected", { detail: next }));
     if (back && pageLost) location.reload();
     else if (back) refetch();
@@ -64,6 +65,25 @@
     window.dash_clientside.set_props(id + "-retry", { data: Date.now() });
   }
   window.opsRetry = retry;
+
+  // Callbacks that failed while the server itself goes on: told by one toast, and their panels ask again with the next
+  // beats, ever more rarely while that does not help. A round without a failure ends it.
+  var TOLD = "callbacks", MOST_BEATS = 6, failed = false, told = false, asked = false, every = 1, beats = 0;
+  function recovered() { failed = told = asked = false; every = 1; beats = 0; window.opsToastGone(TOLD); }
+  function answeredBadly(status) {
+    failed = true;
+    if (state !== "ok") return;
+    told = true;
+    window.opsToast({ kind: "danger", key: TOLD, title: "That did not work", text: "The console could not answer. Figures on this page may be old.", code: "HTTP " + status });
+  }
+  function again() {
+    if (!told) return;
+    if (asked && !failed) { recovered(); return; }
+    asked = false;
+    if ((beats += 1) < every) return;
+    failed = false; asked = true; beats = 0; every = Math.min(2 * every, MOST_BEATS);
+    refetch();
+  }
 
   function saw(status) {
     if (state === "changed") return;  // only loading again helps
@@ -90,7 +110,7 @@
       var data = (answer.headers.get("Content-Type") || "").indexOf("json") >= 0;
       if (answer.status === 401 || answer.redirected || (answer.ok && !data)) { set("signed-out"); return lost(init); }
       if (!answer.ok) {
-        window.opsToast({ kind: "danger", title: "That did not work", text: "The console could not answer. Figures on this page may be old.", code: "HTTP " + answer.status });
+        answeredBadly(answer.status);
         return lost(init);
       }
       return answer.arrayBuffer().then(function (whole) {
@@ -117,6 +137,7 @@
       .then(function (answer) {
         saw(answer.status);
         if (!answer.ok) return null;
+        again();
         return answer.json().then(function (body) {
           var now = body.role + " " + (body.organization_id || "");
           if (who !== null && who !== now) { set("changed"); return; }

@@ -18,8 +18,8 @@
     button.disabled = true;
     window.opsPost("/api/v1/llm/usage/batches/" + encodeURIComponent(batch.id) + "/undo")
       .then(function (answer) {
+        if (!answer.ok) return window.opsWhy(answer).then(function (why) { throw new Error(why); });
         return answer.json().then(function (body) {
-          if (!answer.ok) throw new Error(body.detail || body.title);
           window.opsToast({ title: "Taken out", text: batch.name + ": " + body.removed.toLocaleString("en-US") + (body.removed === 1 ? " event is" : " events are") + " out of every figure." });
         });
       })

@@ -2,7 +2,9 @@
 (function () {
   "use strict";
 
-  // ---- toasts: only for what the reader did; errors stay until closed, others 6 s
+  // ---- toasts: only for what the reader did; errors stay until closed, others 6 s. One fault is one toast however
+  // often it is told, and no more than three stand at once: a pile would cover what the reader wants to press.
+  var MOST_TOASTS = 3;
   function stack() {
     var box = document.getElementById("oc-toasts");
     if (!box) {
@@ -13,8 +15,15 @@
     }
     return box;
   }
+  function find(key) { return Array.from(stack().children).find(function (each) { return each.dataset.key === key; }); }
+  window.opsToastGone = function (key) { var toast = find(key); if (toast) toast.remove(); };
   window.opsToast = function (what) {
-    var kind = what.kind || "ok";
+    var kind = what.kind || "ok", key = what.key || [kind, what.title, what.text].join("\n");
+    var meta = document.createElement("span"); meta.className = "oc-muted oc-meta";
+    meta.textContent = [what.code, new Date().toISOString().slice(11, 19) + " UTC"].filter(Boolean).join(" · ");
+    var told = find(key);
+    if (told && kind === "danger") { told.querySelector(".oc-meta").replaceWith(meta); return; }  // not read out again
+    if (told) told.remove();
     var toast = document.createElement("div");
     toast.className = "oc-toast"; toast.setAttribute("role", kind === "danger" ? "alert" : "status");
     var icon = document.createElement("i");
@@ -22,15 +31,15 @@
     var body = document.createElement("div"); body.className = "oc-toast-body";
     var title = document.createElement("b"); title.textContent = what.title; body.append(title);
     if (what.text) { var p = document.createElement("p"); p.textContent = what.text; body.append(p); }
-    var meta = document.createElement("span"); meta.className = "oc-muted oc-meta";
-    meta.textContent = [what.code, new Date().toISOString().slice(11, 19) + " UTC"].filter(Boolean).join(" · ");
     body.append(meta);
     var close = document.createElement("button");
     close.type = "button"; close.className = "oc-icon-btn sm"; close.setAttribute("aria-label", "Close");
     var x = document.createElement("i"); x.className = "oc-i oc-i-close sm"; x.setAttribute("aria-hidden", "true"); close.append(x);
     close.addEventListener("click", function () { toast.remove(); });
     toast.append(icon, body, close);
+    toast.dataset.key = key;
     stack().append(toast);
+    while (stack().children.length > MOST_TOASTS) stack().firstElementChild.remove();
     if (kind !== "danger") setTimeout(function () { toast.remove(); }, 6000);
   };
 
@@ -90,6 +99,12 @@
       method: "POST", credentials: "same-origin",
       headers: { "Content-Type": "application/json", "X-CSRFToken": csrf(), Accept: "application/json" },
       body: JSON.stringify(body || {}),
+    });
+  };
+  // Why an answer is a failure, as a promise of words: its problem+json says it; what stands between may say nothing.
+  window.opsWhy = function (answer) {
+    return answer.json().catch(function () { return null; }).then(function (problem) {
+      return (problem && (problem.detail || problem.title)) || "The answer was HTTP " + answer.status + " without a reason.";
     });
   };
   function signOut() {

@@ -123,7 +123,8 @@
     fetch(EXPORT_URL + "?grain=" + grain + "&format=" + form + "&" + params, { credentials: "same-origin" })
       .then(function (answer) {
         var total = answer.headers.get("X-Total-Rows"), calls = answer.headers.get("X-Total-Calls"), disposition = answer.headers.get("Content-Disposition") || "";
-        if (!answer.ok) return answer.json().then(function (problem) { throw new Error(problem.detail || problem.title); });
+        if (!answer.ok) return window.opsWhy(answer).then(function (why) { throw new Error(why); });
+        if (!disposition) throw new Error("What came is no export.");  // a proxy's own page, say
         return answer.blob().then(function (file) { return { file: file, grain: grain, total: total, calls: calls, name: (/filename="([^"]+)"/.exec(disposition) || [])[1] }; });
       })
       .then(function (got) {

@@ -6,7 +6,7 @@ export function save(button) {
   fetch(question() + "&points=1000&format=csv", { credentials: "same-origin", headers: { Accept: "text/csv, application/problem+json" } })
     .then((answer) => {
       if (answer.ok && answer.headers.get("Content-Type").indexOf("text/csv") === 0) return answer.blob();
-      return answer.json().catch(() => ({})).then((body) => { throw new Error([body.title || "HTTP " + answer.status, body.detail].filter(Boolean).join(". ")); });
+      return window.opsWhy(answer).then((why) => { throw new Error(why); });
     })
     .then((blob) => {
       const link = document.createElement("a");

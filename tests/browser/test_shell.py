@@ -154,10 +154,18 @@ def test_answers_that_no_callback_can_use_are_told_and_leave_nothing_else_in_the
         views["/_dash-update-component"] = public(view)
         ask_every_panel(browser)
 
+    whole = views["/_dash-update-component"]
+    answer(lambda: ("a bug of ours", 500))
+    browser.wait_for_text("#oc-toasts", "HTTP 500")
+    browser.wait_gone("#usage-panels .oc-busy.on")  # every panel has failed
+    assert len(browser.find_all(".oc-toast")) == 1
+    views["/_dash-update-component"] = whole
+    browser.wait_gone(".oc-toast")  # it asks again by itself
     answer(lambda: ("a bug of ours", 500))
     browser.wait_for_text("#oc-toasts", "HTTP 500")
     answer(lambda: "<h1>Sign in to the proxy</h1>")
     browser.wait_for_text("#oc-connection", "You are signed out")
+    assert browser.find_all(".oc-toast") == []  # the banner says it
     answer(lambda: Response(["{"], headers={"Content-Length": "90"}, mimetype="application/json"))
     browser.wait_for_text("#oc-connection", "No answer from the console")
     browser.wait_gone("#usage-panels .oc-busy.on")

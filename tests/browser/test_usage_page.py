@@ -11,6 +11,7 @@ import pytest
 
 from data_sources.result import utc_now
 from data_sources.usage.embedded import EmbeddedUsage
+from routes.gate import public
 from tests.fakes.usage_rows import attempt, fill, make_store
 
 pytestmark = pytest.mark.browser
@@ -203,11 +204,23 @@ def test_exports_are_saved_whole_and_a_failed_one_is_an_error(browser, console):
     wait_looks(browser, "ready")
     browser.find(".oc-head-tools [data-export='csv']").click()
     browser.wait_for_text("#oc-toasts", "2 attempts of 2 calls, CSV")
-    console.app.server.extensions["ops"].usage_store.close()
-    for line in ("/version", "/export", "503"):
+    views = console.app.server.view_functions
+    name = next(rule.endpoint for rule in console.app.server.url_map.iter_rules() if str(rule).endswith("/export"))
+    whole = views[name]
+    for line in ("/version", "/export", "503", "502"):
         browser.expect_log(line)
+    for answer, words in (
+        (("Bad gateway", 502), "The answer was HTTP 502 without a reason. No file was saved."),
+        ("<h1>Sign in to the proxy</h1>", "What came is no export. No file was saved."),
+    ):
+        views[name] = public(lambda answer=answer: answer)
+        browser.find(".oc-head-tools [data-export='csv']").click()
+        browser.wait_for_text("#oc-toasts", words)
+    views[name] = whole
+    console.app.server.extensions["ops"].usage_store.close()
     browser.find(".oc-head-tools [data-export='json']").click()
-    browser.wait_for_text("#oc-toasts", "The export failed")
+    browser.wait_for_text("#oc-toasts .oc-toast:last-child", "The export failed")
+    browser.wait_for_text("#oc-toasts .oc-toast:last-child", "The usage store")
 
 
 @pytest.mark.parametrize(
