@@ -60,7 +60,8 @@ def blueprint(gate: Gate, state: State, *, secret_key: str, login_token: str | N
     def login() -> WerkzeugResponse:
         """Sign in by the link that was printed, or show the form."""
         token = request.args.get("token", "").strip()
-        return enter(token) if token else form(None, 200)
+        # Flask answers HEAD here too: a look at the address, as mail scanners take, must not use up a one-time link
+        return enter(token) if token and request.method != "HEAD" else form(None, 200)
 
     @made.post("/login")
     @public

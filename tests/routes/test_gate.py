@@ -106,6 +106,16 @@ def test_a_one_time_link_works_once(app):
     assert "has been used" in again.get_data(as_text=True)
 
 
+def test_a_look_at_a_one_time_link_does_not_use_it_up(app):
+    from tests.console import login_path
+
+    client, path = app.server.test_client(), login_path(app)
+    looked = client.head(path)
+    assert (looked.status_code, client.get_cookie("ops")) == (200, None)
+    assert client.get("/api/v1/session").status_code == 401
+    assert client.get(path).status_code == 303
+
+
 def test_a_link_signed_with_another_key_is_refused(app):
     from data_sources.state.links import make_link_token
 
