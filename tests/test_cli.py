@@ -202,6 +202,8 @@ def test_a_file_is_imported_told_and_undone(console, tmp_path):
     assert re.search(r"row 3: .*yesterday", done.stderr)
     batch = re.search(r"--undo (\S+)", done.stdout)[1]
     assert "1 accepted" not in console.run("import", str(path), "--tz", "UTC", *words).stdout
+    told = console.run("import", str(path), *words).stderr
+    assert told.strip().endswith("without an offset: give --tz (first in row 2). Nothing was accepted.")
     assert console.run("import", "--undo", batch).stdout == f"Undone: 1 attempts of {batch} were taken out.\n"
 
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from data_sources.result import Problem
+from data_sources.result import Kind, Problem
 from data_sources.state.keys import KeyFolderError, ensure_key
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
 from verbs.terminal import COLUMNS, address_of, fail, load_settings, moment, say, task_name
@@ -81,6 +81,13 @@ def _pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
     return pairs
 
 
+def _left(report: ImportReport, problem: Problem) -> str:
+    """What an import that ended early leaves behind, and whether to run it again."""
+    if not report.accepted:
+        return "Nothing new was accepted." if report.duplicates else "Nothing was accepted."
+    return "What was accepted stays" + ("." if problem.kind is Kind.BAD_QUERY else "; run it again to go on.")
+
+
 def _tell_import(report: ImportReport) -> None:
     """Counts, what was assumed, what was refused and why; status 1 when a row was refused, 2 when it ended early."""
     counts = f"{report.accepted:,} accepted, {report.duplicates:,} there already, {report.rejected_count:,} rejected"
@@ -98,6 +105,6 @@ def _tell_import(report: ImportReport) -> None:
     if report.accepted:
         say(f"To take it out again: ops-center import --undo {report.batch_id}")
     if report.problem is not None:
-        fail(f"{report.problem.title}. {report.problem.detail} What was accepted stays; run it again to go on.")
+        fail(f"{report.problem.title}. {report.problem.detail} {_left(report, report.problem)}")
     if report.rejected_count:
         sys.exit(1)

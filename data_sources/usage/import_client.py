@@ -18,11 +18,12 @@ from data_sources.http import Answer, call_json, retry_after, session
 from data_sources.result import Kind, Problem
 from data_sources.usage.attempt import BadEventError
 from data_sources.usage.console_client import StoppedError, refusal
-from data_sources.usage.mapping import BadMappingError, RowMapper, TimeRule, plan
+from data_sources.usage.mapping import BadMappingError, NeedsOptionError, RowMapper, TimeRule, plan
 from data_sources.usage.normalise import litellm, own
 from data_sources.usage.tables import BadFileError, Row, read_rows
 
 KEPT_REJECTS = 1000
+_MOST_UNREAD = 1000  # so many first rows that all need an option are a file that needs it
 _PATIENCE_S = 120.0
 _TIMEOUT_S = (3.0, 120.0)
 _WHAT = "The file was not imported"
@@ -124,9 +125,9 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
             _finish(made, options, report)
         on_progress(size, size, report)
     except (BadFileError, BadMappingError) as error:
-        report.problem = Problem(Kind.BAD_QUERY, _WHAT, str(error))
+        report.problem = Problem(Kind.BAD_QUERY, _WHAT, _sentence(str(error)))
     except OSError as error:
-        report.problem = Problem(Kind.BAD_QUERY, _WHAT, f"{options.path.name} cannot be read: {error.strerror}")
+        report.problem = Problem(Kind.BAD_QUERY, _WHAT, f"{options.path.name} cannot be read: {error.strerror}.")
     except StoppedError as error:
         report.problem = error.problem
     return report
@@ -161,10 +162,23 @@ def undo_import(url: str, key: str, batch_id: str) -> int | Problem:
     return int(answer.body["removed"]) if answer.status == 200 else refusal(answer, what)
 
 
+def _sentence(text: str) -> str:
+    """Words of an error as a sentence; a file's or an option's name keeps its letters."""
+    first = text.split(" ", 1)[0]
+    started = text[:1].upper() + text[1:] if first.isalpha() else text
+    return started if started.endswith(".") else f"{started}."
+
+
 def _events(rows: Iterable[Row], options: ImportOptions, report: ImportReport) -> Iterator[_Event]:
-    """The file's events; what cannot be one is noted in the report."""
+    """The file's events; what cannot be one is noted in the report.
+
+    Raises:
+        BadMappingError: The file has no event that can be read without an option that was not given.
+    """
     make: Callable[[Row], _Event] | None = None
     mapper: RowMapper | None = None
+    unread: list[tuple[int, NeedsOptionError]] = []  # until one row's time can be read: then they are bad rows
+    found = False
     for row in rows:
         report.rows += 1
         if row.values is None:
@@ -173,9 +187,26 @@ def _events(rows: Iterable[Row], options: ImportOptions, report: ImportReport) -
         if make is None:
             make, mapper = _recognise(row, options, report)
         try:
-            yield make(row)
+            event = make(row)
+        except NeedsOptionError as error:
+            if found:
+                report.reject(row.place, str(error))
+                continue
+            unread.append((row.place, error))
+            if len(unread) >= _MOST_UNREAD:
+                break
+            continue
         except BadEventError as error:
             report.reject(row.place, str(error))
+            continue
+        found = True
+        for place, why in unread:
+            report.reject(place, str(why))
+        unread.clear()
+        yield event
+    if unread:
+        place, first = unread[0]
+        raise BadMappingError(f"{first.demand} (first in row {place})")
     if mapper is not None and mapper.twice:
         report.notes.append(
             f"{mapper.twice:,} local times come twice because clocks were put back; they were read as the first"

@@ -26,6 +26,26 @@ class BadMappingError(Exception):
     """The options do not fit together or do not fit the file. The text says what to give."""
 
 
+class NeedsOptionError(BadEventError):
+    """A row's time means nothing without an option that was not given. Where no row's does, the file needs it."""
+
+    def __init__(self, reason: str, demand: str) -> None:
+        """Say it of the row and of the file.
+
+        Args:
+            reason: Of the row.
+            demand: Of the whole file.
+        """
+        super().__init__(reason)
+        self.demand = demand
+
+
+def _number_without_unit(value: Any) -> NeedsOptionError:
+    return NeedsOptionError(
+        f"the start {str(value)[:40]} is a number: give --time-unit", "the start column holds numbers: give --time-unit"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class TimeRule:
     """What the start column means.
@@ -62,20 +82,20 @@ class TimeRule:
         """A start in whole microseconds since 1970 UTC; finer digits are cut.
 
         Raises:
-            BadMappingError: The column needs an option that was not given: no row of it can be read.
-            BadEventError: This row's value is no time.
+            NeedsOptionError: This row's value is no time without an option that was not given.
+            BadEventError: It is none at all.
         """
         if isinstance(value, datetime):
             return self._local_us(value)
         if self.unit is not None:
             return self._number_us(value)
         if isinstance(value, int | float | Decimal):
-            raise BadMappingError("the start column holds numbers: give --time-unit")
+            raise _number_without_unit(value)
         try:
             moment = datetime.fromisoformat(str(value).strip())
         except ValueError:
             if _is_number(str(value)):
-                raise BadMappingError("the start column holds numbers: give --time-unit") from None
+                raise _number_without_unit(value) from None
             raise BadEventError(f"{str(value)[:40]!r} is not an ISO 8601 time") from None
         return self._local_us(moment)
 
@@ -93,7 +113,10 @@ class TimeRule:
         if moment.tzinfo is not None:
             return us_of(moment)
         if self.zone is None:
-            raise BadMappingError("the start column has times without an offset: give --tz")
+            raise NeedsOptionError(
+                f"the start {moment.isoformat(sep=' ')} has no offset: give --tz",
+                "the start column has times without an offset: give --tz",
+            )
         zoned = moment.replace(tzinfo=ZoneInfo(self.zone))
         # a time that clocks skip comes back as another one
         try:
@@ -139,8 +162,8 @@ class RowMapper:
         """The event of a row, with its start in microseconds; what is empty is left out.
 
         Raises:
-            BadMappingError: No row can be read with these options.
-            BadEventError: This row cannot.
+            NeedsOptionError: Its time needs an option that was not given.
+            BadEventError: It cannot be an event.
         """
         row_id = self._ids.of(dict(values))  # also when the row is bad: equal rows keep their numbers
         start = values.get(self.columns["started_at"])

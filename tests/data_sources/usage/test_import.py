@@ -14,7 +14,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from data_sources.result import Kind, Problem
 from data_sources.usage.attempt import BadEventError, us_of
 from data_sources.usage.import_client import ImportOptions, run_import, undo_import
-from data_sources.usage.mapping import BadMappingError, TimeRule, plan
+from data_sources.usage.mapping import NeedsOptionError, TimeRule, plan
 from data_sources.usage.tables import RowIds
 from tests.data_sources.usage.ingest_rows import (
     DATA,
@@ -203,7 +203,7 @@ def test_parquet_is_read_with_its_types(target, tmp_path):
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"columns": AZURE}, "give --tz"),
+        ({"columns": AZURE}, "The start column has times without an offset: give --tz (first in row 2)."),
         ({}, "--map started_at=COLUMN is needed"),
         ({"columns": AZURE | {"model": "Nope"}, "tz": "UTC"}, "no such column"),
         ({"columns": AZURE | {"modell": "TIMESTAMP"}, "tz": "UTC"}, "is not a field"),
@@ -222,6 +222,22 @@ def test_options_that_do_not_fit_end_the_import_before_anything_is_sent(target, 
 
 
 @pytest.mark.parametrize(
+    ("bad", "why"),
+    [("2026-11-20 10:00:00", "has no offset: give --tz"), ("1763632800", "is a number: give --time-unit")],
+)
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_row_whose_time_needs_an_option_is_refused_alone_where_others_need_none(target, tmp_path, bad, why, place):
+    starts = ["2026-11-20T10:00:00Z", "2026-11-20T11:00:00+01:00"]
+    starts.insert(place, bad)
+    path = tmp_path / "calls.csv"
+    path.write_text("started_at\n" + "\n".join(starts) + "\n", encoding="utf-8")
+    report = target.run(path)
+    assert (report.accepted, report.problem) == (2, None)
+    [(row, reason)] = report.rejected
+    assert (row, reason.endswith(why)) == (place + 2, True)
+
+
+@pytest.mark.parametrize(
     "name", ["missing.csv", "folder.csv", "notes.txt", "empty.csv", "broken.json", "broken.parquet"]
 )
 def test_a_file_that_cannot_be_read_is_told(target, tmp_path, name):
@@ -231,6 +247,7 @@ def test_a_file_that_cannot_be_read_is_told(target, tmp_path, name):
         (tmp_path / name).write_text("" if name == "empty.csv" else "{nonsense", encoding="utf-8")
     report = target.run(tmp_path / name)
     assert name in report.problem.detail
+    assert report.problem.detail.endswith(".")
 
 
 def test_a_refused_key_is_told_in_words(target):
@@ -335,9 +352,9 @@ def test_a_time_at_the_end_of_the_calendar_is_refused_with_its_row_alone(moment,
 
 
 def test_numbers_without_a_unit_are_no_times():
-    with pytest.raises(BadMappingError):
+    with pytest.raises(NeedsOptionError):
         TimeRule().read_us(1700000000)
-    with pytest.raises(BadMappingError):
+    with pytest.raises(NeedsOptionError):
         TimeRule("UTC").read_us("1700000000.5")
 
 
