@@ -48,6 +48,10 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _STEP[(match[2] or "B").upper()])
 
 
+_LEAST_MEMORY = "100MB"  # below some 64 MB the store runs out of memory on its first figures
+_STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\w+")
+
+
 def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -131,7 +135,7 @@ class Settings(BaseSettings):
         "without a path, `/api/v1/llm/usage` is added.",
     )
     usage_api_token: SecretStr | None = Field(None, description="Bearer key for the remote usage API.")
-    usage_memory: str = Field("400MB", description="Memory limit of the usage store.")
+    usage_memory: str = Field("400MB", description="Memory limit of the usage store, at least 100MB.")
     min_free: str = Field(
         "200MB",
         description="Below this much free disk the store stops accepting events, and no history of the machine is "
@@ -217,10 +221,24 @@ class Settings(BaseSettings):
                 raise ValueError("is not a database address such as sqlite:////var/lib/ops.db") from None
         return value
 
-    @field_validator("usage_memory", "min_free")
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _stripe_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _STRIPE_KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("must be a secret or restricted key: sk_test_…, sk_live_…, rk_test_… or rk_live_…")
+        return value
+
+    @field_validator("min_free")
     @classmethod
     def _size(cls, value: str) -> str:
         parse_size(value)
+        return value
+
+    @field_validator("usage_memory")
+    @classmethod
+    def _memory(cls, value: str) -> str:
+        if parse_size(value) < parse_size(_LEAST_MEMORY):
+            raise ValueError(f"must be at least {_LEAST_MEMORY}")
         return value
 
     @property

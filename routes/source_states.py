@@ -62,7 +62,7 @@ def _usage(sources: Sources, *, probe: bool) -> SourceState:
 def _lago(sources: Sources, *, probe: bool) -> SourceState:
     billing = sources.billing
     if billing.lago is None:
-        return SourceState("Lago", "none", "not set", "Plans need OPS_LAGO_URL and OPS_LAGO_API_KEY.")
+        return SourceState("Lago", "none", "not set", f"Plans need {' and '.join(billing.no_lago.settings)}.")
     return _answered("Lago", billing.plans() if probe else billing.seen)
 
 

@@ -165,6 +165,7 @@ class Sources:
         """Plans, subscriptions and purchases."""
         settings = self.settings
         lago = stripe = None
+        of_lago = {"OPS_LAGO_URL": settings.lago_url, "OPS_LAGO_API_KEY": settings.lago_api_key}
         if settings.lago_url and settings.lago_api_key:
             lago = LagoClient(settings.lago_url, settings.lago_api_key.get_secret_value())
         if settings.stripe_api_key:
@@ -181,6 +182,7 @@ class Sources:
             base_url=settings.base_url,
             stripe_webhook_secret=_plain(settings.stripe_webhook_secret),
             lago_hmac_key=_plain(settings.lago_hmac_key),
+            lago_missing=tuple(name for name, value in of_lago.items() if not value),
         )
         self._closers.append(made)
         return made

@@ -28,6 +28,9 @@ def test_everything_has_a_default_that_needs_no_account_or_key():
         ("OPS_REPORTING_TZ", "Mars/Olympus", "OPS_REPORTING_TZ: is not an IANA time zone"),
         ("OPS_LAGO_URL", "lago.internal", "OPS_LAGO_URL: must be an http:// or https:// address"),
         ("OPS_USAGE_MEMORY", "a lot", "OPS_USAGE_MEMORY: 'a lot' is not a size"),
+        ("OPS_USAGE_MEMORY", "1B", "OPS_USAGE_MEMORY: must be at least 100MB (it is '1B')"),
+        ("OPS_STRIPE_API_KEY", "x-hidden", "OPS_STRIPE_API_KEY: must be a secret or restricted key: sk_test_…"),
+        ("OPS_STRIPE_API_KEY", "pk_test_hidden", "OPS_STRIPE_API_KEY: must be a secret or restricted key: sk_test_…"),
         ("OPS_BILLING_COLLECTOR", "paypal", "OPS_BILLING_COLLECTOR: "),
         ("OPS_STATE_URL", "nonsense", "OPS_STATE_URL: is not a database address"),
         ("OPS_STATE_URL", "postgresql+psycopg://u:hidden@h/x", "OPS_STATE_URL: its driver is not installed (psycopg)"),
@@ -41,6 +44,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(monkeypatch, name, value, sai
         settings.load()
     assert str(error.value).startswith(said)
     assert "\n" not in str(error.value)
+    assert "hidden" not in str(error.value)
 
 
 def test_a_wrong_secret_is_never_shown(monkeypatch):

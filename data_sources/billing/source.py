@@ -93,6 +93,7 @@ class BillingSource:
         lago_hmac_key: `OPS_LAGO_HMAC_KEY`.
         wait: Waits for so many seconds.
         click_s: How long everything may take that one click asks, in seconds; None keeps to the usual.
+        lago_missing: Without Lago, the settings that are missing.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class BillingSource:
         lago_hmac_key: str | None = None,
         wait: Callable[[float], object] = time.sleep,
         click_s: float | None = None,
+        lago_missing: tuple[str, ...] = NO_LAGO.settings,
     ) -> None:
+        self.no_lago = replace(NO_LAGO, settings=lago_missing)
         self.lago = lago
         self.stripe = stripe
         self.sales_email = sales_email
@@ -123,7 +126,7 @@ class BillingSource:
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
         self._good: Ready[PlanList] | None = None
-        self.directory = Directory(lago, NO_LAGO, self._doorway)
+        self.directory = Directory(lago, self.no_lago, self._doorway)
         self.inbox = Inbox(state)
         self.sweeper = Sweeper(self._attempts, self.inbox, self._finish)
         self.webhooks = Webhooks(
@@ -134,7 +137,7 @@ class BillingSource:
             lago_hmac_key=lago_hmac_key,
             wake=self.sweeper.wake,
         )
-        self.account = AccountDesk(lago, stripe, self._attempts, self._terms, self._doorway, NO_LAGO, NO_STRIPE)
+        self.account = AccountDesk(lago, stripe, self._attempts, self._terms, self._doorway, self.no_lago, NO_STRIPE)
         self.desk = Desk(
             self._attempts,
             self.inbox,
@@ -173,7 +176,7 @@ class BillingSource:
             The plans; with `stale` the last good ones when Lago does not answer now.
         """
         if self.lago is None:
-            return NO_LAGO
+            return self.no_lago
         # One question at a time: those who wait for it share its answer. Visitors do not wait where there is an older
         # answer: a slow Lago must not hold every thread of the console.
         asked_at_s = time.monotonic()
@@ -238,7 +241,7 @@ class BillingSource:
     def current(self, buyer: Buyer | None) -> Result[Current]:
         """What the customer is subscribed to now."""
         if self.lago is None:
-            return NO_LAGO
+            return self.no_lago
         now = utc_now()
         told = Provenance(SOURCE, "GET /api/v1/subscriptions", as_of=now, fetched_at=now)
         if buyer is None:
@@ -275,7 +278,7 @@ class BillingSource:
     def checkout(self, buyer: Buyer | None, wanted: Wanted) -> Result[CheckoutAnswer]:
         """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""
         if self.lago is None:
-            return NO_LAGO
+            return self.no_lago
         if buyer is None:
             return Failed(NO_CUSTOMER)
         if wanted.shown_customer not in (None, buyer.customer_id):
@@ -293,14 +296,14 @@ class BillingSource:
     def _finish(self, attempts: Attempts, attempt: Attempt) -> Problem | None:
         title = "The purchase could not be looked up"
         if self.lago is None:
-            return Problem(Kind.CONFLICT, title, f"{NO_LAGO.title}.", code="not_configured")
+            return Problem(Kind.CONFLICT, title, f"{self.no_lago.title}.", code="not_configured")
         with self._doorway.place(title) as busy:
             return busy or subscribe.sweep(Till(self.lago, self.stripe, attempts, self._terms), attempt)
 
     def returned(self, buyer: Buyer | None, session_id: str) -> Result[Progress]:
         """The reader is back from Stripe: note the saved card. Starts nothing; `progress` does."""
         if self.lago is None:
-            return NO_LAGO
+            return self.no_lago
         if self.stripe is None:
             return NO_STRIPE
         if buyer is None:
@@ -323,7 +326,7 @@ class BillingSource:
         now = utc_now()
         nothing = Empty("No purchase under way", "", Provenance("State", "open purchase", as_of=now, fetched_at=now))
         if self.lago is None:
-            return nothing if attempt_id is None else NO_LAGO
+            return nothing if attempt_id is None else self.no_lago
         if buyer is None:
             return nothing
         try:

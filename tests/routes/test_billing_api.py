@@ -88,11 +88,20 @@ def test_a_lago_that_fails_is_a_bad_gateway_and_never_an_empty_list(console, bil
     assert "plans" not in answer.json
 
 
-def test_without_lago_the_answer_names_the_settings(app, sign_in):
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, ["OPS_LAGO_URL", "OPS_LAGO_API_KEY"]),
+        ({"lago_url": "http://127.0.0.1:9"}, ["OPS_LAGO_API_KEY"]),
+        ({"lago_api_key": "key"}, ["OPS_LAGO_URL"]),
+    ],
+)
+def test_without_lago_the_answer_names_the_settings_that_are_missing(make_app, sign_in, given, missing):
+    app = make_app(**given)
     for answer in (app.server.test_client().get(PUBLIC), sign_in(app).post(CREATE, json={"plan_code": "team"})):
         assert answer.status_code == 503
         assert answer.json["type"] == "not-configured"
-        assert answer.json["settings"] == ["OPS_LAGO_URL", "OPS_LAGO_API_KEY"]
+        assert answer.json["settings"] == missing
 
 
 def test_select_plan_leads_to_stripes_page(anna, billing):
