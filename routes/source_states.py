@@ -56,7 +56,8 @@ def _usage(sources: Sources, *, probe: bool) -> SourceState:
     at = found.value.last_event_at
     if at is None:
         return SourceState(name, "ok", "ready", "Ready. No event since the console started.")
-    return SourceState(name, "ok", f"{at:%H:%M:%S}", f"The newest event was received at {at:%H:%M:%S} UTC.")
+    told = f"{at:%H:%M:%S} UTC"  # the rail stands on pages of every zone
+    return SourceState(name, "ok", told, f"The newest event was received at {told}.")
 
 
 def _lago(sources: Sources, *, probe: bool) -> SourceState:
@@ -76,7 +77,8 @@ def _answered(name: str, found: Result[Any] | None) -> SourceState:
     if isinstance(found, Ready) and found.stale is not None:
         return SourceState(name, "warn", "stale", found.stale.detail)
     at = found.provenance.fetched_at
-    return SourceState(name, "ok", f"{at:%H:%M:%S}", f"It answered at {at:%H:%M:%S} UTC.")
+    told = f"{at:%H:%M:%S} UTC"
+    return SourceState(name, "ok", told, f"It answered at {told}.")
 
 
 def _stripe(sources: Sources, *, probe: bool) -> SourceState:

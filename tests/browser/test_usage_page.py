@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -95,6 +96,9 @@ def test_the_first_call_appears_without_a_reload(browser, console):
     send(console, event(2), event(3, status="failure", cost_reported_usd=None, input_tokens=None, output_tokens=None))
     browser.wait_for_text("#usage-fig-calls-value", "3")
     browser.wait_for_text("#usage-recent-body", "failed")
+    browser.wait_for(
+        lambda: re.search(r"Usage store\s\d\d:\d\d:\d\d UTC", browser.text("#oc-sources")), "no zone beside its time"
+    )
 
 
 def test_range_and_filters_live_in_the_address_and_apply_to_every_panel(browser, console):
