@@ -8,6 +8,11 @@
 
   function clock(date) { return date.toISOString().slice(11, 19) + " UTC"; }
 
+  // A choice that nobody answered: the controls show it, the figures are still of the one before.
+  var chosen = false;
+  window.opsChosen = function () { chosen = true; if (state === "lost" || state === "failing") banner(state); };
+  function seen() { return " What you see is from " + clock(lastGood) + (chosen ? ", before your last choice." : "."); }
+
   function banner(kind) {
     var old = document.getElementById("oc-connection");
     if (kind === "ok") {
@@ -38,9 +43,9 @@
       again.addEventListener("click", function () { location.reload(); });
       box.append(again);
     } else if (kind === "failing") {
-      text.textContent = "The console answers with errors since " + clock(since) + ". What you see is from " + clock(lastGood) + ".";
+      text.textContent = "The console answers with errors since " + clock(since) + "." + seen();
     } else {
-      text.textContent = "No answer from the console since " + clock(since) + ". What you see is from " + clock(lastGood) + ".";
+      text.textContent = "No answer from the console since " + clock(since) + "." + seen();
     }
     if (!old) document.body.prepend(box);
   }
@@ -114,6 +119,7 @@
         return lost(init);
       }
       return answer.arrayBuffer().then(function (whole) {
+        chosen = false;
         // What a callback asked may have changed how a source is: tell soon, not at the next beat.
         clearTimeout(soon); soon = setTimeout(beat, 1000);
         return new Response(whole, { status: answer.status, headers: answer.headers });

@@ -39,6 +39,7 @@
     var text = asked.toString();
     history.pushState(history.state, "", location.pathname + (text ? "?" + text : ""));
     controls();
+    window.opsChosen();
     ask();
   }
 

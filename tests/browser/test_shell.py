@@ -128,6 +128,8 @@ def test_a_dead_server_is_said_and_its_return_too(browser, served):
     browser.wait_for_text("#oc-connection", "No answer from the console since", 30)
     assert browser.driver.execute_script("return document.documentElement.dataset.connection") == "lost"
     browser.wait_gone("#usage-panels .oc-busy.on")
+    browser.driver.execute_script("document.querySelector('#usage-range input:not(:checked)').click()")
+    browser.wait_for_text("#oc-connection", ", before your last choice.")
     browser.find('a.oc-nav-link[href="/admin/system/monitoring"]').click()
     browser.wait_for(lambda: browser.driver.current_url.endswith("/monitoring"), "the address never changed")
     served.start()
