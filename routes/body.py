@@ -6,15 +6,21 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import request
-from werkzeug.exceptions import BadRequest
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestTimeout
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _CHUNK = 65536
 _LARGE = 2_000_000
 _ALONE, _TOGETHER = threading.Lock(), nullcontext()
 HELD_BYTES = 256_000_000
+SILENCE_S = 10.0
+_GOES_ON = "The gzip body goes on after its end."
 
 
 class BodyTooLargeError(Exception):
@@ -92,7 +98,8 @@ def read_body(limit: int, reached: Callable[[int], None] = lambda _: None) -> by
 
     Raises:
         BodyTooLargeError: It is larger.
-        BadRequest: Its compression is not known or not whole.
+        BadRequest: It broke off, or its compression is not known or not whole.
+        RequestTimeout: The sender fell silent.
     """
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", ""):
@@ -103,7 +110,7 @@ def read_body(limit: int, reached: Callable[[int], None] = lambda _: None) -> by
     request.max_content_length = limit + 1  # this route has its own limit
     unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     parts, total = [], 0
-    while chunk := request.stream.read(_CHUNK):
+    for chunk in _chunks():
         if unpack is not None:
             chunk = _unpacked(unpack, chunk, limit - total)
         total += len(chunk)
@@ -111,9 +118,54 @@ def read_body(limit: int, reached: Callable[[int], None] = lambda _: None) -> by
             raise BodyTooLargeError
         reached(total)
         parts.append(chunk)
-    if unpack is not None and (not unpack.eof or unpack.unused_data):
-        raise BadRequest("The gzip body ends too early, or goes on after its end.")
+    if unpack is not None and not unpack.eof:
+        raise BadRequest("The gzip body ends too early.")
     return b"".join(parts)
+
+
+def _chunks() -> Iterator[bytes]:
+    """The body as it was sent, in parts; whole, or an error: what is cut at the end of a line looks like a body too.
+
+    Raises:
+        BadRequest: It broke off, or its chunks are none.
+        RequestTimeout: The sender fell silent.
+    """
+    came, wanted = 0, None if request.headers.get("Transfer-Encoding") else request.content_length
+    while True:
+        try:
+            with patience(request.environ):
+                chunk = request.stream.read(_CHUNK)
+        except (ClientDisconnected, OSError, ParseException) as error:
+            if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+                raise RequestTimeout(f"Nothing more of the body came for {SILENCE_S:.0f} s.") from None
+            raise BadRequest("The body broke off, or its chunks are not understood.") from None
+        if not chunk:
+            break
+        came += len(chunk)
+        yield chunk
+    if wanted is not None and came < wanted:
+        raise BadRequest(f"The body broke off: {came:,} of {wanted:,} bytes came.")
+
+
+@contextmanager
+def patience(environ: WSGIEnvironment) -> Iterator[None]:
+    """Wait for a sender's next bytes no longer than `SILENCE_S`: one that fell silent keeps no thread and no memory.
+
+    Args:
+        environ: Of the request; its server is gunicorn, others have limits of their own.
+
+    Raises:
+        TimeoutError: From what reads in it: nothing came for so long.
+    """
+    socket = environ.get("gunicorn.socket")
+    if socket is None:
+        yield
+        return
+    socket.settimeout(SILENCE_S)
+    try:
+        yield
+    finally:
+        socket.settimeout(None)
 
 
 def decoding(body: bytes) -> AbstractContextManager[Any]:
@@ -126,10 +178,14 @@ def decoding(body: bytes) -> AbstractContextManager[Any]:
 
 
 def _unpacked(unpack: Any, chunk: bytes, room: int) -> bytes:
+    if unpack.eof:
+        raise BadRequest(_GOES_ON)
     try:
         out: bytes = unpack.decompress(chunk, room + 1)
     except zlib.error:
         raise BadRequest("The body is not gzip.") from None
+    if unpack.unused_data:
+        raise BadRequest(_GOES_ON)
     if unpack.unconsumed_tail:
         raise BodyTooLargeError
     return out

@@ -23,7 +23,7 @@ from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
 from data_sources.usage.writer import BatchRefusedError, Receipt, UnknownBatchError, Writer, now_us
-from routes.body import BodyTooLargeError, TooMuchAtOnceError, decoding, held_body
+from routes.body import BodyTooLargeError, TooMuchAtOnceError, decoding, held_body, patience
 from routes.errors import from_problem, problem_response
 from routes.gate import needs
 from routes.wire import query_params
@@ -169,8 +169,14 @@ class ShortWay:
             or not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._authorization)
         ):
             return None
-        body = environ["wsgi.input"].read(int(length))
+        try:
+            with patience(environ):
+                body = environ["wsgi.input"].read(int(length))
+        except OSError:
+            body = b""  # the sender fell silent, or went
         environ["wsgi.input"] = io.BytesIO(body)
+        if len(body) < int(length):
+            return None
         try:
             writer = self._writer()
             parsed = parse(body, source=None, now_us=now_us(), prices=self._prices)

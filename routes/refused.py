@@ -14,6 +14,7 @@ _BY_STATUS = {
     400: "Not understood",
     401: "No valid ingest key",
     403: "A key that may not send events",
+    408: "The sender fell silent",
     409: "Its batch was taken out",
     413: "Too large, or too many events",
     415: "Not a content type that is taken",

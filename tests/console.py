@@ -95,12 +95,20 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector):
-        from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+        from selenium.common.exceptions import (
+            NoSuchElementException,
+            StaleElementReferenceException,
+            WebDriverException,
+        )
 
         try:
             return self.find(selector).text
         except (NoSuchElementException, StaleElementReferenceException):
             return ""
+        except WebDriverException as error:
+            if "unhandled inspector error" in str(error):  # the page is just leaving
+                return ""
+            raise
 
     def wait_for(self, condition, what, timeout_s=60):
         from selenium.webdriver.support.wait import WebDriverWait

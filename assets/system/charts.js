@@ -148,6 +148,8 @@ function near(node) {
 // A chart is drawn when something of it changed, and its new points only while it is in sight. One that was never drawn
 // waits for a quiet moment where it is out of sight, so that what is looked at comes first.
 function wanted(holder, view, id) {
+  const plot = el(id + "-graph").querySelector(".js-plotly-plot");
+  if (plot && plot._dragging) return false;  // whoever draws a zoom keeps the chart still until the mouse is let go
   const open = el(id + "-numbers").parentElement.open, theme = document.documentElement.dataset.bsTheme;
   const what = [view.revision, view.src.past && H.answers, asked.bits, view.old, theme, open].join("|"), points = [S.seq, view.from, view.to].join("|");
   const last = drawn.get(holder), seen = near(holder);

@@ -83,6 +83,8 @@ def test_a_drag_zooms_every_chart_and_holds_while_data_flow(browser, console):  
     browser.sign_in(console, path=PATH)
     wait_for_line(browser)
     browser.wait_for_text(BADGE, "Live")
+    # the charts below are there: nothing moves under the mouse any more
+    browser.wait_for(lambda: browser.find_all("#system-disk-graph .js-line"), "the charts below never came")
     area = browser.find("#system-network-graph .nsewdrag")
     ActionChains(browser.driver).move_to_element_with_offset(area, 100, 60).click_and_hold().move_by_offset(
         140, 0

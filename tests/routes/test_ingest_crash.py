@@ -1,5 +1,6 @@
 """The whole console, as the command serves it, killed at three points of taking events in while senders send again."""
 
+import gzip
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import requests
 
 from data_sources.usage import integrity
 from tests.data_sources.usage.ingest_rows import NOON_US, ask, litellm_events, open_store
+from tests.data_sources.usage.ingest_rows import event as own_event
 from tests.data_sources.usage.otlp_rows import chat, export, protobuf
 from tests.data_sources.usage.test_verify import check
 
@@ -216,3 +218,57 @@ def test_killed_at_three_points_and_sent_again_everything_is_there_and_counts_on
     with store.cursor() as cursor:
         assert integrity.damage(cursor) == ()
     store.close()
+
+
+AS_PROTOBUF = {"Content-Type": "application/x-protobuf"}
+
+
+def is_up(console):
+    with suppress(requests.RequestException):
+        return requests.get(f"http://127.0.0.1:{console.port}/healthz", timeout=5).ok
+    return False
+
+
+def raw(console, path, body, *, length=None, end=True, **headers):
+    """Send a request by hand, as the server sees one that breaks off; gives the socket."""
+    told = {"Authorization": f"Bearer {KEY}", "Content-Length": len(body) if length is None else length} | headers
+    lines = [f"POST {path} HTTP/1.1", "Host: x", *(f"{name}: {value}" for name, value in told.items())]
+    sent = socket.create_connection(("127.0.0.1", console.port), timeout=PATIENCE_S)
+    sent.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+    if end:
+        sent.shutdown(socket.SHUT_WR)
+    return sent
+
+
+def answered(sent):
+    """Status and text of the answer."""
+    with sent, sent.makefile("rb") as answer:
+        head = answer.readline()
+        return int(head.split()[1]), answer.read().decode()
+
+
+def test_a_body_that_breaks_off_falls_silent_or_goes_on_is_refused_and_nothing_of_it_is_taken(console):
+    lines = [
+        json.dumps(own_event(number) | {"started_at_us": NOON_US - 10**9 + number}).encode() for number in range(3000)
+    ]
+    whole, few = b"\n".join(lines), b"\n".join(lines[:3])
+    wait_for(lambda: is_up(console), "the console")
+    silent = raw(console, EVENTS, whole[:70], length=len(whole), end=False)
+    cut = len(lines[0]) + 1  # at the end of a line, where what came looks like a body of its own
+    for body, length in ((few[:cut], len(few)), (whole[: cut * 2000], len(whole))):
+        status, text = answered(raw(console, EVENTS, body, length=length))
+        assert (status, "The body broke off" in text) == (400, True), text
+    spans = [protobuf(export(chat(number))) for number in (1, 2)]
+    status, text = answered(raw(console, TRACES, spans[0], length=len(spans[0] + spans[1]), **AS_PROTOBUF))
+    assert (status, "The body broke off" in text) == (400, True), text
+    packed = gzip.compress(few) + b"x" * 3_000_000
+    status, text = answered(raw(console, EVENTS, packed, **{"Content-Encoding": "gzip"}))
+    assert (status, "goes on after its end" in text) == (400, True), text
+    head = f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = socket.create_connection(("127.0.0.1", console.port), timeout=PATIENCE_S)
+    chunked.sendall(head.encode() + b"nonsense\r\n")
+    assert answered(chunked)[0] == 400
+    status, text = answered(silent)
+    assert (status, "Nothing more of the body came for 10 s" in text) == (408, True), text
+    status, text = answered(raw(console, EVENTS, few))
+    assert (status, '"accepted":3,"duplicates":0' in text) == (200, True), text
