@@ -30,7 +30,7 @@ from data_sources.usage.types import (
     Window,
 )
 
-NOT_COLLECTED = "Nothing was collected in this time."
+NOT_COLLECTED = "We were not listening in this time."
 
 
 def amount(value: Decimal | None) -> str | None:

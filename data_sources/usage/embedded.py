@@ -131,7 +131,7 @@ class EmbeddedUsage:
             coverage = ask.collected().coverage(ask.span)
             count, why = answers.calls(ask, coverage)
             page = replace(page, hues=ask.hues("model", recent_rows.models(page)), total_calls=count)
-            source = provenance(ask, ask.newest(), coverage, None)
+            source = provenance(ask, ask.newest(), coverage, None, calls=count)
             return page, replace(source, notes=(*source.notes, *why))
 
         return self._answer(query, ask_for)

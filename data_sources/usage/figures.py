@@ -15,7 +15,8 @@ from data_sources.usage.types import NOT_SENT, Coverage, Figures, Growth, Latenc
 MIN_CALLS_FOR_PERCENTILES = 20
 _NO_PRICED_CALL = "No call that ended here has a cost of its own."
 _SPLIT = "Under this filter the cost of retries belongs to calls that are not counted here."
-NOTHING_COLLECTED = "Nothing was collected in this window."
+# true also under a filter, and where events came later
+NOT_LISTENING = "We were not listening in this window."
 _UNIT = Decimal("0.000000000001")
 _TOKEN_WORDS = {
     "input": "input tokens",
@@ -177,7 +178,7 @@ def _nothing(coverage: Coverage) -> Figures:
     """No attempts: true zeros where we listened, unknown where we did not."""
     listened = coverage.collected_s > 0
     zero = 0 if listened else None
-    why = "No calls in this window." if listened else NOTHING_COLLECTED
+    why = "No calls in this window." if listened else NOT_LISTENING
     fields = ["avg_cost_per_call", "error_rate", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99"]
     if not listened:
         fields += ["total_calls", "total_attempts", "failed_calls", "unknown_calls", "priced_calls"]
@@ -285,7 +286,7 @@ def growth_of(now: Figures, before: Figures, coverage_before: Coverage) -> Growt
 
 def _gap_reason(before: Coverage) -> str | None:
     if not before.collected_s:
-        return "Nothing was collected before."
+        return "We were not listening in the period before."
     if not before.complete:
         return f"The period before was not fully collected ({minutes(before.window_s - before.collected_s)} missing)."
     return None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from data_sources.result import Provenance
 from data_sources.usage.costs import CostBasis, words
-from data_sources.usage.figures import minutes
+from data_sources.usage.figures import NOT_LISTENING, minutes
 from data_sources.usage.types import Coverage, Totals, Window
 
 
@@ -37,7 +37,13 @@ def window_words(window: Window) -> str:
 
 
 def provenance(
-    ask: Asked, newest: datetime | None, coverage: Coverage, sums: Totals | None, basis: CostBasis | None = None
+    ask: Asked,
+    newest: datetime | None,
+    coverage: Coverage,
+    sums: Totals | None,
+    basis: CostBasis | None = None,
+    *,
+    calls: int | None = None,
 ) -> Provenance:
     """The provenance of an answer.
 
@@ -47,6 +53,7 @@ def provenance(
         coverage: Of the window.
         sums: What was summed, None for lists.
         basis: Whose its costs are.
+        calls: How many calls a list is of, whether or not they are still kept.
 
     Returns:
         Source, statements, window, rows and notes.
@@ -58,7 +65,7 @@ def provenance(
         fetched_at=ask.now,
         window=window_words(ask.window),
         rows=None if sums is None else sums.attempts,
-        notes=notes(ask.window, coverage, sums, basis),
+        notes=notes(ask.window, coverage, sums, basis, came=newest is not None or bool(calls)),
     )
 
 
@@ -68,7 +75,12 @@ def _statement(text: str, values: dict[str, int | str]) -> str:
 
 
 def notes(
-    window: Window, coverage: Coverage | None, sums: Totals | None, basis: CostBasis | None = None
+    window: Window,
+    coverage: Coverage | None,
+    sums: Totals | None,
+    basis: CostBasis | None = None,
+    *,
+    came: bool = False,
 ) -> tuple[str, ...]:
     """What a reader must know about an answer: how much of it is priced, and what was not collected.
 
@@ -77,8 +89,10 @@ def notes(
         coverage: Of the window, None where the source does not say.
         sums: What was summed, None for lists.
         basis: Whose its costs are, None where the source does not say.
+        came: Whether any event of the window is known, where `sums` does not tell.
     """
-    return (*_pricing(sums), *(words(basis) if basis else ()), *_missing(window, coverage))
+    came = came or bool(sums is not None and sums.attempts)
+    return (*_pricing(sums), *(words(basis) if basis else ()), *_missing(window, coverage, came=came))
 
 
 def _pricing(sums: Totals | None) -> Iterator[str]:
@@ -92,11 +106,12 @@ def _pricing(sums: Totals | None) -> Iterator[str]:
         yield f"{sums.unmetered_calls:,} calls unmetered: no usage reported"
 
 
-def _missing(window: Window, coverage: Coverage | None) -> Iterator[str]:
+def _missing(window: Window, coverage: Coverage | None, *, came: bool) -> Iterator[str]:
     if coverage is None:
         yield "It is not known for how much of the window usage was collected."
     elif not coverage.collected_s:
-        yield "Nothing was collected in this window."
+        late = "We were not listening in this window; its figures are of events that came later."
+        yield late if came else NOT_LISTENING
     elif coverage.gaps:
         missing = minutes(coverage.window_s - coverage.collected_s)
         first = moment(coverage.gaps[0][0], window.tz)

@@ -362,6 +362,7 @@ class RemoteUsage:
         about: tuple[Coverage | None, Totals | None, datetime | None, CostBasis | None] | None = None,
     ) -> Provenance:
         found, sums, newest, basis = about or (None, None, None, None)
+        told = notes(window, found, sums, basis, came=newest is not None) if about else ()
         return Provenance(
             source=SOURCE,
             query=f"GET {self._url}/{name}?{urlencode(pairs)}",
@@ -369,7 +370,7 @@ class RemoteUsage:
             fetched_at=self._now(),
             window=window_words(window),
             rows=None if sums is None else sums.attempts,
-            notes=(*said.caveats, *said.notes, *(notes(window, found, sums, basis) if about else ())),
+            notes=(*said.caveats, *said.notes, *told),
             caveats=said.caveats,
         )
 

@@ -58,7 +58,7 @@ def test_from_zero_has_no_percent(source):
     ("since", "words"),
     [
         ("2026-11-21T12:00:00", "The period before was not fully collected (12 hours missing)"),
-        ("2026-11-22T00:00:00", "Nothing was collected before"),
+        ("2026-11-22T00:00:00", "We were not listening in the period before"),
     ],
 )
 def test_a_zero_of_a_time_without_collection_is_no_base(source, query, since, words):
@@ -69,9 +69,9 @@ def test_a_zero_of_a_time_without_collection_is_no_base(source, query, since, wo
         assert (found[label].change, found[label].base) == ("", words), label
 
 
-def test_nothing_collected_before_is_said_in_place_of_a_change(source):
+def test_a_period_before_without_listening_is_said_in_place_of_a_change(source):
     found = figures(source([attempt(1, TODAY)], listened=[(at("2026-11-22T00:00:00"), NOW)]))
-    assert (found["Calls"].change, found["Calls"].base) == ("", "Nothing was collected before")
+    assert (found["Calls"].change, found["Calls"].base) == ("", "We were not listening in the period before")
 
 
 def test_a_partly_known_cost_is_at_least_that_and_says_how_much_is_priced(source):

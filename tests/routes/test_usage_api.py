@@ -122,7 +122,7 @@ def test_a_time_without_collection_is_null_and_says_so(get):
     body = get("/timeseries?start=2026-10-30T00:00&end=2026-11-02T00:00&granularity=day").json
     assert [bucket["state"] for bucket in body["buckets"]] == ["not_collected", "not_collected", "complete"]
     assert body["buckets"][0]["calls"] is None
-    assert body["buckets"][0]["reasons"]["calls"] == "Nothing was collected in this time."
+    assert body["buckets"][0]["reasons"]["calls"] == "We were not listening in this time."
     assert body["buckets"][2]["calls"] == 0
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -71,7 +72,18 @@ def test_listening_in_vain_is_zero_and_not_listening_is_unknown(usage):
     asked = UsageQuery(range="custom", start=at("2026-11-20T00:00:00"), end=at("2026-11-21T00:00:00"))
     before = ready(source.summary(asked)).figures
     assert (before.total_calls, before.total_cost, before.tokens.input) == (None, None, None)
-    assert before.reasons["total_calls"] == "Nothing was collected in this window."
+    assert before.reasons["total_calls"] == "We were not listening in this window."
+
+
+def test_events_of_a_time_without_listening_are_said_to_have_come_later(usage):
+    source = usage([attempt(1, at("2026-11-20T12:00:00"))], listened=[(at("2026-11-22T00:00:00"), NOW)])
+    asked = UsageQuery(range="custom", start=at("2026-11-20T00:00:00"), end=at("2026-11-21T00:00:00"))
+    later = "We were not listening in this window; its figures are of events that came later."
+    results = [source.summary(asked), source.breakdown(asked, "model"), source.timeseries(asked), source.recent(asked)]
+    assert [result.provenance.notes[-1] for result in results] == [later] * 4
+    assert source.summary(replace(asked, model=("m",))).provenance.notes[-1] == "We were not listening in this window."
+    after = UsageQuery(range="custom", start=at("2026-11-21T00:00:00"), end=at("2026-11-22T00:00:00"))
+    assert ready(source.summary(after)).growth.reasons["calls"] == "We were not listening in the period before."
 
 
 def test_nothing_priced_is_an_unknown_cost_with_its_reason(usage):
