@@ -19,6 +19,7 @@ from components.chart import unknown_plot
 from components.timeline import Style, timeline
 from data_sources.result import Empty, Ready, Result
 from data_sources.usage.figures import minutes, why_no_cost
+from data_sources.usage.provenance import moment
 from data_sources.usage.query import to_parameters
 from data_sources.usage.types import (
     Breakdown,
@@ -143,8 +144,30 @@ def or_empty(result: Result[T], told: Callable[[T], tuple[Totals, Coverage | Non
 
 def no_requests(result: Ready[RequestPage], query: UsageQuery) -> Empty:
     """The empty look of the list of calls."""
+    found = result.value
+    if found.kept_since is not None and found.total_calls != 0:  # calls were there, and may still be counted
+        there = _are_in_the_window(found)
+        return Empty("No requests kept", " ".join(words for words in (there, found.reason) if words), result.provenance)
     why = "No call in this window matches the filters." if query.filters() else "No call is in this window."
+    if found.total_calls is None and not query.filters():
+        why = "No call of this window is known."
     return Empty("No requests", " ".join([why, *result.provenance.notes]), result.provenance)
+
+
+def _are_in_the_window(found: RequestPage) -> str | None:
+    """How many calls the list would have, were all kept."""
+    count = found.total_calls
+    if count is None:
+        return None
+    return f"{formats.number(count)} call{' is' if count == 1 else 's are'} in this window."
+
+
+def _kept_words(found: RequestPage) -> str | None:
+    """Where the list ends before its window begins."""
+    if found.kept_since is None:
+        return None
+    since = f"Single calls are kept since {moment(found.kept_since, found.window.tz)}; the list ends there."
+    return " ".join(words for words in (_are_in_the_window(found), since) if words)
 
 
 # ---- charts
@@ -362,10 +385,10 @@ def left_out_words(columns: Sequence[str]) -> str | None:
 
 
 def requests_foot(found: RequestPage, columns: Sequence[str], *, filtered: bool) -> str | None:
-    """What the table leaves out, and what it shows beyond the filters: their sums are not those of the figures."""
+    """Where it ends early, what it leaves out, and what it shows beyond the filters: sums that are not the figures'."""
     tries = filtered or any(len(row.attempts) > 1 for row in found.requests)
     whole = "Each call stands with all its attempts, those outside the filter or the window too." if tries else None
-    return " ".join(words for words in (left_out_words(columns), whole) if words) or None
+    return " ".join(words for words in (_kept_words(found), left_out_words(columns), whole) if words) or None
 
 
 def options(found: Breakdown) -> list[dict[str, str]]:

@@ -362,6 +362,8 @@ def requests(value: RequestPage) -> dict[str, Any]:
         "previous_cursor": value.previous_cursor,
         "total_calls": value.total_calls,
         "newer_calls": value.newer_calls,
+        "kept_since": time(value.kept_since),
+        "reason": value.reason,
         "hues": dict(value.hues),
         "currency": "USD",
     }

@@ -7,7 +7,17 @@ from dataclasses import replace
 from data_sources.result import Provenance
 from data_sources.usage import sql
 from data_sources.usage.ask import Ask, ExpiredError
-from data_sources.usage.figures import ZERO, add, cost_percentage, figures_of, growth_of, percentage, sums_of, total
+from data_sources.usage.figures import (
+    NOT_LISTENING,
+    ZERO,
+    add,
+    cost_percentage,
+    figures_of,
+    growth_of,
+    percentage,
+    sums_of,
+    total,
+)
 from data_sources.usage.pricing import PriceBook
 from data_sources.usage.provenance import provenance
 from data_sources.usage.types import (
@@ -19,6 +29,7 @@ from data_sources.usage.types import (
     Granularity,
     Group,
     Latency,
+    RequestPage,
     Summary,
     Sums,
     Timeseries,
@@ -30,18 +41,16 @@ from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, gr
 _NO_LATENCY = Latency(None, None, None, None)
 
 
-def calls(ask: Ask, coverage: Coverage) -> tuple[int | None, tuple[str, ...]]:
-    """How many calls the window has, None where that is not known; and why not all of them can be listed."""
+def counted(ask: Ask, page: RequestPage, coverage: Coverage) -> RequestPage:
+    """A page of calls that says how many the window has, None where that is not known, and why not all are listed."""
+    count: int | None = None
     try:
         # of a time without collection nothing is known
         count = ask.calls() or (0 if coverage.collected_s else None)
-    except ExpiredError as error:
-        return None, (str(error),)
-    try:
         ask.need_attempts(ask.span)
     except ExpiredError as error:
-        return count, (str(error),)
-    return count, ()
+        return replace(page, total_calls=count, kept_since=error.kept_since, reason=str(error))
+    return replace(page, total_calls=count, reason=NOT_LISTENING if count is None else None)
 
 
 def _figures(ask: Ask, read: Span, sums: Sums, coverage: Coverage, *, split: bool) -> Figures:

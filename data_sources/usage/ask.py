@@ -49,7 +49,16 @@ def _added(column: tuple[Any, ...]) -> Any:
 
 
 class ExpiredError(Exception):
-    """The answer needs attempts that are no longer kept. The text says so to the reader."""
+    """The answer needs attempts that are no longer kept. The text says so to the reader.
+
+    Attributes:
+        kept_since: Since when they are kept, UTC.
+    """
+
+    def __init__(self, text: str, kept_since: datetime) -> None:
+        """Say what is kept, and since when."""
+        super().__init__(text)
+        self.kept_since = kept_since
 
 
 class Ask:
@@ -102,7 +111,8 @@ class Ask:
             since = moment(from_us(edge), self.query.tz)
             raise ExpiredError(
                 f"Single calls are kept since {since} (OPS_USAGE_KEEP_DAYS); before, only their sums by provider, "
-                "model, power level, status and source. Choose a window that starts later."
+                "model, power level, status and source. Choose a window that starts later.",
+                from_us(edge),
             )
 
     def kept_span(self) -> Span:

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 import duckdb
 
-from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
+from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now, with_notes
 from data_sources.usage import answers, intake_read, one_call
 from data_sources.usage import recent as recent_rows
 from data_sources.usage.ask import Ask, ExpiredError
@@ -129,10 +129,10 @@ class EmbeddedUsage:
         def ask_for(ask: Ask) -> tuple[RequestPage, Provenance]:
             page = recent_rows.page(ask.cursor, query, ask.window, ask.kept_span(), limit, cursor)
             coverage = ask.collected().coverage(ask.span)
-            count, why = answers.calls(ask, coverage)
-            page = replace(page, hues=ask.hues("model", recent_rows.models(page)), total_calls=count)
-            source = provenance(ask, ask.newest(), coverage, None, calls=count)
-            return page, replace(source, notes=(*source.notes, *why))
+            page = answers.counted(ask, page, coverage)
+            page = replace(page, hues=ask.hues("model", recent_rows.models(page)))
+            source = provenance(ask, ask.newest(), coverage, None, calls=page.total_calls)
+            return page, source if page.kept_since is None else with_notes(source, page.reason or "")
 
         return self._answer(query, ask_for)
 

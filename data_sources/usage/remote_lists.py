@@ -145,6 +145,8 @@ def requests(root: Node, window: Window, hue_of: HueOf) -> RequestPage:
         previous_cursor=root.text("previous_cursor"),
         total_calls=root.whole("total_calls"),
         newer_calls=root.whole("newer_calls"),
+        kept_since=root.time("kept_since"),
+        reason=root.text("reason"),
     )
 
 

@@ -131,7 +131,9 @@ def test_recent_calls_come_page_by_page(get):
     assert [row["call_id"] for row in first["requests"]] == ["c000003", "c000002"]
     second = get(f"/recent?range=today&limit=2&cursor={first['next_cursor']}").json
     assert [row["call_id"] for row in second["requests"]] == ["c000001"]
-    assert second["next_cursor"] is None
+    assert (second["next_cursor"], second["kept_since"], second["reason"]) == (None, None, None)
+    unheard = get("/recent?start=2026-10-01T00:00&end=2026-10-02T00:00").json
+    assert (unheard["total_calls"], unheard["reason"]) == (None, "We were not listening in this window.")
     assert second["requests"][0]["cost"] == "0.0006695"
     failed = first["requests"][0]
     assert (failed["cost"], failed["reasons"]["cost"]) == (None, "No usage was reported.")

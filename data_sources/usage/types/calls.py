@@ -76,6 +76,8 @@ class RequestPage:
         previous_cursor: Asks for as many calls before them, None at the beginning or where the source has no way back.
         total_calls: How many calls the whole list has, the figure of every card; None where the source does not say.
         newer_calls: How many of them stand before these, None where the source does not say.
+        kept_since: Where the window begins before single calls are kept: since when they are, UTC. The list ends there.
+        reason: Why it ends there, or why `total_calls` is not known.
     """
 
     window: Window
@@ -85,6 +87,8 @@ class RequestPage:
     previous_cursor: str | None = None
     total_calls: int | None = None
     newer_calls: int | None = None
+    kept_since: datetime | None = None
+    reason: str | None = None
 
 
 Fact: TypeAlias = str | int | bool | Decimal | datetime | tuple[str, ...] | None

@@ -13,6 +13,8 @@ from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.store import StoreError
 from data_sources.usage.types import UsageQuery
 from data_sources.usage.writer import now_us
+from pages import usage_panels
+from routes import usage_json
 from tests.data_sources.usage.ingest_rows import NOON_US, TOTALS, ask, attempts, event, open_store, writing
 from tests.data_sources.usage.otlp_rows import CAPTURED
 from tests.data_sources.usage.random_events import EVENTS, HOUR_US
@@ -158,6 +160,29 @@ def test_the_list_of_calls_ends_at_the_edge_and_says_so(reader):
     assert len(result.value.requests) == 50
     assert result.value.total_calls == 100
     assert any("kept since" in note for note in result.provenance.notes)
+    sent = usage_json.requests(result.value)
+    assert (sent["next_cursor"], sent["kept_since"]) == (None, "2026-10-19T11:45:00Z")
+    assert sent["reason"].startswith("Single calls are kept since 19 Oct 2026 11:45 (OPS_USAGE_KEEP_DAYS)")
+    foot = usage_panels.requests_foot(result.value, [], filtered=False)
+    assert foot == "100 calls are in this window. Single calls are kept since 19 Oct 2026 11:45; the list ends there."
+    month = reader.recent(UsageQuery(range="7d")).value
+    assert (month.kept_since, month.reason) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("filters", "calls", "words"),
+    [
+        ({}, 50, "50 calls are in this window. Single calls are kept since 19 Oct 2026 11:45 "),
+        ({"user": ("u1",)}, None, "Single calls are kept since 19 Oct 2026 11:45 "),
+        ({"model": ("nope",)}, 0, "No call in this window matches the filters."),
+    ],
+)
+def test_a_list_of_a_time_beyond_the_edge_is_empty_because_calls_are_not_kept(reader, filters, calls, words):
+    start, end = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 20, tzinfo=UTC)
+    query = UsageQuery(range="custom", start=start, end=end, **filters)
+    result = reader.recent(query)
+    assert (result.value.requests, result.value.total_calls) == ((), calls)
+    assert usage_panels.no_requests(result, query).detail.startswith(words)
 
 
 def test_too_old_events_are_refused_each_in_its_place_through_both_doors(make_app):
