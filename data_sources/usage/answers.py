@@ -36,7 +36,7 @@ from data_sources.usage.types import (
     Unpriced,
 )
 from data_sources.usage.unpriced import BY, unpriced_models
-from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid
+from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid, to_us
 
 _NO_LATENCY = Latency(None, None, None, None)
 
@@ -182,6 +182,14 @@ def _cells(ask: Ask, buckets: Grid, by: tuple[Dimension, ...]) -> tuple[_Cells, 
     return cells, {name: total(line.values()) for name, line in cells.items()}, columns
 
 
+def _begun(ask: Ask, buckets: Grid, columns: list[Sums]) -> int:
+    """How many buckets to tell: a minute that has not begun is no zero, unless a clock ahead of ours sent some."""
+    now_us, count = to_us(ask.now), len(buckets.edges)
+    while count and buckets.edges[count - 1][0] > now_us and not columns[count - 1].attempts:
+        count -= 1
+    return count
+
+
 def timeseries(
     ask: Ask, granularity: Granularity | None, group_by: Dimension | None, limit: int | None
 ) -> tuple[Timeseries, Provenance]:
@@ -195,7 +203,7 @@ def timeseries(
     groups, other, rest = _groups(ask, group_by, found, whole, limit) if group_by else ([], None, [])
     newest, collected = ask.newest(), ask.collected()
     drawn = []
-    for place, (start_us, end_us) in enumerate(buckets.edges):
+    for place, (start_us, end_us) in enumerate(buckets.edges[: _begun(ask, buckets, columns)]):
         sums = columns[place]
         state, seconds = collected.state(start_us, end_us, has_events=bool(sums.attempts))
         known = state != "not_collected"

@@ -87,7 +87,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Timeseries:
-    """Buckets that tile the window, oldest first.
+    """Buckets that tile the window as far as it has begun, oldest first.
 
     `series` are the groups' totals over the window, in the order of `Bucket.groups`; `other` as in `Breakdown`.
     """
