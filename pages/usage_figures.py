@@ -15,6 +15,7 @@ from components import formats
 from components.figures import Figure, waiting_strip
 from components.parts import provenance
 from data_sources.result import Provenance
+from data_sources.usage.figures import minutes
 from data_sources.usage.provenance import window_words
 from data_sources.usage.types import Summary, UsageQuery, Window
 from pages.usage_panels import behind, narrow, priced_words, seconds
@@ -101,12 +102,21 @@ def _count(value: int | None) -> list[tuple[str, str, str]]:
     return [] if value is None else [(*formats.figure(value), "")]
 
 
+def _listened(summary: Summary) -> str:
+    """For how much of a window without any attempt we listened, unless all of it: its zeros are only of that."""
+    coverage = summary.coverage
+    if summary.figures.total_attempts != 0 or coverage is None or coverage.complete:
+        return ""
+    return f"Only {minutes(coverage.collected_s)} of {minutes(coverage.window_s)} collected"
+
+
 def _calls(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     attempts = now.total_attempts
     notes = "" if attempts is None else f"{formats.number(attempts)} attempt{'' if attempts == 1 else 's'}"
-    if attempts == 0 and summary.last_events:
-        notes = f"last event: {last_events_words(summary, query)}"
+    if attempts == 0:
+        last = f"last event: {last_events_words(summary, query)}" if summary.last_events else ""
+        notes = "; ".join(words for words in (_listened(summary), last) if words) or notes
     return _figure(
         "fig-calls",
         "Calls",
@@ -138,7 +148,7 @@ def _cost(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     share = formats.share(now.priced_calls, now.total_calls)
     partly = bool(now.unpriced_attempts) and now.total_cost is not None
-    notes = ""
+    notes = _listened(summary)
     if now.total_calls and now.total_cost is not None:
         words = "how much is priced was not sent" if now.priced_calls is None else f"{share} of calls priced"
         notes = f"{'at least: ' if partly else ''}{words}"
@@ -217,7 +227,8 @@ def _points(summary: Summary, now: float | None, before: float | None) -> tuple[
 def _input(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     cached = now.tokens.cache_read
-    notes = "Reads from cache not reported" if cached is None else f"{formats.compact(cached)} of them from cache"
+    cache = "Reads from cache not reported" if cached is None else f"{formats.compact(cached)} of them from cache"
+    notes = _listened(summary) or cache
     return _figure(
         "fig-input",
         "Input tokens",
@@ -239,7 +250,8 @@ def _input(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
 def _output(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     thought = now.tokens.reasoning
-    notes = "Reasoning not reported" if thought is None else f"{formats.compact(thought)} of them reasoning"
+    thinking = "Reasoning not reported" if thought is None else f"{formats.compact(thought)} of them reasoning"
+    notes = _listened(summary) or thinking
     return _figure(
         "fig-output",
         "Output tokens",

@@ -74,6 +74,20 @@ def test_a_period_before_without_listening_is_said_in_place_of_a_change(source):
     assert (found["Calls"].change, found["Calls"].base) == ("", "We were not listening in the period before")
 
 
+def test_a_zero_says_for_how_little_of_its_window_we_listened(source):
+    late = source([attempt(1, TODAY, provider="a")], listened=[(NOW - timedelta(minutes=18), NOW)])
+    found = figures(late, UsageQuery(range="today", provider=("b",)))
+    assert (found["Calls"].values, found["Cost"].values) == ([("0", "", "")], [("$0.00", "", "")])
+    for label in ("Calls", "Cost", "Input tokens", "Output tokens"):
+        assert found[label].notes == "Only 18 minutes of 14 hours collected", label
+    assert figures(late)["Calls"].notes == "1 attempt"
+
+
+def test_a_zero_of_a_window_that_was_listened_to_has_no_such_words(source):
+    found = figures(source([]))
+    assert (found["Calls"].notes, found["Cost"].notes) == ("0 attempts", "")
+
+
 def test_a_partly_known_cost_is_at_least_that_and_says_how_much_is_priced(source):
     rows = [attempt(n, TODAY, cost_usd="1") for n in range(3)] + [attempt(9, TODAY, input_tokens=7)]
     cost = figures(source(rows))["Cost"]
