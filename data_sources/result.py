@@ -88,6 +88,7 @@ class Provenance:
         notes: Short sentences such as "5,054 of 100,000 calls unpriced".
         caveats: Those of the notes that stand beside the figures themselves: "Window not confirmed: …".
         tells_as_of: Whether the source tells of which data its answer is made.
+        unconfirmed: What of the question the source did not say that it answered: "window", "filters".
     """
 
     source: str
@@ -99,6 +100,7 @@ class Provenance:
     notes: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
     tells_as_of: bool = True
+    unconfirmed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

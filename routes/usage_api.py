@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -66,7 +67,7 @@ def blueprint(
     def summary() -> Response:
         """All figures of a window beside those of the period before."""
         query, _ = ask()
-        return answer(usage().summary(query), _with_filters(query, usage_json.summary))
+        return _answer(usage().summary(query), query, usage_json.summary)
 
     def by(dimension: Dimension) -> Callable[[], Response]:
         @needs("usage:read")
@@ -75,7 +76,7 @@ def blueprint(
             query, given = ask({"limit"})
             limit = _whole(given, "limit", MAX_GROUPS)
             result = usage().breakdown(query, dimension, limit=limit)
-            return answer(result, _with_filters(query, usage_json.breakdown))
+            return _answer(result, query, usage_json.breakdown)
 
         return breakdown
 
@@ -88,7 +89,7 @@ def blueprint(
         """The models of a window with usage that has no price."""
         query, given = ask({"limit"})
         result = usage().unpriced(query, limit=_whole(given, "limit", MAX_GROUPS))
-        return answer(result, _with_filters(query, usage_json.unpriced))
+        return _answer(result, query, usage_json.unpriced)
 
     @made.get(f"{ROOT}/timeseries")
     @needs("usage:read")
@@ -101,7 +102,7 @@ def blueprint(
             group_by=cast(Dimension | None, _choice(given, "group_by", DIMENSIONS)),
             limit=_whole(given, "limit", MAX_GROUPS),
         )
-        return answer(result, _with_filters(query, usage_json.timeseries))
+        return _answer(result, query, usage_json.timeseries)
 
     @made.get(f"{ROOT}/recent")
     @needs("usage:read")
@@ -110,7 +111,7 @@ def blueprint(
         query, given = ask({"limit", "cursor"})
         limit = _whole(given, "limit", 500) or 50
         result = usage().recent(query, limit=limit, cursor=_one(given, "cursor"))
-        return answer(result, _with_filters(query, usage_json.requests))
+        return _answer(result, query, usage_json.requests)
 
     @made.get(f"{ROOT}/call")
     @needs("usage:read")
@@ -122,9 +123,8 @@ def blueprint(
             key = parse_call(given)
         except BadQueryError as error:
             raise BadRequest(str(error)) from None
-        limits = usage_json.filters(UsageQuery(organization_id=organization))
         found = usage().call(key, organization_id=organization)
-        return answer(found, lambda value: {**usage_json.call(value), "filters": limits})
+        return _answer(found, UsageQuery(organization_id=organization), usage_json.call)
 
     @made.get(f"{ROOT}/coverage")
     @needs("usage:read")
@@ -132,20 +132,23 @@ def blueprint(
         """For how much of a window we listened, and what became of what was received."""
         query, _ = ask()
         if query.organization_id is None and principal().may("usage:intake"):
-            return answer(usage().intake(query), _with_filters(query, intake_json.whole))
+            return _answer(usage().intake(query), query, intake_json.whole)
+        found = usage().coverage(query)
 
         def encode(value: Coverage) -> dict[str, Any]:
-            told = {**usage_json.coverage(value), "window": usage_json.window(windows(query, now())[0])}
+            confirmed = isinstance(found, Ready) and "window" not in found.provenance.unconfirmed
+            window = replace(windows(query, now())[0], confirmed=confirmed)
+            told = {**usage_json.coverage(value), "window": usage_json.window(window)}
             return told | {"intake": None, "reasons": {"intake": NOT_OF_ONE}}
 
-        return answer(usage().coverage(query), _with_filters(query, encode))
+        return _answer(found, query, encode)
 
     @made.get(f"{ROOT}/version")
     @needs("usage:read")
     def version() -> Response:
         """Whether anything changed; cheap enough to ask every two seconds."""
         query_params(())
-        return answer(usage().version(), usage_json.version)
+        return _answer(usage().version(), None, usage_json.version)
 
     @made.get(f"{ROOT}/export")
     @needs("usage:read")
@@ -160,14 +163,15 @@ def blueprint(
     return made
 
 
-def _with_filters(query: UsageQuery, encode: Callable[[T], Any]) -> Callable[[T], object]:
-    """Say with an answer what it is limited to: another console that reads it relies on that."""
-    return lambda value: {**encode(value), "filters": usage_json.filters(query)}
+def _answer(found: Result[T], query: UsageQuery | None, encode: Callable[[T], dict[str, Any]]) -> Response:
+    """Answer a result, with what it is limited to and what to know about it: another console relies on that."""
+    beside = usage_json.told(found, query) if isinstance(found, Ready) else {}
+    return answer(found, lambda value: {**encode(value), **beside})
 
 
 def _file(found: Result[Any], form: str, query: UsageQuery) -> Response:
     if isinstance(found, Ready):
-        return usage_export.response(found.value, form, filters=usage_json.filters(query))
+        return usage_export.response(found.value, form, beside=usage_json.told(found, query))
     return answer(found, lambda value: value)
 
 

@@ -24,17 +24,17 @@ _ROWS_A_PART = 500
 _FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
-def response(export: Export, form: str, *, filters: Mapping[str, Any] | None = None) -> Response:
+def response(export: Export, form: str, *, beside: Mapping[str, Any]) -> Response:
     """The file of an export.
 
     Args:
         export: Its rows, read while they are sent.
         form: "csv" or "json".
-        filters: What the rows are limited to, said in the JSON file.
+        beside: What the rows are limited to and what to know about them, said in the JSON file.
     """
     first, last = export.window.start.date(), export.window.end.date()
     name = f"llm-usage-{export.grain}-{first}-{last}.{form}"
-    parts = _csv(export) if form == "csv" else _json(export, filters)
+    parts = _csv(export) if form == "csv" else _json(export, beside)
     kind = "text/csv; charset=utf-8" if form == "csv" else "application/json"
     made = Response(parts, content_type=kind)
     made.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -70,12 +70,12 @@ def _csv(export: Export) -> Iterator[str]:
     yield buffer.getvalue()
 
 
-def _json(export: Export, filters: Mapping[str, Any] | None) -> Iterator[str]:
+def _json(export: Export, beside: Mapping[str, Any]) -> Iterator[str]:
     """One object, laid out with one row a line, so that a reader need not hold the file in memory."""
     head = {
         "window": window(export.window),
         "grain": export.grain,
-        "filters": filters,
+        **beside,
         "total_rows": export.total_rows,
         "total_calls": export.total_calls,
         "columns": export.columns,

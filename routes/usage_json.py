@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from data_sources.result import Provenance, Ready
 from data_sources.usage.costs import CostBasis
 from data_sources.usage.figures import why_no_cost
 from data_sources.usage.types import (
@@ -67,6 +68,31 @@ def filters(query: UsageQuery) -> dict[str, Any]:
     """The filters that are set and the organization, echoed: what an answer is limited to, and nothing else."""
     found: dict[str, Any] = {name: list(values) for name, values in query.filters()}
     return found if query.organization_id is None else found | {"organization": query.organization_id}
+
+
+def told(found: Ready[Any], query: UsageQuery | None = None) -> dict[str, Any]:
+    """What stands beside every answer: what it is limited to, what to know before relying on it, whether it is old.
+
+    Args:
+        found: The answer.
+        query: Its question; None where it takes no filters.
+    """
+    source = found.provenance
+    limits = {} if query is None else {"filters": confirmed_filters(source, query)}
+    return {**limits, "notes": list(source.notes), **_stale(found)}
+
+
+def confirmed_filters(source: Provenance, query: UsageQuery) -> dict[str, Any] | None:
+    """The filters, echoed; None where the source behind us did not say that it used them: a reader relies on these."""
+    return None if "filters" in source.unconfirmed else filters(query)
+
+
+def _stale(found: Ready[Any]) -> dict[str, Any]:
+    """Why an answer is the last good one and from when; nothing for one that was just made."""
+    if found.stale is None:
+        return {}
+    why = {"title": found.stale.title, "detail": found.stale.detail, "failed_at": time(found.stale.at)}
+    return {"stale": why | {"fetched_at": time(found.provenance.fetched_at)}}
 
 
 def coverage(value: Coverage) -> dict[str, Any]:

@@ -372,6 +372,7 @@ class RemoteUsage:
             rows=None if sums is None else sums.attempts,
             notes=(*said.caveats, *said.notes, *told),
             caveats=said.caveats,
+            unconfirmed=said.unconfirmed,
         )
 
     def _noted(self, result: Result[T]) -> Result[T]:

@@ -26,10 +26,12 @@ class Said:
     Attributes:
         caveats: What of the question it does not confirm, or answers otherwise.
         notes: What else it says of itself.
+        unconfirmed: "window", "filters": what it does not say that it answered as asked.
     """
 
     caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
 
 
 def confirmed(root: Node, query: UsageQuery, asked: Window) -> tuple[Window, Said]:
@@ -50,8 +52,11 @@ def confirmed(root: Node, query: UsageQuery, asked: Window) -> tuple[Window, Sai
     said = _filters(root, query)
     window = window_of(root, asked)
     if window is None or not window.confirmed:
-        return replace(window or asked, confirmed=False), replace(said, caveats=(NO_WINDOW, *said.caveats))
-    return window, replace(said, caveats=(*_window(root, window, asked), *said.caveats))
+        told = replace(said, caveats=(NO_WINDOW, *said.caveats), unconfirmed=("window", *said.unconfirmed))
+        return replace(window or asked, confirmed=False), told
+    other = _window(root, window, asked)
+    unconfirmed = ("window", *said.unconfirmed) if other else said.unconfirmed
+    return window, replace(said, caveats=(*other, *said.caveats), unconfirmed=unconfirmed)
 
 
 def _window(root: Node, found: Window, asked: Window) -> tuple[str, ...]:
@@ -88,7 +93,7 @@ def _filters(root: Node, query: UsageQuery) -> Said:
     if said is None:
         names = ", ".join(name.replace("_", " ") for name, _ in query.filters())
         why = f"Filters not confirmed ({names}): this usage API did not say that it used them."
-        return Said(caveats=(why,)) if names else Said()
+        return Said(caveats=(why,) if names else (), unconfirmed=("filters",))
     for name in FILTERS:
         if set(said.texts(name)) != set(getattr(query, name)):
             raise WrongFieldError(f"The usage API answered with another filter on {name.replace('_', ' ')} than asked.")

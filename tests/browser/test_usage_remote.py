@@ -54,7 +54,7 @@ def look(browser, panel, name):
 
 
 def test_an_original_style_backend_shows_what_it_has_and_says_what_it_lacks(original, browser, open_page):
-    open_page(original.url)
+    open_page(original.url, query="?range=30d&tz=UTC&provider=openai")
     look(browser, "usage-figures", "ready")
     browser.wait_for_text("#usage-figures", "1,200")
     assert "34.56" in browser.text("#usage-figures")
@@ -65,6 +65,7 @@ def test_an_original_style_backend_shows_what_it_has_and_says_what_it_lacks(orig
         browser.wait_for_text(f"#{panel}", words)
     for panel in ("usage-figures", "usage-providers", "usage-levels"):
         assert "Window not confirmed: " in browser.text(f"#{panel}")
+        assert "Filters not confirmed (provider): " in browser.text(f"#{panel}")
     lacking = {"usage-calls": "usage over time", "usage-models": "usage by model", "usage-recent": "single calls"}
     for panel, words in lacking.items():
         look(browser, panel, "failed")

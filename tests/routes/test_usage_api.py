@@ -285,7 +285,7 @@ def test_an_export_that_fails_midway_breaks_off_instead_of_ending_short(get, for
     export = Export(window, "calls", ("number",), 5000, rows())
     sent = []
     with pytest.raises(StoreError):
-        sent.extend(response(export, form).response)
+        sent.extend(response(export, form, beside={}).response)
     assert sent
     assert not "".join(sent).endswith("}\n")
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from data_sources.usage.remote import RemoteUsage
+from data_sources.usage.types import UsageQuery
 from routes.source_states import states
 from tests.fakes.usage_api import KEY, OriginalUsageApi
 
@@ -35,6 +36,34 @@ def test_a_console_with_a_usage_api_reads_it_instead_of_its_store(console, sign_
     assert body["reasons"]["failed_calls"] == "The usage API did not send it."
     assert body["coverage"] is None
     assert body["window"]["confirmed"] is False
+
+
+def test_what_the_api_does_not_confirm_is_not_confirmed_to_the_next_reader(console, api, sign_in):
+    asked = UsageQuery(range="7d", provider=("openai",))
+    address = f"{ROOT}/summary?range=7d&tz=UTC&provider=openai"
+    body = sign_in(console).get(address).json
+    assert (body["filters"], body["window"]["confirmed"]) == (None, False)
+    assert any(note.startswith("Filters not confirmed (provider): ") for note in body["notes"])
+    api.bodies[f"{ROOT}/summary"] = body
+    second = RemoteUsage(api.url, KEY)
+    found = second.summary(asked)
+    second.close()
+    assert [caveat.split(":")[0] for caveat in found.provenance.caveats] == [
+        "Window not confirmed",
+        "Filters not confirmed (provider)",
+    ]
+    api.bodies[f"{ROOT}/summary"] = body | {"filters": {"provider": ["openai"]}}
+    assert sign_in(console).get(address).json["filters"] == {"provider": ["openai"]}
+
+
+def test_an_old_answer_says_so_in_its_body(console, api, sign_in):
+    client = sign_in(console)
+    assert "stale" not in client.get(f"{ROOT}/summary?range=7d").json
+    api.fail("500")
+    answer = client.get(f"{ROOT}/summary?range=7d")
+    assert (answer.status_code, answer.json["total_calls"]) == (200, 1200)
+    assert "error" in answer.json["stale"]["detail"]
+    assert answer.json["stale"]["fetched_at"] <= answer.json["stale"]["failed_at"]
 
 
 def nulls(value, path=""):
