@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,7 +79,7 @@ def _made(store: UsageStore, writer: Writer) -> Copy:
 
     try:
         writer.change(copy)
-        with _open(path) as connection:
+        with _opened(path) as connection:
             attempts = _counted(connection).attempts
         return Copy(path.open("rb"), path.stat().st_size, attempts)
     except OSError as error:
@@ -108,7 +109,7 @@ def restore(
     fresh = target.with_name(target.name + ".restoring")
     try:
         shutil.copyfile(backup, fresh)
-        with _open(fresh) as connection:
+        with _opened(fresh) as connection:
             committed = _counted(connection)
             _prove(connection, on_progress)
     except BaseException:
@@ -143,6 +144,22 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise BadCopyError("The file is damaged.") from None
     return connection
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy of our own while it is read; a block that is damaged may be met at any of its rows.
+
+    Raises:
+        BadCopyError: It cannot be read.
+    """
+    try:
+        with _open(path) as connection:
+            yield connection
+    except duckdb.OutOfMemoryException:
+        raise BadCopyError("There is not enough memory to count it.") from None
+    except (duckdb.Error, ValueError):  # a damaged value is no number or no text
+        raise BadCopyError("The file is damaged: it cannot be read whole.") from None
 
 
 def _counted(connection: duckdb.DuckDBPyConnection) -> integrity.Commit:

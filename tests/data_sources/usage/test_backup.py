@@ -72,6 +72,13 @@ def _flip(path):
     path.write_bytes(path.read_bytes()[:5000] + b"\0" * 50_000)
 
 
+def _block(path):
+    """A few bytes of the second block: the file opens, and the damage is met when its rows are read."""
+    spoilt, at = bytearray(path.read_bytes()), 3 * 4096 + 262_144 + 2000
+    spoilt[at : at + 20] = bytes(255 - byte for byte in spoilt[at : at + 20])
+    path.write_bytes(spoilt)
+
+
 def _short(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -86,7 +93,7 @@ def _lost(path):
         connection.execute("DELETE FROM attempts WHERE rowid = 3")
 
 
-@pytest.mark.parametrize("spoil", [_flip, _short, _wrong, _lost])
+@pytest.mark.parametrize("spoil", [_flip, _block, _short, _wrong, _lost])
 def test_a_backup_that_is_not_right_changes_nothing(house, spoil):
     path = backed_up(house)
     spoil(path)
@@ -96,7 +103,8 @@ def test_a_backup_that_is_not_right_changes_nothing(house, spoil):
         mine = figures(store)
     done = house("restore", str(path), folder=folder)
     assert done.exit_code == 2
-    assert "was not restored" in done.stderr
+    [line] = done.stderr.strip().splitlines()
+    assert line.startswith(f"ops-center: {path} was not restored")
     store = open_store(folder)
     assert figures(store) == mine
     store.close()
