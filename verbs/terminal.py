@@ -11,7 +11,9 @@ from unicodedata import category
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from data_sources.state.keys import KeyFolderError, ensure_key
@@ -19,6 +21,7 @@ from data_sources.state.links import make_cli_key
 from settings import Settings, SettingsError, load
 
 out = Console(highlight=False)
+_WIDEST = 100_000  # characters of a line
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -45,6 +48,14 @@ def cell(words: str, style: str = "") -> Text:
 def task_name(words: str) -> str:
     """The name of a task beside its bar."""
     return escape(plain(words))
+
+
+def show_whole(table: Table) -> None:
+    """Print a table as wide as its content, whatever the terminal or pipe: no cell of it is cut or folded."""
+    page = Console(highlight=False)
+    widest = page.options.update(width=_WIDEST)
+    page.width = max(1, Measurement.get(page, widest, table).maximum)
+    page.print(table)
 
 
 def say(sentence: str, *, err: bool = False) -> None:

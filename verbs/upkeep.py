@@ -23,7 +23,7 @@ from data_sources.usage.forget_client import ask_to_forget
 from data_sources.usage.reprice_client import RepriceReport, run_reprice
 from data_sources.usage.verify_client import run_verify
 from routes.sources import USAGE_FILE
-from verbs.terminal import COLUMNS, address_of, cell, cli_key, fail, load_settings, moment, out, say, task_name
+from verbs.terminal import COLUMNS, address_of, cell, cli_key, fail, load_settings, moment, say, show_whole, task_name
 
 
 @click.command()
@@ -167,7 +167,7 @@ def _tell_reprice(report: RepriceReport, *, apply: bool) -> None:
             *(f"{cost.normalize():f}" if priced else "not known" for priced, cost in costs),
         )
     if report.lines:
-        out.print(table)
+        show_whole(table)
     if report.problem is not None:
         so_far = f"{report.changed:,} attempts were priced anew before. Run it again to go on." if apply else ""
         fail(f"{report.problem.title}. {report.problem.detail} {so_far}".strip())

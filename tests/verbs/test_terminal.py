@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cli import main
 from tests.data_sources.usage.ingest_rows import NOON_US
-from verbs.terminal import COLUMNS, cell, plain, task_name
+from verbs.terminal import COLUMNS, cell, plain, show_whole, task_name
 
 HOSTILE = ["\x1b[2J\x1b]0;owned\x07", "a\rb", "line\nline", "\u202egpt", "\u2028", "\x9b31m", "\ud800", "\x00"]
 
@@ -37,6 +37,16 @@ def test_brackets_are_text_in_tables_and_beside_bars():
     shown = page.file.getvalue()
     assert "[/] [bold]x" in shown
     assert "[/] [bold]y.csv" in shown
+
+
+def test_a_table_of_amounts_is_never_cut(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    table = Table("Model", "USD before", "after")
+    cells = ("gpt-5-mini-2026-11-29", "18.571034567890123456", "123456.000000000000000001")
+    table.add_row(*map(cell, cells))
+    show_whole(table)
+    shown = capsys.readouterr().out
+    assert [words for words in cells if words not in shown] == []
 
 
 def test_a_hostile_model_name_neither_breaks_nor_commands_what_repricing_prints(make_app, serve, monkeypatch):
