@@ -37,7 +37,7 @@ from data_sources.usage.types import (
 HueOf: TypeAlias = Callable[[Dimension, str], int | None]
 
 NO_REASON = "The usage API gave no reason."
-NO_CHANGE = "The usage API sent no change."
+NO_CHANGE = "The usage API did not send how it changed."
 ONE_TOTAL = "The usage API sends one total of tokens, not its parts."
 # What of a summary's reasons is not about its figures.
 _OTHERS = ("growth.", "disputed_calls", "cost_basis")

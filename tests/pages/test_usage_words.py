@@ -185,7 +185,8 @@ def test_what_another_usage_api_sends_is_shown_as_its_own_and_nothing_is_made_up
     told = "reported, base not sent"
     assert (found["Calls"].change, found["Calls"].base) == ("↑ 12.5%", told)
     assert (found["Cost"].change, found["Cost"].base) == ("↓ 3.2%", told)
-    assert (found["Average cost"].change, found["Average cost"].base) == ("", "The usage API sent no change")
+    unsent = ("", "The usage API did not send how it changed")
+    assert (found["Average cost"].change, found["Average cost"].base) == unsent
     assert found["Cost"].notes == "how much is priced was not sent"
     providers = source.breakdown(TODAYS, "provider", limit=8).value
     assert draw.list_foot(providers) == "Showing the 2 that the source sent. It sent no total, and shares are its own."

@@ -77,8 +77,8 @@ def test_an_original_style_summary_is_read_from_its_own_digits(usage):
     assert figures.avg_cost_per_call == Decimal("0.0288")
     growth = ready(usage.summary(WEEK)).growth
     assert (growth.calls, growth.cost, growth.avg_cost) == (12.5, -3.25, None)
-    assert growth.reasons["avg_cost"] == "The usage API sent no change."
-    assert growth.reasons["input_tokens"] == "The usage API sent no change."
+    assert growth.reasons["avg_cost"] == "The usage API did not send how it changed."
+    assert growth.reasons["input_tokens"] == "The usage API did not send how it changed."
 
 
 def unknown(figures):
