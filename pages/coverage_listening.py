@@ -5,8 +5,10 @@ from __future__ import annotations
 from dash import html
 
 from components import formats
+from components.parts import badge
 from components.static import Node, static, tags
 from data_sources.usage.figures import minutes
+from data_sources.usage.provenance import damage_words
 from data_sources.usage.types import Coverage, Intake, Window
 from pages.usage_panels import seconds
 
@@ -16,8 +18,10 @@ MOST_GAPS = 12
 def listening(found: Intake) -> html.Div:
     """A bar of the window: solid where we listened or an import covers it, hatched where nobody did."""
     coverage, window = found.coverage, found.window
+    mark = badge("Damage", "danger", icon_name="failed")
+    lost = [tags.P([mark, " ", words], className="oc-listen-words") for words in damage_words(found.damage or ())]
     if not coverage.window_s:
-        return static(tags.P("The window has not begun.", className="oc-muted"))
+        return static(tags.Div([*lost, tags.P("The window has not begun.", className="oc-muted")]))
     parts = [
         tags.I(className="hatch" if missing else "", style={"width": f"{share * 100:.3f}%"})
         for share, missing in _spans(coverage, window)
@@ -31,6 +35,7 @@ def listening(found: Intake) -> html.Div:
     if more > 0:
         gaps.append(tags.Li(f"and {formats.number(more)} more"))
     told: list[Node] = [
+        *lost,
         tags.P(words, className="oc-listen-words"),
         tags.Div(parts, className="oc-span", role="img", **{"aria-label": words}),
         tags.Div(

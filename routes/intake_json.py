@@ -75,6 +75,7 @@ def _intake(value: Intake) -> dict[str, Any]:
             for one in value.imports
         ],
         "series": None if value.series is None else _series(value.series),
+        "damage": None if value.damage is None else list(value.damage),
         "refused_since": time(value.refused_since),
         "refused": None
         if value.refused is None

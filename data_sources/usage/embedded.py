@@ -15,12 +15,12 @@ from typing import TypeVar, cast
 import duckdb
 
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now, with_notes
-from data_sources.usage import answers, intake_read, one_call
+from data_sources.usage import answers, intake_read, integrity, one_call
 from data_sources.usage import recent as recent_rows
 from data_sources.usage.ask import Ask, ExpiredError
 from data_sources.usage.memo import Memo
 from data_sources.usage.pricing import BUNDLED, PriceBook
-from data_sources.usage.provenance import provenance
+from data_sources.usage.provenance import damage_words, provenance
 from data_sources.usage.query import BadQueryError
 from data_sources.usage.store import StoreError, UsageStore
 from data_sources.usage.types import (
@@ -165,7 +165,9 @@ class EmbeddedUsage:
 
         def ask_for(ask: Ask) -> tuple[Coverage, Provenance]:
             found = ask.collected().coverage(ask.span)
-            return found, provenance(ask, ask.newest(), found, None)
+            # how much is lost counts all organizations together, so nobody of one is told
+            lost = integrity.damage(ask.cursor) if query.organization_id is None else ()
+            return found, with_notes(provenance(ask, ask.newest(), found, None), *damage_words(lost))
 
         return self._answer(query, ask_for)
 
@@ -176,7 +178,8 @@ class EmbeddedUsage:
             coverage = ask.collected().coverage(ask.span)
             found = intake_read.read(ask.cursor, query, ask.window, ask.span, coverage, ask.now)
             newest = max((one.last_received_at for one in found.sources), default=None)
-            return found, provenance(ask, newest, coverage, None)
+            told = provenance(ask, newest, coverage, None)
+            return found, with_notes(told, *damage_words(found.damage or ()))
 
         return self._answer(query, ask_for)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from data_sources.usage import intake_series
+from data_sources.usage import intake_series, integrity
 from data_sources.usage.coverage import Collected
 from data_sources.usage.schema import SLOT_US
 from data_sources.usage.types import (
@@ -90,6 +90,7 @@ def read(
         ),
         refused=_refused(cursor, values),
         refused_since=_refused_since(cursor),
+        damage=integrity.damage(cursor),
     )
 
 

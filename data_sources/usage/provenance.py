@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -93,6 +93,18 @@ def notes(
     """
     came = came or bool(sums is not None and sums.attempts)
     return (*_pricing(sums), *(words(basis) if basis else ()), *_missing(window, coverage, came=came))
+
+
+def damage_words(findings: Iterable[str]) -> tuple[str, ...]:
+    """What starts of the console found missing in the store, as notes.
+
+    Args:
+        findings: As of `integrity.damage`.
+    """
+    return tuple(
+        f"An earlier start found damage: {finding}. Figures of that time may be wrong until its events are sent again."
+        for finding in findings
+    )
 
 
 def _pricing(sums: Totals | None) -> Iterator[str]:

@@ -55,6 +55,7 @@ def intake(root: Node, window: Window) -> Intake | None:
         series=None if (series := told.node("series")) is None else _series(series),
         refused=_refused(told) if told.is_given("refused") else None,
         refused_since=told.time("refused_since"),
+        damage=tuple(one or "" for one in told.texts("damage")) if told.is_given("damage") else None,
     )
 
 

@@ -47,6 +47,23 @@ def test_what_came_twice_and_what_was_refused_is_counted_and_told(app, sign_in):
     assert "No imports" in panels["imports"]
 
 
+def test_lost_commits_are_told_on_the_page_and_in_the_json(app, sign_in):
+    ops, finding = app.server.extensions["ops"], "the last 2 commits are gone: 40 attempts"
+    reader = sign_in(app)
+    assert reader.get("/api/v1/llm/usage/coverage").json["intake"]["damage"] == []
+    assert "are gone" not in "".join(shown(reader).values())
+    with ops.usage_store.cursor() as cursor:
+        cursor.execute("INSERT INTO meta VALUES ('damage', ?)", [finding])
+    send(app)
+    told = reader.get("/api/v1/llm/usage/coverage").json
+    assert told["intake"]["damage"] == [finding]
+    assert [note for note in told["notes"] if finding in note]
+    panels = shown(reader)
+    assert finding in panels["listening"]
+    member = sign_in(app, "member", "acme").get("/api/v1/llm/usage/coverage").json
+    assert finding not in str(member)
+
+
 def test_a_time_before_counting_began_shows_no_zero(app, sign_in):
     assert "Nothing counted yet" in shown(sign_in(app))["sources"]
     send(app)

@@ -146,6 +146,7 @@ class Intake:
         series: The same over time for all sources together, empty times included; None where it is not told.
         refused: Requests that were refused whole, by reason, most first; None where the source does not count them.
         refused_since: Since when these are counted, None where they are not.
+        damage: What starts of the console found missing in the store, oldest first; None where it is not told.
     """
 
     window: Window
@@ -159,6 +160,7 @@ class Intake:
     series: IntakeSeries | None = None
     refused: tuple[Refused, ...] | None = None
     refused_since: datetime | None = None
+    damage: tuple[str, ...] | None = None
 
     @property
     def uncounted(self) -> bool:
