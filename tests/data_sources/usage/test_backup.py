@@ -72,11 +72,19 @@ def _flip(path):
     path.write_bytes(path.read_bytes()[:5000] + b"\0" * 50_000)
 
 
-def _block(path):
-    """A few bytes of the second block: the file opens, and the damage is met when its rows are read."""
-    spoilt, at = bytearray(path.read_bytes()), 3 * 4096 + 262_144 + 2000
+def _block(path, table="attempts"):
+    """A few bytes of a table's block: the file opens, and the damage is met when its rows are read."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        storage = f"SELECT min(block_id) FROM pragma_storage_info('{table}') WHERE block_id >= 0"
+        [(block,)] = connection.execute(storage).fetchall()
+    spoilt, at = bytearray(path.read_bytes()), 3 * 4096 + block * 262_144 + 2000
     spoilt[at : at + 20] = bytes(255 - byte for byte in spoilt[at : at + 20])
     path.write_bytes(spoilt)
+
+
+def _unread_block(path):
+    """Damage in a table that no figure is made of."""
+    _block(path, "collection")
 
 
 def _short(path):
@@ -93,7 +101,7 @@ def _lost(path):
         connection.execute("DELETE FROM attempts WHERE rowid = 3")
 
 
-@pytest.mark.parametrize("spoil", [_flip, _block, _short, _wrong, _lost])
+@pytest.mark.parametrize("spoil", [_flip, _block, _unread_block, _short, _wrong, _lost])
 def test_a_backup_that_is_not_right_changes_nothing(house, spoil):
     path = backed_up(house)
     spoil(path)
