@@ -106,8 +106,9 @@
         return answer.json().then(function (said) {
           if (!alive() || answer.status === 401) return;
           if (!answer.ok) {
-            draw("open", said.title || "Your card could not be looked up", (said.detail || "") + " Whether Lago charges the new card is not known yet.");
-            if (answer.status !== 404) setTimeout(step, RETRY_MS); else forget();
+            var final = answer.status === 404 || said.code === "collector_mismatch";
+            draw(final ? "none" : "open", said.title || "Your card could not be looked up", (said.detail || "") + (final ? "" : " Whether Lago charges the new card is not known yet."));
+            if (final) forget(); else setTimeout(step, RETRY_MS);
             return;
           }
           draw(said.good === true ? "good" : said.done ? "none" : "open", said.title, said.message);

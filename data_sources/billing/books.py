@@ -10,7 +10,7 @@ import logging
 
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt
-from data_sources.billing.customers import moment
+from data_sources.billing.customers import collected_by_lago, moment
 from data_sources.billing.lago import Json
 from data_sources.billing.money import said
 from data_sources.billing.purchase import Till
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 TITLE = "The books could not be compared"
 # Names Stripe's invoice at the invoice of Lago's that it paid: each pays one, whoever looks and however often.
 PAID_BY = "stripe_invoice"
+_TWICE = (
+    "Lago collects this customer's money itself by now, beside Stripe, so that it is charged twice. Take the payment "
+    "provider from the customer in Lago, or end the subscription at Stripe."
+)
 _NO_STRIPE = Problem(Kind.CONFLICT, TITLE, "Stripe is not connected.", code="not_configured")
 
 
@@ -41,12 +45,19 @@ def keep(till: Till, attempt: Attempt) -> Problem | None:
     if isinstance(row, Problem):
         return row
     ours = row if row is not None and row.get("lago_id") == attempt.lago_subscription_id else None
-    unpaid = _mark_paid(till, stripe, attempt)
+    customer = till.lago.customer(attempt.customer_id)
+    if isinstance(customer, Problem):
+        return customer
+    differ = [_TWICE] if not held.over and customer is not None and collected_by_lago(customer) else []
+    unpaid = _mark_paid(till, stripe, attempt, differ)
     if held.over:
         return _ended_at_stripe(till, attempt, ours) or unpaid
     if ours is None:
-        return _ended_in_lago(till, at_stripe, attempt, held, row) or unpaid
-    return _same_end(at_stripe, held, ours) or unpaid
+        problem = _ended_in_lago(till, at_stripe, attempt, held, row, differ)
+    else:
+        problem = _same_end(at_stripe, held, ours)
+    _note(till, attempt, differ, sure=unpaid is None)
+    return problem or unpaid
 
 
 def _ended_at_stripe(till: Till, attempt: Attempt, ours: Json | None) -> Problem | None:
@@ -60,7 +71,12 @@ def _ended_at_stripe(till: Till, attempt: Attempt, ours: Json | None) -> Problem
 
 
 def _ended_in_lago(
-    till: Till, at_stripe: StripeSubscriptions, attempt: Attempt, held: StripeSubscription, row: Json | None
+    till: Till,
+    at_stripe: StripeSubscriptions,
+    attempt: Attempt,
+    held: StripeSubscription,
+    row: Json | None,
+    differ: list[str],
 ) -> Problem | None:
     """Lago says it has ended, so Stripe must not charge again. If Lago says nothing of the kind, a person must look."""
     gone = till.lago.subscription(attempt.subscription_id, "terminated")
@@ -72,7 +88,7 @@ def _ended_in_lago(
             return ended
         till.attempts.move(attempt, book.ENDED, note="Its subscription in Lago has ended.")
         return None
-    _note(till, attempt, "Stripe charges for it, and Lago has another plan or none.")
+    differ.append("Stripe charges for it, and Lago has another plan or none.")
     return None
 
 
@@ -87,7 +103,7 @@ def _same_end(at_stripe: StripeSubscriptions, held: StripeSubscription, ours: Js
     return changed if isinstance(changed, Problem) else None
 
 
-def _mark_paid(till: Till, stripe: StripeGateway, attempt: Attempt) -> Problem | None:
+def _mark_paid(till: Till, stripe: StripeGateway, attempt: Attempt, differ: list[str]) -> Problem | None:
     """Each payment at Stripe pays one invoice of this subscription in Lago, the oldest first."""
     payments = StripeSubscriptions(stripe).paid(str(attempt.stripe_subscription_id))
     if isinstance(payments, Problem):
@@ -98,19 +114,19 @@ def _mark_paid(till: Till, stripe: StripeGateway, attempt: Attempt) -> Problem |
     used = {value for one in invoices if (value := _paid_by(one)) is not None}
     open_ones = sorted((one for one in invoices if _awaits(one)), key=lambda one: str(one.get("created_at")))
     for payment in (one for one in payments if one.id not in used):
-        found = _for(till, attempt, payment, open_ones)
+        found = _for(till, attempt, payment, open_ones, differ)
         if isinstance(found, Problem):
             return found
         marked = till.lago.mark_paid(found, PAID_BY, payment.id)
         if isinstance(marked, Problem):
             return marked
         open_ones.remove(found)
-    if attempt.note is not None and attempt.note.startswith(book.UNEQUAL):
-        till.attempts.move(attempt, book.STARTED, note=None)
     return None
 
 
-def _for(till: Till, attempt: Attempt, payment: PaidInvoice, open_ones: list[Json]) -> Json | Problem:
+def _for(
+    till: Till, attempt: Attempt, payment: PaidInvoice, open_ones: list[Json], differ: list[str]
+) -> Json | Problem:
     """The invoice in Lago that a payment is for."""
     others = []
     for one in open_ones:
@@ -128,7 +144,7 @@ def _for(till: Till, attempt: Attempt, payment: PaidInvoice, open_ones: list[Jso
     if others:
         asked = said(others[0].get("total_amount_cents"), str(others[0].get("currency")))
         detail = f"Stripe was paid {paid} ({payment.id}), and Lago's invoice {others[0].get('number')} is {asked}."
-        _note(till, attempt, detail)
+        differ.append(detail)
     else:
         detail = f"Stripe was paid {paid} ({payment.id}), and Lago has no invoice for it yet."
     return Problem(Kind.CONFLICT, "An invoice could not be marked as paid", detail, code="books_differ")
@@ -150,8 +166,12 @@ def _paid_by(one: Json) -> str | None:
     return str(found[0]) if found else None
 
 
-def _note(till: Till, attempt: Attempt, detail: str) -> None:
-    note = f"{book.UNEQUAL}{detail}"[:500]
-    if attempt.note != note:
+def _note(till: Till, attempt: Attempt, differ: list[str], *, sure: bool) -> None:
+    """Tell an admin what differs; what was told goes only once everything could be compared."""
+    told = attempt.note is not None and attempt.note.startswith(book.UNEQUAL)
+    note = f"{book.UNEQUAL}{' '.join(differ)}"[:500] if differ else None
+    if note == attempt.note or (note is None and not (sure and told)):
+        return
+    if note is not None:
         log.error("attempt %s: %s", attempt.id, note)
-        till.attempts.move(attempt, book.STARTED, note=note)
+    till.attempts.move(attempt, book.STARTED, note=note)

@@ -18,6 +18,7 @@ TITLE = "The card was not changed"
 ASKED = "card asked"
 _PREFIX = "card-"
 _NO_PLAN = "No plan was started or changed, and nothing was charged."
+_STRIPE_COLLECTS = "Stripe collects by itself. A card that Lago charges as well would be charged twice."
 
 
 def update(
@@ -32,6 +33,9 @@ def update(
         terms: How this console sells.
         buyer: Whose card it is.
     """
+    other = collected_by_stripe(attempts, terms, buyer)
+    if other is not None:
+        return other
     customer = lago.customer(buyer.customer_id)
     if isinstance(customer, Problem):
         return customer
@@ -63,12 +67,29 @@ def update(
     return CheckoutAnswer("redirect", session.url, "Stripe's page opens to save a card.")
 
 
-def progress(lago: LagoClient, stripe: StripeGateway, buyer: Buyer, session_id: str) -> Progress | Problem:
+def collected_by_stripe(attempts: Attempts, terms: Terms, buyer: Buyer) -> Problem | None:
+    """Why no card may be saved for Lago: Stripe collects by itself, and a customer connected there is charged twice.
+
+    Args:
+        attempts: Tells whether a plan runs that Stripe collects for, whatever the setting is by now.
+        terms: How this console sells.
+        buyer: Whose card it would be.
+    """
+    if terms.collector == "lago" and not attempts.running(buyer.customer_id):
+        return None
+    return _refused(f"{_STRIPE_COLLECTS} Ask your admin.", "collector_mismatch")
+
+
+def progress(
+    lago: LagoClient, stripe: StripeGateway, attempts: Attempts, terms: Terms, buyer: Buyer, session_id: str
+) -> Progress | Problem:
     """Whether a card that was saved on Stripe's page is the one that Lago charges by now.
 
     Args:
         lago: Tells its default card.
         stripe: Tells what became of the page.
+        attempts: Tells whether Stripe collects for a plan that runs.
+        terms: How this console sells by now; the page may be older than the setting.
         buyer: Who asks; the page of anybody else is not found.
         session_id: From the address; proves nothing by itself.
     """
@@ -84,6 +105,9 @@ def progress(lago: LagoClient, stripe: StripeGateway, buyer: Buyer, session_id: 
     ):
         detail = "It is not one of yours, or it is too old."
         return Problem(Kind.NOT_FOUND, "This card page is not known", detail, code="checkout_not_found")
+    collected = collected_by_stripe(attempts, terms, buyer)
+    if collected is not None:
+        return collected
     if session.confirming:
         return Progress(session_id, "confirming", "Stripe still checks your card", _NO_PLAN, False, None)
     if session.payment_method is None:

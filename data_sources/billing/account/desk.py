@@ -146,10 +146,14 @@ class AccountDesk:
     def pay(self, buyer: Buyer | None, invoice_id: str) -> Result[Link]:
         """A page to pay an invoice on."""
         title = "The payment page could not be opened"
-        if not self._by_lago:
-            detail = "Stripe collects for it. Paid in Lago as well, it would be paid twice. Ask your admin."
-            return Failed(Problem(Kind.CONFLICT, title, detail, code="collector_mismatch"))
-        return self._do(buyer, title, lambda lago, who, _: links.pay(lago, who, invoice_id))
+
+        def act(lago: LagoClient, who: Buyer, mine: Attempts) -> Link | Problem:
+            if not self._by_lago or mine.running(who.customer_id):
+                detail = "Stripe collects for it. Paid in Lago as well, it would be paid twice. Ask your admin."
+                return Problem(Kind.CONFLICT, title, detail, code="collector_mismatch")
+            return links.pay(lago, who, invoice_id)
+
+        return self._do(buyer, title, act)
 
     def portal(self, buyer: Buyer | None) -> Result[Link]:
         """Lago's own page of the customer."""
@@ -168,7 +172,11 @@ class AccountDesk:
         if stripe is None:
             return self._no_stripe
         title = "Your card could not be looked up"
-        return self._do(buyer, title, lambda lago, who, _: card.progress(lago, stripe, who, session_id))
+
+        def ask(lago: LagoClient, who: Buyer, mine: Attempts) -> Progress | Problem:
+            return card.progress(lago, stripe, mine, self._terms, who, session_id)
+
+        return self._do(buyer, title, ask)
 
     def _read(
         self,

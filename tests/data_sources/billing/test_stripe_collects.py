@@ -26,6 +26,7 @@ from tests.fakes.lago_objects import billing_entity, tax
 
 LATER = timedelta(seconds=90)
 SUB = "sub_00000000"
+MISMATCH = "collector_mismatch"
 Tell = Callable[..., None]
 
 
@@ -148,6 +149,41 @@ def test_a_customer_that_lago_took_over_while_it_paid_is_held(house: House, sour
     held = told(source.progress(ANNA, purchase))
     assert (held.state, held.good) == (book.HELD, False)
     assert posts(house) == []
+
+
+def test_no_card_is_saved_for_lago_where_stripe_collects_whatever_the_setting_is_by_now(
+    house: House, source: BillingSource
+) -> None:
+    lago = house.source(collector="lago")
+    house.lago.add_customer("org-acme")
+    assert isinstance(lago.account.update_card(ANNA), Ready)  # a page opened before the setting changed
+    house.stripe.complete(SESSION)
+    house.lago.customers["org-acme"]["billing_configuration"] = {"payment_provider": None}
+
+    def codes(*results: Any) -> set[str | None]:
+        return {failed(one).code for one in results}
+
+    assert codes(source.account.card_progress(ANNA, SESSION), source.account.update_card(ANNA)) == {MISMATCH}
+    answered(buy(source))
+    house.stripe.complete("cs_test_00000001")
+    source.returned(ANNA, "cs_test_00000001")
+    assert told(source.progress(ANNA, now_of(house).id)).good is True
+    account = lago.account
+    late = account.card_progress(ANNA, SESSION)
+    assert codes(late, account.update_card(ANNA), account.pay(ANNA, "x")) == {MISMATCH}
+    assert house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] is None
+
+
+def test_a_connection_made_in_lago_while_the_plan_runs_is_told_to_an_admin(house: House, source: BillingSource) -> None:
+    started(house, source)
+    house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] = "stripe"
+    look(source, timedelta(hours=2))
+    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    assert row.needs_person
+    assert "charged twice" in str(row.note)
+    house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] = None
+    look(source, timedelta(hours=9))
+    assert now_of(house).note is None
 
 
 @pytest.mark.parametrize(
