@@ -246,15 +246,25 @@ def _earlier_page(
     if isinstance(session, Problem):
         return session
     same = mine and (earlier.plan_code, earlier.terms) == (plan.code, plan.terms)
+    if session is not None and session.mode == "subscription" and session.confirming:
+        # A debit, whoever clicks: not paid yet, and it must not be asked for twice.
+        detail = (
+            f"The payment for {earlier.plan_name} is on its way. It can take days with this way of paying, and the "
+            "plan starts by itself when the money has arrived. Nothing else is sold until then."
+        )
+        return refusal(detail, "payment_confirming")
     if session is not None and same and session.confirming:
         return refusal(f"Stripe still checks your card for {plan.name}. Wait a moment.", "card_confirming")
     if session is not None and session.payment_method and same:
         return CheckoutAnswer("redirect", _return_url(terms, earlier.session_id), "Your card is saved already.")
     if session is not None and earlier.collector == "stripe" and session.status == "complete":
-        # Money is on its way or there already: whoever clicks, it must not be asked for again.
+        # Whoever clicks, it must not be asked for again.
+        paid = session.payment_status == "paid"
         if same:
-            return CheckoutAnswer("redirect", _return_url(terms, earlier.session_id), "You have paid already.")
-        return refusal(f"{earlier.plan_name} has been paid for and is about to start.", "already_open")
+            said = "You have paid already." if paid else "You have been on Stripe's page already."
+            return CheckoutAnswer("redirect", _return_url(terms, earlier.session_id), said)
+        stands = "has been paid for and is about to start" if paid else "is still under way"
+        return refusal(f"{earlier.plan_name} {stands}.", "already_open")
     if session is None or session.status != "open":
         return None
     fresh = earlier.session_expires_at is not None and earlier.session_expires_at - utc_now() > SESSION_REST

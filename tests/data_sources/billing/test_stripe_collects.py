@@ -204,7 +204,11 @@ def test_a_finished_page_that_is_not_paid_starts_nothing(house: House, source: B
     assert (waiting.title, waiting.done) == ("Your payment is being confirmed", False)
     look(source)
     assert posts(house) == []
-    assert refused(buy(source, "team")).code in ("already_open", "not_sold_here")
+    house.lago.plan_of("team")["charges"] = []
+    for code, buyer in (("business", ANNA), ("business", BEN), ("team", ANNA)):
+        problem = refused(buy(source, code, buyer))
+        assert (problem.code, "paid for" in problem.detail) == ("payment_confirming", False)
+        assert "The payment for Business is on its way. It can take days" in problem.detail
 
 
 def test_a_payment_that_takes_days_starts_the_plan_when_it_arrives(house: House, source: BillingSource) -> None:
