@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, String, case, func, select, update
+from sqlalchemy import BigInteger, String, case, func, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,6 +43,8 @@ PAYING = "payment is being confirmed"
 OTHERWISE = "Lago took it "
 # How the note of a running purchase begins whose payments at Stripe and invoices in Lago do not agree.
 UNEQUAL = "The books differ: "
+# How the note of an open purchase begins that could not be brought further when it was last looked at.
+STALLED = "Could not go on: "
 # A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
 CARD_PATIENCE = timedelta(minutes=60)
 # Until then it is started by itself once Lago has the card; later nobody expects it any more.
@@ -223,12 +226,15 @@ class Attempts:
             The purchase as it is now, or None when somebody else was faster.
         """
         allowed = tuple(seen) if seen is not None else (attempt.state,)
-        values = {
+        values: dict[str, Any] = {
             **facts,
             "state": to,
             "open_customer": attempt.customer_id if to in OPEN_STATES else None,
             "updated_at": utc_now(),
         }
+        if "note" not in facts:
+            # What kept it from going on is over; any other note stays.
+            values["note"] = case((Attempt.note.startswith(STALLED), null()), else_=Attempt.note)
         same = (Attempt.id == attempt.id) & Attempt.state.in_(allowed) & (Attempt.updated_at == attempt.updated_at)
         with self._state.session() as session:
             moved = session.execute(update(Attempt).where(same).values(**values))
@@ -237,6 +243,21 @@ class Attempts:
             now = session.get_one(Attempt, attempt.id)
             session.add(self._entry(now, to))
             return now
+
+    def note_stall(self, attempt: Attempt, why: str | None) -> None:
+        """Note why an open purchase could not be brought further, or (None) that nothing keeps it any more.
+
+        Another note is left as it is, and so is the time of the last step: this is none.
+        """
+        values = {"note": None if why is None else f"{STALLED}{why}"[:500]}
+        wanted = (
+            (Attempt.id == attempt.id)
+            & Attempt.open_customer.is_not(None)
+            & (Attempt.state != OPENED)
+            & or_(Attempt.note.is_(None), Attempt.note.startswith(STALLED))
+        )
+        with self._state.session() as session:
+            session.execute(update(Attempt).where(wanted).values(**values))
 
     def one(self, attempt_id: str) -> Attempt | None:
         """The purchase with this id, whoever made it."""

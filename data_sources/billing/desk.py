@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from data_sources.billing.attempts import Attempt, Attempts
@@ -87,7 +88,7 @@ class Desk:
             return Failed(error.problem)
         if problem is not None or now is None:
             return Failed(problem or Problem(Kind.NOT_FOUND, "There is no such purchase", "Load the page again."))
-        return Ready(progress_of(now), _told("purchase"))
+        return Ready(_for_admin(now), _told("purchase"))
 
     def retry_event(self, event_id: int) -> Result[bool]:
         """Have a webhook worked off again, from its first try on; whether there is such a one."""
@@ -126,13 +127,27 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
         amount=major_units(attempt.amount_cents, attempt.currency),
         currency=attempt.currency,
         state=attempt.state,
-        title=told.title,
+        title=_of_the_customer(told.title),
         note=attempt.note,
         is_open=attempt.open_customer is not None,
         needs_person=attempt.needs_person,
         created_at=attempt.created_at,
         updated_at=attempt.updated_at,
     )
+
+
+def _for_admin(attempt: Attempt) -> Progress:
+    """How a purchase stands for one who is not its buyer: whose it is, and the words that the buyer reads."""
+    told = progress_of(attempt)
+    message = f"{attempt.customer_id} reads: “{told.message}”"
+    return replace(told, title=f"{attempt.customer_id}: {_of_the_customer(told.title)}", message=message)
+
+
+def _of_the_customer(title: str) -> str:
+    """A title that speaks to the buyer, for somebody else."""
+    if title.startswith("You were "):
+        return f"The customer was {title.removeprefix('You were ')}"
+    return title.replace("Your ", "The ", 1).replace(" your ", " the ")
 
 
 def _event(event: Event) -> EventRow:

@@ -285,7 +285,10 @@ def sweep(till: Till, attempt: Attempt) -> Problem | None:
         return gated_start.settle(till.lago, till.attempts, attempt.customer_id)
     told = fulfil(till, attempt)
     if not isinstance(told, Problem):
+        if attempt.note is not None and attempt.note.startswith(book.STALLED):
+            till.attempts.note_stall(attempt, None)
         return None
+    till.attempts.note_stall(attempt, f"{told.title}. {told.detail}")
     if told.kind is Kind.NOT_FOUND and attempt.state == book.REDIRECTED and age > PAGE_GIVEN_UP:
         # Stripe has forgotten it, or the console has another key by now: a test key, or another account's.
         till.attempts.move(attempt, book.ABANDONED, note="not known to Stripe any more")

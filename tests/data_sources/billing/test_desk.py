@@ -132,6 +132,25 @@ def test_looking_again_says_what_is_wrong_and_never_repeats_what_is_closed(house
     assert unknown.problem.kind is Kind.NOT_FOUND
 
 
+def test_what_keeps_a_purchase_from_going_on_stands_in_its_row_until_it_does(house: House) -> None:
+    source = at_stripe(house)
+    house.stripe.complete(SESSION)
+    house.lago.fail("500")
+    source.sweeper.look(utc_now() + timedelta(seconds=90))
+    (row,) = purchases(source)
+    assert (row.state, row.title) == (book.CARD_SAVED, "The card is saved")
+    assert str(row.note).startswith(f"{book.STALLED}Cards on file could not be read. Lago ")
+    before = row.updated_at
+    assert isinstance(source.desk.retry("link:admin", row.attempt_id), Failed)
+    assert [(one.note, one.updated_at) for one in purchases(source)] == [(row.note, before)]
+    house.lago.heal()
+    got = source.desk.retry("link:admin", row.attempt_id)
+    assert isinstance(got, Ready)
+    assert got.value.title == "org-acme: Confirming payment…"
+    assert got.value.message.startswith("org-acme reads: “Waiting for Lago to confirm it. You have not been moved")
+    assert purchases(source)[0].note is None
+
+
 def test_the_inbox_tells_who_was_heard_when_and_what_was_given_up(house: House) -> None:
     source = house.source(stripe_webhook_secret="whsec_x")
     assert inbox(source).last == {"stripe": None, "lago": None}
