@@ -7,6 +7,7 @@ Stripe; Stripe owns the money, so what nobody pays for any more ends in Lago.
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 TITLE = "The books could not be compared"
 # Names Stripe's invoice at the invoice of Lago's that it paid: each pays one, whoever looks and however often.
 PAID_BY = "stripe_invoice"
+DIFFER = "books_differ"
 _TWICE = (
     "Lago collects this customer's money itself by now, beside Stripe, so that it is charged twice. Take the payment "
     "provider from the customer in Lago, or end the subscription at Stripe."
@@ -104,7 +106,7 @@ def _same_end(at_stripe: StripeSubscriptions, held: StripeSubscription, ours: Js
 
 
 def _mark_paid(till: Till, stripe: StripeGateway, attempt: Attempt, differ: list[str]) -> Problem | None:
-    """Each payment at Stripe pays one invoice of this subscription in Lago, the oldest first."""
+    """Each payment at Stripe pays the invoice of the same period of this subscription in Lago."""
     payments = StripeSubscriptions(stripe).paid(str(attempt.stripe_subscription_id))
     if isinstance(payments, Problem):
         return payments
@@ -113,41 +115,85 @@ def _mark_paid(till: Till, stripe: StripeGateway, attempt: Attempt, differ: list
         return invoices
     used = {value for one in invoices if (value := _paid_by(one)) is not None}
     open_ones = sorted((one for one in invoices if _awaits(one)), key=lambda one: str(one.get("created_at")))
+    kept: Problem | None = None
     for payment in (one for one in payments if one.id not in used):
-        found = _for(till, attempt, payment, open_ones, differ)
+        found = _for(till, attempt, payment, payments[0], open_ones, differ)
         if isinstance(found, Problem):
-            return found
+            if found.code != DIFFER:
+                return found
+            kept = kept or found
+            continue
         marked = till.lago.mark_paid(found, PAID_BY, payment.id)
         if isinstance(marked, Problem):
             return marked
         open_ones.remove(found)
-    return None
+    return kept
 
 
 def _for(
-    till: Till, attempt: Attempt, payment: PaidInvoice, open_ones: list[Json], differ: list[str]
+    till: Till,
+    attempt: Attempt,
+    payment: PaidInvoice,
+    first: PaidInvoice,
+    open_ones: list[Json],
+    differ: list[str],
 ) -> Json | Problem:
-    """The invoice in Lago that a payment is for."""
+    """The invoice in Lago that a payment is for: of its subscription, its sum and its period; no other is marked."""
     others = []
     for one in open_ones:
         whole = till.lago.whole_invoice(str(one.get("lago_id")))
         if isinstance(whole, Problem):
             return whole
-        subscriptions = whole.get("subscriptions")
-        ids = [each.get("lago_id") for each in subscriptions if isinstance(each, dict)] if subscriptions else []
-        if attempt.lago_subscription_id not in ids:
+        ours = _subscription(whole.get("subscriptions"), attempt)
+        if ours is None:
             continue
-        if (one.get("total_amount_cents"), one.get("currency")) == (payment.amount_cents, payment.currency):
+        begins = _begins(whole, attempt)
+        if (one.get("total_amount_cents"), one.get("currency")) != (payment.amount_cents, payment.currency):
+            others.append(f"Lago's invoice {one.get('number')} is {_sum(one)}")
+        elif not _same_period(begins, payment, _behind(ours, first)):
+            named = "a period that Lago does not tell" if begins is None else f"the period from {begins:%Y-%m-%d}"
+            others.append(f"Lago's open invoice {one.get('number')} is for {named}")
+        else:
             return one
-        others.append(one)
-    paid = said(payment.amount_cents, payment.currency)
+    paid = f"Stripe was paid {said(payment.amount_cents, payment.currency)} ({payment.id})"
     if others:
-        asked = said(others[0].get("total_amount_cents"), str(others[0].get("currency")))
-        detail = f"Stripe was paid {paid} ({payment.id}), and Lago's invoice {others[0].get('number')} is {asked}."
+        detail = f"{paid} for the period from {payment.starts_at:%Y-%m-%d}, and {others[0]}."
         differ.append(detail)
     else:
-        detail = f"Stripe was paid {paid} ({payment.id}), and Lago has no invoice for it yet."
-    return Problem(Kind.CONFLICT, "An invoice could not be marked as paid", detail, code="books_differ")
+        detail = f"{paid}, and Lago has no invoice for it yet."
+    return Problem(Kind.CONFLICT, "An invoice could not be marked as paid", detail, code=DIFFER)
+
+
+def _sum(one: Json) -> str:
+    return said(one.get("total_amount_cents"), str(one.get("currency")))
+
+
+def _subscription(rows: object, attempt: Attempt) -> Json | None:
+    found = [one for one in rows if isinstance(one, dict)] if isinstance(rows, list) else []
+    return next((one for one in found if one.get("lago_id") == attempt.lago_subscription_id), None)
+
+
+def _begins(whole: Json, attempt: Attempt) -> datetime | None:
+    """Where the period of an invoice of Lago begins; paid in advance, it is issued at that time."""
+    periods = whole.get("billing_periods")
+    for one in periods if isinstance(periods, list) else []:
+        if isinstance(one, dict) and one.get("lago_subscription_id") == attempt.lago_subscription_id:
+            return moment(one.get("subscription_from_datetime"))
+    return moment(whole.get("issuing_date"))
+
+
+def _behind(ours: Json, first: PaidInvoice) -> timedelta:
+    """By how much Lago's periods begin after Stripe's: a debit or a Lago that was down starts the plan days later."""
+    started = moment(ours.get("started_at"))
+    return max(started - first.starts_at, timedelta()) if started is not None else timedelta()
+
+
+def _same_period(begins: datetime | None, payment: PaidInvoice, behind: timedelta) -> bool:
+    """The two count days otherwise (time zones, short months), but never by half a period."""
+    if begins is None:
+        return False
+    length = timedelta(days=7) if payment.ends_at is None else payment.ends_at - payment.starts_at
+    return abs(begins - behind - payment.starts_at) < length / 2
 
 
 def _awaits(one: Json) -> bool:

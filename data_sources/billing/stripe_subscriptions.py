@@ -42,12 +42,23 @@ class StripeSubscription:
 
 @dataclass(frozen=True, slots=True)
 class PaidInvoice:
-    """An invoice that Stripe was paid for, in the currency's smallest unit."""
+    """An invoice that Stripe was paid for.
+
+    Attributes:
+        id: `in_…`.
+        amount_cents: What was paid, in the currency's smallest unit.
+        currency: ISO 4217 code in capitals.
+        created: When Stripe made it, in seconds of the epoch.
+        starts_at: Where the period begins that it is for, UTC; when Stripe made it, if it names none.
+        ends_at: Where that period ends, UTC; None when it names none.
+    """
 
     id: str
     amount_cents: int
     currency: str
     created: int
+    starts_at: datetime
+    ends_at: datetime | None
 
 
 class StripeSubscriptions:
@@ -87,7 +98,7 @@ class StripeSubscriptions:
             for raw in self._v1.invoices.list(params).auto_paging_iter():
                 one = raw.to_dict()
                 if one["amount_paid"] > 0:
-                    found.append(PaidInvoice(one["id"], one["amount_paid"], one["currency"].upper(), one["created"]))
+                    found.append(_paid_invoice(one))
                 if len(found) >= MOST:
                     break
         except stripe.StripeError as error:
@@ -110,3 +121,17 @@ class StripeSubscriptions:
             return problem_of(error, what)
         except MALFORMED as error:
             return malformed(error, what)
+
+
+def _paid_invoice(raw: dict[str, Any]) -> PaidInvoice:
+    """The invoice's own `period_…` tell when it was made; what it is for stands at its lines."""
+    periods = [line["period"] for line in raw["lines"]["data"]]
+    named = next((one for one in periods if one["start"] < one["end"]), {"start": raw["created"], "end": None})
+    return PaidInvoice(
+        id=raw["id"],
+        amount_cents=raw["amount_paid"],
+        currency=raw["currency"].upper(),
+        created=raw["created"],
+        starts_at=datetime.fromtimestamp(named["start"], UTC),
+        ends_at=None if named["end"] is None else datetime.fromtimestamp(named["end"], UTC),
+    )

@@ -35,6 +35,7 @@ class FakeLago(LagoAccounts):
         entities: Who invoices.
         webhook_key: The public key of its webhooks, base64 of a PEM.
         now: The time of a Lago with a calendar; None gives every subscription the same dates.
+        tells_periods: Whether an invoice names the period that it is for.
         connects_after: How many reads of a customer it takes until Stripe's customer is there.
     """
 
@@ -51,6 +52,7 @@ class FakeLago(LagoAccounts):
     version: str = "v1.51.0"
     connected: bool = True
     drops_rules: bool = False
+    tells_periods: bool = True
     connects_after: int = 1
     key: str = KEY
     webhook_key: str = ""
@@ -251,7 +253,9 @@ class FakeLago(LagoAccounts):
         if found is None:
             return _missing("invoice")
         of = [_copy(found["_subscription"])] if "_subscription" in found else []
-        return 200, {"invoice": _copy(self.with_customer(found)) | {"subscriptions": of}}
+        periods = [lago_invoices.period(found)] if "_subscription" in found and self.tells_periods else []
+        more = {"subscriptions": of, "billing_periods": periods}
+        return 200, {"invoice": _copy(self.with_customer(found)) | more}
 
     def _put_invoices(self, asked: Asked, lago_id: str) -> Reply:
         found = next((one for one in self.invoices if one["lago_id"] == lago_id), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.fakes.lago_objects import made_id
@@ -43,6 +43,24 @@ def invoice(number: int, subscription: dict[str, Any], *, paid: bool, at: dateti
         "_of": subscription["external_customer_id"],
         "_subscription": subscription,
     } | more
+
+
+def period(found: dict[str, Any]) -> dict[str, Any]:
+    """The period of an invoice, which begins when the invoice is made: it is paid in advance."""
+    subscription = found["_subscription"]
+    begins = datetime.fromisoformat(found["created_at"])
+    ends = begins + timedelta(days=30)
+    told = {"from": begins.isoformat(), "to": ends.isoformat()}
+    return {
+        "lago_subscription_id": subscription["lago_id"],
+        "external_subscription_id": subscription["external_id"],
+        "lago_plan_id": made_id(subscription["plan_code"]),
+        "subscription_from_datetime": told["from"],
+        "subscription_to_datetime": told["to"],
+        "charges_from_datetime": told["from"],
+        "charges_to_datetime": told["to"],
+        "invoicing_reason": "subscription_periodic",
+    }
 
 
 def update(found: dict[str, Any], given: dict[str, Any]) -> None:

@@ -86,7 +86,11 @@ class StripeBilling:
         return made
 
     def bill(self, subscription: dict[str, Any], *, paid: bool) -> dict[str, Any]:
-        """An invoice of a subscription."""
+        """An invoice of a subscription, for the period that ends with `_until`."""
+        period = {
+            "start": int((subscription["_until"] - timedelta(days=subscription["_days"])).timestamp()),
+            "end": int(subscription["_until"].timestamp()),
+        }
         amount, now = subscription["_amount"], int(self.now.timestamp())
         made = {
             "id": f"in_{len(self.invoices):08d}",
@@ -109,7 +113,12 @@ class StripeBilling:
             "default_tax_rates": [],
             "discounts": [],
             "issuer": {"type": "self"},
-            "lines": {"object": "list", "data": [], "has_more": False, "url": "/v1/invoices/lines"},
+            "lines": {
+                "object": "list",
+                "data": [_line(f"il_{len(self.invoices):08d}", subscription, period)],
+                "has_more": False,
+                "url": "/v1/invoices/lines",
+            },
             "livemode": subscription["livemode"],
             "parent": {"type": "subscription_details", "subscription_details": {"subscription": subscription["id"]}},
             "payment_settings": {"payment_method_options": None, "payment_method_types": None},
@@ -181,6 +190,21 @@ class StripeBilling:
             given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
             found["cancel_at"] = int(given["cancel_at"]) if given.get("cancel_at") else None
         return 200, {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def _line(line_id: str, subscription: dict[str, Any], period: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": line_id,
+        "object": "line_item",
+        "amount": subscription["_amount"],
+        "currency": subscription["currency"],
+        "discountable": True,
+        "discounts": [],
+        "livemode": subscription["livemode"],
+        "metadata": {},
+        "period": period,
+        "subtotal": subscription["_amount"],
+    }
 
 
 def refused(status: int, code: str, message: str) -> Reply:

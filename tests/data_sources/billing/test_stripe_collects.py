@@ -447,10 +447,10 @@ def test_each_renewal_marks_its_invoice_whichever_comes_first(house: House, sour
     house.stripe.billing.travel(31)
     tells(source, "invoice.paid", SUB, "evt_2")
     source.sweeper.look(utc_now())  # Lago has not made its own yet: to be tried again
-    house.lago.bill_period(row)
+    house.lago.bill_period(row, at=house.stripe.billing.now)
     tells(source, "invoice.created", "org-acme", "key-2", "lago")
     source.sweeper.look(utc_now())
-    house.lago.bill_period(row)
+    house.lago.bill_period(row, at=house.stripe.billing.now + timedelta(days=30))
     look(source, timedelta(hours=2))  # nothing paid for this one
     house.stripe.billing.travel(30)
     tells(source, "invoice.paid", SUB, "evt_3")
@@ -465,9 +465,32 @@ def test_each_renewal_marks_its_invoice_whichever_comes_first(house: House, sour
 def test_a_renewal_whose_webhook_got_lost_is_marked_by_the_sweep(house: House, source: BillingSource) -> None:
     started(house, source)
     house.stripe.billing.travel(31)
-    house.lago.bill_period(house.lago.subscriptions[0])
+    house.lago.bill_period(house.lago.subscriptions[0], at=house.stripe.billing.now)
     look(source, timedelta(hours=2))
     assert house.lago.invoices[0]["payment_status"] == "succeeded"
+
+
+@pytest.mark.parametrize("tells_periods", [True, False])
+def test_a_payment_marks_the_invoice_of_its_own_period_and_no_other(
+    house: House, source: BillingSource, tells_periods: bool
+) -> None:
+    started(house, source)
+    house.lago.tells_periods = tells_periods
+    row, at_stripe = house.lago.subscriptions[0], house.stripe.billing
+    at_stripe.travel(31, pays=False)
+    house.lago.bill_period(row, at=at_stripe.now)  # the one that fails, of equal sum and older
+    at_stripe.travel(30)
+    look(source, timedelta(hours=2))
+    assert house.lago.invoices[0]["payment_status"] == "pending"
+    (told_row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    assert "(in_00000002) for the period from" in str(told_row.note)
+    house.lago.bill_period(row, at=at_stripe.now)
+    look(source, timedelta(hours=9))
+    assert [one["payment_status"] for one in house.lago.invoices] == ["succeeded", "pending", "succeeded"]
+    assert "The books differ" not in str(now_of(house).note)
+    at_stripe.pay(at_stripe.invoices[1])
+    look(source, timedelta(hours=16))
+    assert house.lago.invoices[1]["metadata"][0]["value"] == "in_00000001"
 
 
 def test_a_renewal_that_fails_leaves_lagos_invoice_open(house: House, source: BillingSource) -> None:
