@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +12,7 @@ from dash import html
 from components.formats import UNKNOWN
 from components.parts import icon
 from components.plan_words import PER, amount_words
-from data_sources.billing.account.types import Invoice, Invoices
+from data_sources.billing.account.types import FailedCharge, Invoice, Invoices
 from data_sources.billing.types import Current, Subscription
 from data_sources.result import utc_now
 
@@ -121,6 +122,9 @@ def _days_left(end: datetime, zone: tzinfo) -> str:
     return "It ends today" if days <= 0 else "1 day left" if days == 1 else f"{days} days left"
 
 
+_BUTTON = "btn btn-sm btn-secondary"
+
+
 def overdue_banner(invoices: Invoices) -> html.Div:
     """What should have been paid by now, each with its way to pay, or who collects it."""
     rows = [
@@ -131,6 +135,32 @@ def overdue_banner(invoices: Invoices) -> html.Div:
         for one in invoices.rows
     ]
     return html.Div([icon("failed"), html.Div(rows)], className="oc-overdue", role="alert")
+
+
+def failed_banner(charges: Sequence[FailedCharge]) -> html.Div:
+    """That the last charge of a running plan failed, and what its customer does about it."""
+    rows = [
+        html.Div([html.Span(_failed_words(one)), *_pay_at_stripe(one)], className="oc-overdue-row") for one in charges
+    ]
+    return html.Div([icon("failed"), html.Div(rows)], className="oc-overdue", role="alert")
+
+
+def _failed_words(one: FailedCharge) -> str:
+    money = ""
+    if one.amount is not None and one.currency is not None:
+        money = f" of {amount_words(one.amount, one.currency)}"
+    then = "Pay it on Stripe's page." if one.page else "Ask your admin, or use the link in Stripe's mail about it."
+    return f"The last charge{money} for {one.plan_name} failed. The plan goes on until Stripe gives up. {then}"
+
+
+def _pay_at_stripe(one: FailedCharge) -> list[html.A]:
+    if one.page is None:
+        return []
+    named = {"aria-label": f"Pay {one.plan_name} at Stripe, opens in another tab"}
+    link = html.A(
+        "Pay at Stripe", href=one.page, target="_blank", rel="noopener noreferrer", className=_BUTTON, **named
+    )
+    return [link]
 
 
 def _pay_now(one: Invoice) -> html.Button:

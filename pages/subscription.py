@@ -19,7 +19,7 @@ from flask import g
 
 from components.account import ask_dialog
 from components.customers import chosen_line, customer_list, how_many
-from components.held import current_strip, overdue_banner
+from components.held import current_strip, failed_banner, overdue_banner
 from components.panel import Look, panel, show
 from components.parts import setting, waiting
 from components.plan_actions import Shop
@@ -31,7 +31,7 @@ from data_sources.billing.plans import pairs, why_not
 from data_sources.billing.source import CHANGE_AT_STRIPE, NO_CUSTOMER, NO_STRIPE, BillingSource
 from data_sources.billing.types import Current, Plan, PlanList
 from data_sources.principal import Principal
-from data_sources.result import Empty, Failed, Ready, Result
+from data_sources.result import Empty, Failed, Problem, Ready, Result
 from pages import subscription_account
 from pages.callbacks import panel_callback, principal, sources
 
@@ -112,6 +112,11 @@ def current_plan() -> Look:
     look = show(billing.current(buyer), current_strip)
     if buyer is None or look.name not in ("ready", "empty"):
         return look
+    failed = billing.account.failed_charges(buyer)
+    if isinstance(failed, Problem):
+        look = replace(look, foot=f"Whether a charge failed is not known: {failed.detail}")
+    elif failed:
+        look = replace(look, body=html.Div([failed_banner(failed), look.body]))
     late = billing.account.invoices(buyer, overdue=True)
     if isinstance(late, Ready):
         return replace(look, body=html.Div([overdue_banner(late.value), look.body]))

@@ -43,6 +43,8 @@ PAYING = "payment is being confirmed"
 OTHERWISE = "Lago took it "
 # How the note of a running purchase begins whose payments at Stripe and invoices in Lago do not agree.
 UNEQUAL = "The books differ: "
+# How the note of a running purchase begins whose last charge at Stripe has failed; other differences may follow.
+UNPAID = "The last charge failed: "
 # How the note of an open purchase begins that could not be brought further when it was last looked at.
 STALLED = "Could not go on: "
 # A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
@@ -92,7 +94,7 @@ class Attempt(Base):
     def needs_person(self) -> bool:
         """Whether nothing here can put it right."""
         note = self.note if self.note is not None else ""
-        return self.state in NEEDS_PERSON or note.startswith((OTHERWISE, UNEQUAL))
+        return self.state in NEEDS_PERSON or note.startswith((OTHERWISE, UNEQUAL, UNPAID))
 
     @property
     def card_age(self) -> timedelta:
@@ -266,7 +268,9 @@ class Attempts:
 
     def unsettled(self, limit: int) -> list[Attempt]:
         """What is open, failed, or started otherwise than chosen; what needs a person comes first."""
-        person = Attempt.state.in_(NEEDS_PERSON) | Attempt.note.startswith(OTHERWISE) | Attempt.note.startswith(UNEQUAL)
+        person = Attempt.state.in_(NEEDS_PERSON) | or_(
+            *(Attempt.note.startswith(start) for start in (OTHERWISE, UNEQUAL, UNPAID))
+        )
         order = case((person, 0), (Attempt.open_customer.is_not(None), 1), else_=2)
         with self._state.session() as session:
             wanted = select(Attempt).where(Attempt.state.not_in((STARTED, SCHEDULED, ENDED)) | person)

@@ -16,7 +16,12 @@ from data_sources.billing.lago import Json
 from data_sources.billing.money import said
 from data_sources.billing.purchase import Till
 from data_sources.billing.stripe_checkout import StripeGateway
-from data_sources.billing.stripe_subscriptions import PaidInvoice, StripeSubscription, StripeSubscriptions
+from data_sources.billing.stripe_subscriptions import (
+    OpenInvoice,
+    PaidInvoice,
+    StripeSubscription,
+    StripeSubscriptions,
+)
 from data_sources.result import Kind, Problem
 
 log = logging.getLogger(__name__)
@@ -58,7 +63,10 @@ def keep(till: Till, attempt: Attempt) -> Problem | None:
         problem = _ended_in_lago(till, at_stripe, attempt, held, row, differ)
     else:
         problem = _same_end(at_stripe, held, ours)
-    _note(till, attempt, differ, sure=unpaid is None)
+    failed = at_stripe.unpaid(held.id) if held.failing else None
+    if isinstance(failed, Problem):
+        return problem or unpaid or failed
+    _note(till, attempt, differ, failed, failing=held.failing, sure=unpaid is None)
     return problem or unpaid
 
 
@@ -212,12 +220,21 @@ def _paid_by(one: Json) -> str | None:
     return str(found[0]) if found else None
 
 
-def _note(till: Till, attempt: Attempt, differ: list[str], *, sure: bool) -> None:
-    """Tell an admin what differs; what was told goes only once everything could be compared."""
-    told = attempt.note is not None and attempt.note.startswith(book.UNEQUAL)
-    note = f"{book.UNEQUAL}{' '.join(differ)}"[:500] if differ else None
+def _note(
+    till: Till, attempt: Attempt, differ: list[str], due: OpenInvoice | None, *, failing: bool, sure: bool
+) -> None:
+    """Tell an admin what differs or is not paid; what was told goes only once everything could be compared."""
+    told = attempt.note is not None and attempt.note.startswith((book.UNEQUAL, book.UNPAID))
+    parts = [f"{book.UNPAID}{_due(due)}"] if failing else []
+    parts += [f"{book.UNEQUAL}{' '.join(differ)}"] if differ else []
+    note = " ".join(parts)[:500] or None
     if note == attempt.note or (note is None and not (sure and told)):
         return
     if note is not None:
         log.error("attempt %s: %s", attempt.id, note)
     till.attempts.move(attempt, book.STARTED, note=note)
+
+
+def _due(due: OpenInvoice | None) -> str:
+    what = "Stripe does not tell what is open" if due is None else f"{said(due.amount_cents, due.currency)} ({due.id})"
+    return f"{what}. Stripe may try again; until it is paid, Lago's invoice stays open and the plan goes on."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ SOURCE = "Stripe"
 # The version whose published description our requests are checked against; newer ones renamed `payment_method_types`.
 API_VERSION = "2026-08-26.dahlia"
 CHECKOUT_HOST = "checkout.stripe.com"
+INVOICE_HOST = "invoice.stripe.com"
 # A plan's interval in Stripe's words.
 STEPS = {"weekly": ("week", 1), "monthly": ("month", 1), "quarterly": ("month", 3), "semiannual": ("month", 6)}
 STEPS |= {"yearly": ("year", 1)}
@@ -269,12 +270,16 @@ class StripeGateway:
         session = _read(made)
         return session if session.url is None or self._ours(session.url) else replace(session, url=None)
 
-    def _ours(self, url: str) -> bool:
+    def may_open(self, url: str) -> bool:
+        """Whether a reader may be sent to this page of an invoice: it is Stripe's own."""
+        return self._ours(url, {("https", INVOICE_HOST)})
+
+    def _ours(self, url: str, more: Set[tuple[str, str]] = frozenset()) -> bool:
         try:
             parts = urlsplit(url)
         except ValueError:
             return False
-        return (parts.scheme, parts.netloc) in self._pages
+        return (parts.scheme, parts.netloc) in self._pages | more
 
 
 # What the client raises when a body is not what it expects: not one of its own errors.

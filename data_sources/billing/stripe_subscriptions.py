@@ -35,6 +35,11 @@ class StripeSubscription:
     livemode: bool
 
     @property
+    def failing(self) -> bool:
+        """Whether the last charge has failed; Stripe may try again."""
+        return self.status in FAILING
+
+    @property
     def over(self) -> bool:
         """Whether it will never charge again."""
         return self.status in OVER
@@ -61,6 +66,23 @@ class PaidInvoice:
     ends_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenInvoice:
+    """An invoice that Stripe could not be paid for so far.
+
+    Attributes:
+        id: `in_…`.
+        amount_cents: What is still due, in the currency's smallest unit.
+        currency: ISO 4217 code in capitals.
+        page: Stripe's own page on which it can be paid; None when Stripe gives none that a reader may be sent to.
+    """
+
+    id: str
+    amount_cents: int
+    currency: str
+    page: str | None
+
+
 class StripeSubscriptions:
     """Reads and ends subscriptions. No method raises for what Stripe or the network does.
 
@@ -70,6 +92,7 @@ class StripeSubscriptions:
 
     def __init__(self, gateway: StripeGateway) -> None:
         self._v1 = gateway.client.v1
+        self._gateway = gateway
 
     def read(self, subscription_id: str) -> StripeSubscription | Problem:
         """One subscription; `GET /v1/subscriptions/{id}`."""
@@ -106,6 +129,23 @@ class StripeSubscriptions:
         except MALFORMED as error:
             return malformed(error, what)
         return sorted(found, key=lambda one: (one.created, one.id))
+
+    def unpaid(self, subscription_id: str) -> OpenInvoice | Problem | None:
+        """The newest open invoice of a subscription, None when nothing is open; `GET /v1/invoices`."""
+        what = "What is open at Stripe could not be read"
+        params: Any = {"subscription": subscription_id, "status": "open", "limit": 1}
+        try:
+            rows = self._v1.invoices.list(params).to_dict()["data"]
+            if not rows:
+                return None
+            one = rows[0]
+            page = one.get("hosted_invoice_url")
+            safe = page if page and self._gateway.may_open(page) else None
+            return OpenInvoice(one["id"], one["amount_remaining"], one["currency"].upper(), safe)
+        except stripe.StripeError as error:
+            return problem_of(error, what)
+        except MALFORMED as error:
+            return malformed(error, what)
 
     def _one(self, what: str, ask: Any) -> StripeSubscription | Problem:
         try:

@@ -4,8 +4,18 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from components.account import card_words, invoices_table, shown_of, usage_bars, wallets_list
-from components.held import overdue_banner
-from data_sources.billing.account.types import Card, CardView, Invoice, Invoices, Usage, UsageLine, UsageView, Wallet
+from components.held import failed_banner, overdue_banner
+from data_sources.billing.account.types import (
+    Card,
+    CardView,
+    FailedCharge,
+    Invoice,
+    Invoices,
+    Usage,
+    UsageLine,
+    UsageView,
+    Wallet,
+)
 
 
 def words(part):
@@ -100,3 +110,11 @@ def test_what_is_overdue_is_what_is_still_due_and_an_unknown_amount_is_said():
         overdue_banner(Invoices((invoice(due=Decimal("5.00")),), 1))
     )
     assert "an amount that Lago does not tell" in words(overdue_banner(Invoices((invoice(total=None),), 1)))
+
+
+def test_a_failed_charge_says_what_to_do_with_and_without_a_page():
+    page = failed_banner([FailedCharge("Team", Decimal("20.00"), "USD", "https://invoice.stripe.com/i/1")])
+    assert "The last charge of $20 for Team failed." in words(page)
+    assert "https://invoice.stripe.com/i/1" in str(page)
+    told = words(failed_banner([FailedCharge("Team", None, None, None)]))
+    assert "The last charge for Team failed. The plan goes on until Stripe gives up. Ask your admin" in told

@@ -35,6 +35,10 @@ class FakeStripe(FakeServer):
     billing: StripeBilling = field(default_factory=StripeBilling)
     _by_key: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.billing.pages = self.url
+
     def complete(self, session_id: str, *, saved: bool = True) -> None:
         """The reader saves a card, or pays; with `saved=False` the page is finished and that takes its time."""
         with self.lock:
@@ -74,6 +78,8 @@ class FakeStripe(FakeServer):
         parts = asked.path.strip("/").split("/")
         if parts[0] == "pay":
             return self._pay(asked, parts[1])
+        if parts[0] == "invoice":
+            return self._invoice(asked, parts[1])
         if asked.headers.get("Authorization") != f"Bearer {self.key}":
             return 401, {"error": {"message": "Invalid API Key provided", "type": "invalid_request_error"}}
         if asked.path == "/v1/checkout/sessions" and asked.method == "POST":
@@ -175,3 +181,14 @@ class FakeStripe(FakeServer):
             return 200, stripe_page.closed(), html
         target = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session_id)
         return 303, b"", {**html, "Location": target}
+
+    def _invoice(self, asked: Asked, invoice_id: str) -> Reply:
+        """Stripe's page of an invoice."""
+        html = {"Content-Type": "text/html; charset=utf-8"}
+        found = next((one for one in self.billing.invoices if one["id"] == invoice_id), None)
+        if found is None:
+            return 404, stripe_page.expired(), html
+        if asked.method == "POST" and found["status"] == "open":
+            self.billing.pay(found)
+        due = None if found["status"] == "paid" else f"{found['amount_due']} {found['currency'].upper()}"
+        return 200, stripe_page.invoice(invoice_id, due), html

@@ -44,12 +44,14 @@ class StripeBilling:
         subscriptions: By id.
         invoices: In the order in which they were made.
         now: The time of Stripe's renewals; travels.
+        pages: Where its pages of invoices are; None gives an invoice none.
     """
 
     def __init__(self) -> None:
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.invoices: list[dict[str, Any]] = []
         self.now = datetime.now(UTC)
+        self.pages: str | None = None
 
     def subscribe(self, session: dict[str, Any], *, paid: bool) -> dict[str, Any]:
         """What a finished page leaves behind."""
@@ -112,6 +114,7 @@ class StripeBilling:
             "customer": subscription["customer"],
             "default_tax_rates": [],
             "discounts": [],
+            "hosted_invoice_url": f"{self.pages}/invoice/in_{len(self.invoices):08d}" if self.pages else None,
             "issuer": {"type": "self"},
             "lines": {
                 "object": "list",
@@ -140,8 +143,12 @@ class StripeBilling:
         ]
 
     def pay(self, invoice: dict[str, Any]) -> None:
-        """The money arrives."""
+        """The money arrives; with nothing open any more the subscription is in order again."""
         invoice.update(status="paid", amount_paid=invoice["amount_due"], amount_remaining=0)
+        of = invoice["parent"]["subscription_details"]["subscription"]
+        if not any(one["status"] == "open" for one in self.invoices_of(of)):
+            held = self.subscriptions[of]
+            held["status"] = "active" if held["status"] == "past_due" else held["status"]
 
     def end(self, subscription: dict[str, Any]) -> None:
         """It charges no more."""

@@ -43,6 +43,14 @@ def checkout(session: dict[str, Any], declined: bool) -> bytes:
     return page("Checkout", body)
 
 
+def invoice(number: str, due: str | None) -> bytes:
+    """The page of an invoice; `due` is what is to be paid, None once it is."""
+    note = "<p class=note>A stand-in for the page of an invoice. No card is needed and no money moves.</p>"
+    button = f"<form method=post><button id=pay class=first>Pay {escape(str(due))} (smallest units)</button></form>"
+    done = "<p id=paid>It is paid. You may close this tab.</p>"
+    return page(f"Invoice {number}", note + (done if due is None else button))
+
+
 def closed() -> bytes:
     words = "<p id=closed>Done. You may close this tab: it does not lead back, so only webhooks and the sweep tell.</p>"
     return page("Checkout", words)

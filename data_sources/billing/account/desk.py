@@ -7,16 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
 
+from data_sources.billing import attempts as book
 from data_sources.billing import books
 from data_sources.billing.account import card, links
 from data_sources.billing.account.manage import TITLE, manage
 from data_sources.billing.account.read import limits_of, read_card, read_invoices, read_usage, read_wallets
-from data_sources.billing.account.types import CardView, Invoices, Link, Managed, Usage, UsageView, Wallet
-from data_sources.billing.attempts import Attempts
+from data_sources.billing.account.types import CardView, FailedCharge, Invoices, Link, Managed, Usage, UsageView, Wallet
+from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, LagoClient
+from data_sources.billing.money import major_units
 from data_sources.billing.purchase import Terms, Till
 from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.billing.stripe_subscriptions import StripeSubscriptions
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
 from data_sources.state.store import StateUnavailableError
@@ -109,6 +112,21 @@ class AccountDesk:
         nothing = ("No invoices yet", "Lago has none for this customer.")
         query = f"GET /api/v1/customers/…/invoices{'?payment_overdue=true' if overdue else ''}"
         return self._read(buyer, query, "Invoices could not be read", ask, nothing)
+
+    def failed_charges(self, buyer: Buyer | None) -> tuple[FailedCharge, ...] | Problem:
+        """Running plans whose last charge at Stripe has failed, as far as Stripe still says so."""
+        if buyer is None or self._stripe is None:
+            return ()
+        try:
+            running = self._attempts.running(buyer.customer_id)
+        except StateUnavailableError as error:
+            return error.problem
+        failed = [one for one in running if one.note is not None and one.note.startswith(book.UNPAID)]
+        if not failed:
+            return ()
+        with self._doorway.place("What is open at Stripe could not be read") as busy:
+            found = [_failed_charge(self._stripe, one, busy) for one in failed]
+        return tuple(one for one in found if one is not None)
 
     def card(self, buyer: Buyer | None) -> Result[CardView]:
         """Whether a card is on file, and whether one can be saved here."""
@@ -225,6 +243,16 @@ class AccountDesk:
             return Failed(error.problem)
         now = utc_now()
         return Failed(done) if isinstance(done, Problem) else Ready(done, Provenance(SOURCE, title, now, now))
+
+
+def _failed_charge(stripe: StripeGateway, attempt: Attempt, busy: Problem | None) -> FailedCharge | None:
+    """What is open of it by now, None when nothing is; a Stripe that does not tell leaves what was noted."""
+    due = busy or StripeSubscriptions(stripe).unpaid(str(attempt.stripe_subscription_id))
+    if due is None:
+        return None
+    if isinstance(due, Problem):
+        return FailedCharge(attempt.plan_name, None, None, None)
+    return FailedCharge(attempt.plan_name, major_units(due.amount_cents, due.currency), due.currency, due.page)
 
 
 def _usages(lago: LagoClient, buyer: Buyer) -> list[Usage] | Problem:

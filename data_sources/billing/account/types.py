@@ -165,6 +165,23 @@ class Invoice:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedCharge:
+    """A running plan whose last charge at Stripe has failed.
+
+    Attributes:
+        plan_name: The plan.
+        amount: What is open, in the currency's main unit; None when Stripe does not tell now.
+        currency: ISO 4217 code.
+        page: Stripe's page on which it can be paid; None when there is none.
+    """
+
+    plan_name: str
+    amount: Decimal | None
+    currency: str | None
+    page: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Invoices:
     """The newest invoices, how many there are in all, and whether open ones can be paid here."""
 

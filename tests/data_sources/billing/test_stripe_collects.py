@@ -6,13 +6,16 @@ import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 from sqlalchemy import select, update
 
 from data_sources.billing import attempts as book
 from data_sources.billing import sweeper
+from data_sources.billing.account.types import FailedCharge
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.inbox import Delivery
 from data_sources.billing.progress import INVOICE
@@ -493,14 +496,29 @@ def test_a_payment_marks_the_invoice_of_its_own_period_and_no_other(
     assert house.lago.invoices[1]["metadata"][0]["value"] == "in_00000001"
 
 
-def test_a_renewal_that_fails_leaves_lagos_invoice_open(house: House, source: BillingSource) -> None:
+def test_a_renewal_that_fails_leaves_lagos_invoice_open_and_both_sides_are_told(
+    house: House, source: BillingSource
+) -> None:
     started(house, source)
     house.stripe.billing.travel(31, pays=False)
-    house.lago.bill_period(house.lago.subscriptions[0])
+    house.lago.bill_period(house.lago.subscriptions[0], at=house.stripe.billing.now)
     tells(source, "invoice.payment_failed", SUB)
+    assert source.account.failed_charges(ANNA) == ()
     source.sweeper.look(utc_now())
     assert house.lago.invoices[0]["payment_status"] == "pending"
     assert house.lago.held_by("org-acme") == ["business"]
+    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    assert row.needs_person
+    assert str(row.note).startswith("The last charge failed: 100.00 USD (in_00000001).")
+    page = f"{house.stripe.url}/invoice/in_00000001"
+    assert source.account.failed_charges(ANNA) == (FailedCharge("Business", Decimal(100), "USD", page),)
+    house.stripe.billing.invoices[1]["hosted_invoice_url"] = "https://evil.test/pay"
+    assert source.account.failed_charges(ANNA)[0].page is None  # type: ignore[index]
+    assert requests.post(page, timeout=5).ok
+    assert source.account.failed_charges(ANNA) == ()
+    tells(source, "invoice.paid", SUB, "evt_2")
+    source.sweeper.look(utc_now())
+    assert (now_of(house).note, house.lago.invoices[0]["metadata"][0]["value"]) == (None, "in_00000001")
 
 
 @pytest.mark.parametrize(
