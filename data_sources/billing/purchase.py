@@ -93,6 +93,19 @@ def refusal(detail: str, code: str, *, title: str = TITLE) -> Problem:
     return Problem(Kind.CONFLICT, title, detail, code=code)
 
 
+def untouched(problem: Problem, done: str = "Nothing was bought or changed.") -> Problem:
+    """A question that failed before anything was done: that nothing was, and what to do.
+
+    Args:
+        problem: Why it failed; a refusal has its own next step and stays as it is.
+        done: What was not done.
+    """
+    if problem.kind not in (Kind.TIMEOUT, Kind.UPSTREAM, Kind.BUSY) or "Nothing was" in problem.detail:
+        return problem
+    again = "" if "admin" in problem.detail else " Try again in a moment."
+    return replace(problem, detail=f"{problem.detail} {done}{again}")
+
+
 def subscription_id(buyer: Buyer) -> str:
     """Our id of the buyer's subscription: always the same, so that Lago never makes two."""
     return f"sub-{buyer.customer_id}"

@@ -34,6 +34,7 @@ from data_sources.billing.purchase import (
     refusal,
     room_for,
     same_price,
+    untouched,
     version_gates,
 )
 from data_sources.billing.stripe_checkout import CheckoutSession, StripeGateway
@@ -56,7 +57,7 @@ def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Pr
     """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""
     plan = plan_on_offer(till.lago, till.terms, wanted.plan_code)
     if isinstance(plan, Problem):
-        return plan
+        return untouched(plan)
     if not same_price(plan, wanted.shown_amount_cents, wanted.shown_currency):
         return refusal(f"The price of {plan.name} has changed. Load the page again to see it.", "price_changed")
     reason = why_not(plan, till.terms.collector)
@@ -66,6 +67,8 @@ def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Pr
     if unsettled is not None:
         return unsettled
     decided = change.decide(till, buyer, plan, wanted)
+    if isinstance(decided, Problem):
+        return untouched(decided)  # what was done is answered with how it stands, and is no problem
     if not isinstance(decided, change.GoOn):
         return decided
     if plan.is_free:
@@ -97,7 +100,7 @@ def _send_to_stripe(
         return target
     payer = _payer(till, stripe, buyer, plan, decided.seen)
     if isinstance(payer, Problem):
-        return payer
+        return untouched(payer)
     changed = {} if agreed is None else {"change": book.UPGRADE, "replaces": agreed}
     attempt = till.attempts.open(
         buyer, plan, collector=till.terms.collector, subscription_id=target, state=book.OPENED, **changed

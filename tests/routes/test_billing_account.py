@@ -138,6 +138,10 @@ def test_a_lago_that_fails_is_a_bad_gateway_with_words(anna, billing, fault, sta
     billing.lago.fail(fault, "/api/v1/subscriptions")
     got = anna.post(MANAGE, json=CANCEL)
     assert (got.status_code, got.json["title"]) == (status, "Subscriptions could not be read")
+    assert got.json["detail"].endswith(" Nothing was changed. Try again in a moment.")
+    bought = anna.post(CREATE, json={"plan_code": "team"})
+    assert bought.status_code == status
+    assert bought.json["detail"].endswith(" Nothing was bought or changed. Try again in a moment.")
 
 
 def test_without_lago_the_answer_names_the_settings(app, sign_in):

@@ -9,7 +9,14 @@ from data_sources.billing.account.change import PAGE, default_card
 from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import provider_customer, stripe_customer
 from data_sources.billing.lago import LagoClient
-from data_sources.billing.purchase import MOST_ATTEMPTS, MOST_ATTEMPTS_WITHIN, SESSION_LIFE, Terms, reference
+from data_sources.billing.purchase import (
+    MOST_ATTEMPTS,
+    MOST_ATTEMPTS_WITHIN,
+    SESSION_LIFE,
+    Terms,
+    reference,
+    untouched,
+)
 from data_sources.billing.stripe_checkout import CheckoutSession, PageOrder, StripeGateway
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
 from data_sources.result import Kind, Problem, utc_now
@@ -38,7 +45,7 @@ def update(
         return other
     customer = lago.customer(buyer.customer_id)
     if isinstance(customer, Problem):
-        return customer
+        return untouched(customer, "Nothing was changed.")
     if customer is None:
         return _refused("Lago does not know this customer yet. Choose a plan first.", "customer_not_found")
     if attempts.recent_actions(ASKED, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:

@@ -18,6 +18,7 @@ from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import moment, read_current
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.lago_http import perhaps_done
+from data_sources.billing.purchase import untouched
 from data_sources.billing.types import Buyer, Current, Subscription
 from data_sources.result import Kind, Problem
 
@@ -41,7 +42,7 @@ def manage(
     """
     current = read_current(lago, buyer.customer_id)
     if isinstance(current, Problem):
-        return current
+        return untouched(current, "Nothing was changed.")
     one = _of_customer(current, action, subscription_id)
     if one is None:
         detail = "It is not one of yours, or it has ended. Load the page again."
