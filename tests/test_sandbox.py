@@ -92,6 +92,13 @@ def test_a_purchase_clicked_through_to_the_plan_that_lago_starts(world):
     wait_until(lambda: any(one.outcome == "200, try 1" for one in sandbox.deliveries.log), "a webhook is taken")
     set_to(sandbox, pays="failed", days="31")
     assert [one["payment_overdue"] for one in sandbox.lago.invoices] == [True, False]
+    opened = anna.post("/api/v1/billing/invoices/pay", {"invoice_id": sandbox.lago.invoices[0]["lago_id"]}).json()
+    assert opened["url"].startswith(sandbox.stripe.url)
+    assert "It is paid" in anna.click(opened["url"], "pay").text
+    assert [one["payment_status"] for one in sandbox.lago.invoices] == ["succeeded", "succeeded"]
+    assert not sandbox.lago.invoices[0]["payment_overdue"]
+    portal = anna.post("/api/v1/billing/portal", {}).json()["url"]
+    assert "A stand-in for Lago's customer portal" in anna.web.get(portal).text
 
 
 def test_a_tab_closed_after_paying_is_made_good_by_stripes_webhook_and_renewals_are_marked(world):

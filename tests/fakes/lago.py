@@ -132,6 +132,8 @@ class FakeLago(LagoAccounts):
             return 200, {"version": self.version, "github_url": "", "message": "Success"}
         if asked.path.startswith("/files/"):
             return self.file(asked.path)
+        if asked.path.startswith("/customer-portal/"):
+            return self.portal()
         if asked.headers.get("Authorization") != f"Bearer {self.key}":
             return 401, {"status": 401, "error": "Unauthorized"}
         if not asked.path.startswith("/api/v1/"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.fakes import stripe_page
 from tests.fakes.lago_objects import T0, made_id
 from tests.fakes.server import Asked, FakeServer, Reply
 
@@ -220,7 +221,29 @@ class LagoAccounts(FakeServer):
     def _get_customers_portal_url(self, asked: Asked, customer: str) -> Reply:
         if customer not in self.customers:
             return missing("customer")
-        return 200, {"customer": {"portal_url": f"https://lago.test/customer-portal/{made_id(customer)}"}}
+        return 200, {"customer": {"portal_url": f"{self.url}/customer-portal/{made_id(customer)}"}}
+
+    def portal(self) -> Reply:
+        """A stand-in for the portal: what is there in Lago's own is not ours to show."""
+        words = "<p class=note>A stand-in for Lago's customer portal.</p><p>You may close this tab.</p>"
+        return 200, stripe_page.page("Customer portal", words), {"Content-Type": "text/html; charset=utf-8"}
+
+    def pay_invoice(self, lago_id: str) -> tuple[str, str | None] | None:
+        """Pay an invoice on its page; see `bill_of`."""
+        with self.lock:
+            for one in self.invoices:
+                if one["lago_id"] == lago_id:
+                    one |= {"payment_status": "succeeded", "payment_overdue": False}
+        return self.bill_of(lago_id)
+
+    def bill_of(self, lago_id: str) -> tuple[str, str | None] | None:
+        """Number of an invoice and what is to be paid of it (None: nothing); None when there is no such one."""
+        with self.lock:
+            one = next((one for one in self.invoices if one["lago_id"] == lago_id), None)
+        if one is None:
+            return None
+        due = None if one["payment_status"] == "succeeded" else f"{one['total_amount_cents']} {one['currency']}"
+        return one["number"], due
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,8 @@ class Sandbox(FakeServer):
     def __init__(self, *, port: int | None = None, collector: str = "lago") -> None:
         self.lago = lago.FakeLago(now=datetime.now(UTC))
         self.lago.makes_pdfs = True
-        self.stripe = stripe.FakeStripe(on_card=self.lago.take_card)
+        self.stripe = stripe.FakeStripe(on_card=self.lago.take_card, bills=self.lago)
+        self.lago.pays_at = f"{self.stripe.url}/bill"
         for name in ("ACME", "Other"):
             self.lago.add_customer(f"org-{name}", name=f"{name} Ltd")
         self.collector = collector

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.fakes import stripe_page
+from tests.fakes.lago_account import LagoAccounts
 from tests.fakes.server import Asked, FakeServer, Reply
 from tests.fakes.stripe_billing import StripeBilling, refused, subscribed_page
 
@@ -23,12 +24,14 @@ class FakeStripe(FakeServer):
     Attributes:
         sessions: By id.
         on_card: Told (customer, payment method) when a card is saved, as Lago's webhook would be.
+        bills: Where Lago's invoices are paid, on a page at `/bill/{id}`; None has no such page.
         livemode: What the answers say.
         url_host: Host of the checkout page; None is this server.
     """
 
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_card: Callable[[str, str], None] | None = None
+    bills: LagoAccounts | None = None
     livemode: bool = False
     url_host: str | None = None
     key: str = KEY
@@ -78,6 +81,10 @@ class FakeStripe(FakeServer):
         parts = asked.path.strip("/").split("/")
         if parts[0] == "pay":
             return self._pay(asked, parts[1])
+        if parts[0] == "bill" and self.bills is not None:
+            told = (self.bills.pay_invoice if asked.method == "POST" else self.bills.bill_of)(parts[1])
+            page = stripe_page.expired() if told is None else stripe_page.invoice(*told)
+            return 404 if told is None else 200, page, {"Content-Type": "text/html; charset=utf-8"}
         if parts[0] == "invoice":
             return self._invoice(asked, parts[1])
         if asked.headers.get("Authorization") != f"Bearer {self.key}":

@@ -169,7 +169,9 @@ class AccountDesk:
             if not self._by_lago or mine.running(who.customer_id):
                 detail = "Stripe collects for it. Paid in Lago as well, it would be paid twice. Ask your admin."
                 return Problem(Kind.CONFLICT, title, detail, code="collector_mismatch")
-            return links.pay(lago, who, invoice_id)
+            if self._stripe is None:
+                return links.pay(lago, who, invoice_id)
+            return links.pay(lago, who, invoice_id, self._stripe.may_open)
 
         return self._do(buyer, title, act)
 

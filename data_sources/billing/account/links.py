@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from data_sources.billing.account.read import read_invoice
@@ -12,6 +13,7 @@ from data_sources.billing.types import Buyer
 from data_sources.result import Kind, Problem
 
 _WEB = frozenset({"http", "https"})
+_SAFE = frozenset({"https"})
 
 
 def pdf(lago: LagoClient, buyer: Buyer, invoice_id: str) -> Link | Problem:
@@ -28,8 +30,17 @@ def pdf(lago: LagoClient, buyer: Buyer, invoice_id: str) -> Link | Problem:
     return _link(address, _WEB, f"The PDF of {found.number} is ready")
 
 
-def pay(lago: LagoClient, buyer: Buyer, invoice_id: str) -> Link | Problem:
-    """A page on which one of the customer's open invoices can be paid."""
+def pay(
+    lago: LagoClient, buyer: Buyer, invoice_id: str, may_open: Callable[[str], bool] = lambda _: False
+) -> Link | Problem:
+    """A page on which one of the customer's open invoices can be paid.
+
+    Args:
+        lago: Gives the page.
+        buyer: Whose invoice it must be.
+        invoice_id: Lago's id.
+        may_open: Whether a page that is not https is of a payment provider that the operator has set by its address.
+    """
     title = "The payment page could not be opened"
     found = _own(lago, buyer, invoice_id)
     if isinstance(found, Problem):
@@ -45,7 +56,9 @@ def pay(lago: LagoClient, buyer: Buyer, invoice_id: str) -> Link | Problem:
         detail = "This Lago could charge the card as well, so that it would be paid twice. Ask your admin."
         return Problem(Kind.CONFLICT, title, detail, code="lago_too_old")
     address = lago.payment_url(found.id)
-    return address if isinstance(address, Problem) else _link(address, frozenset({"https"}), "The payment page is open")
+    if isinstance(address, Problem):
+        return address
+    return _link(address, _WEB if may_open(address) else _SAFE, "The payment page is open")
 
 
 def portal(lago: LagoClient, buyer: Buyer) -> Link | Problem:

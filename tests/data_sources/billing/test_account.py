@@ -157,7 +157,7 @@ def test_where_stripe_collects_an_invoice_is_not_paid_in_lago_as_well(house: Hou
 
 def test_the_portal_is_the_customers_own(house: House) -> None:
     house.lago.add_customer("org-acme")
-    assert ready(house.source().account.portal(ANNA)).url.startswith("https://lago.test/customer-portal/")
+    assert ready(house.source().account.portal(ANNA)).url.startswith(f"{house.lago.url}/customer-portal/")
     assert problem(house.source().account.portal(EVE)).kind is Kind.NOT_FOUND
 
 
