@@ -100,15 +100,19 @@ def _info(panel_id: str, title: str, *, heading: bool) -> list[Component]:
 
 def _skeleton(shape: Skeleton | Sequence[Component]) -> Component:
     loading = html.Span("Loading", className="visually-hidden")
+    return static(html.Div([loading, *_shapes(shape)], className="oc-loading"))
+
+
+def _shapes(shape: Skeleton | Sequence[Component]) -> Sequence[Component]:
     if shape == "bars":
         heights = (38, 62, 51, 74, 45, 83, 58, 69, 40, 77, 55, 66)
         bars = [html.I(className="oc-sk", style={"height": f"{height}%"}) for height in heights]
-        return static(html.Div([loading, html.Div(bars, className="oc-sk-bars")], className="oc-loading"))
+        return [html.Div(bars, className="oc-sk-bars")]
     if not isinstance(shape, str):
-        return static(html.Div([loading, *shape], className="oc-loading"))
+        return shape
     count = 7 if shape == "table" else 5
     rows = [html.I(className="oc-sk", style={"width": f"{width}%"}) for width in (96, 88, 92, 70, 84, 78, 90)[:count]]
-    return static(html.Div([loading, html.Div(rows, className="oc-sk-rows")], className="oc-loading"))
+    return [html.Div(rows, className="oc-sk-rows")]
 
 
 def say(

@@ -224,11 +224,15 @@ def read_steps(
     return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)
 
 
+def _always(name: str) -> Callable[[str], str]:
+    return lambda _: name
+
+
 def _wanted(
     single: Mapping[str, Three], several: Mapping[str, Family], names: tuple[str, ...] | None
 ) -> dict[str, Family]:
     """What is to be asked, by name or by how the names begin."""
-    alone = {name: Family("", lambda _, name=name: name, asked) for name, asked in single.items()}  # type: ignore[misc]
+    alone = {name: Family("", _always(name), asked) for name, asked in single.items()}
     if names is None:
         return {**alone, **several}
     return {

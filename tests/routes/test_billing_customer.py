@@ -76,7 +76,10 @@ def test_a_card_saved_for_one_customer_is_not_waited_for_under_another(admin, bi
     admin.post(CHOOSE, json={"customer_id": "org-acme"})
     assert admin.post("/api/v1/billing/card/update", json={}).json["status"] == "redirect"
     billing.stripe.complete("cs_test_00000000")
-    ask = lambda: admin.post("/api/v1/billing/card/progress", json={"session_id": "cs_test_00000000"}).json  # noqa: E731
+
+    def ask():
+        return admin.post("/api/v1/billing/card/progress", json={"session_id": "cs_test_00000000"}).json
+
     assert ask()["state"] == "saved"
     admin.post(CHOOSE, json={"customer_id": now})
     assert (ask()["state"], ask()["done"]) == ("other", True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data_sources.usage.attempt import Facts
 from routes.body import HELD, HELD_BYTES, Held, TooMuchAtOnceError, decoding, held_body
-from tests.data_sources.usage.ingest_rows import NOON_US, differences, event, figures, litellm_events
+from tests.data_sources.usage.ingest_rows import NOON_US, differences, figures, litellm_events, recent
 
 EVENTS = "/api/v1/llm/usage/events"
 BATCHES = "/api/v1/llm/usage/batches"
@@ -19,20 +19,6 @@ BATCHES = "/api/v1/llm/usage/batches"
 @pytest.fixture
 def client(app):
     return app.server.test_client()
-
-
-@pytest.fixture
-def ops(app):
-    return app.server.extensions["ops"]
-
-
-@pytest.fixture
-def key(ops):
-    return {"Authorization": f"Bearer {ops.ingest_token}"}
-
-
-def recent(number, **fields):
-    return event(number, **fields) | {"started_at_us": NOON_US - 86_400_000_000 + number}
 
 
 def test_events_are_stored_and_counted(client, key, ops):

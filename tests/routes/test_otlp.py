@@ -19,11 +19,6 @@ BAD = {"gen_ai.usage.cache_read.input_tokens": 2007}
 
 
 @pytest.fixture
-def ops(app):
-    return app.server.extensions["ops"]
-
-
-@pytest.fixture
 def send(app, ops):
     return sender(app, ops)
 

@@ -9,23 +9,9 @@ from flask import Flask, request
 from data_sources.usage.store import StoreError
 from routes import errors, ingest
 from routes.gate import Gate
-from tests.data_sources.usage.ingest_rows import NOON_US, event, figures
+from tests.data_sources.usage.ingest_rows import figures, recent
 
 EVENTS = "/api/v1/llm/usage/events"
-
-
-def recent(number, **fields):
-    return event(number, **fields) | {"started_at_us": NOON_US - 86_400_000_000 + number}
-
-
-@pytest.fixture
-def ops(app):
-    return app.server.extensions["ops"]
-
-
-@pytest.fixture
-def key(ops):
-    return {"Authorization": f"Bearer {ops.ingest_token}"}
 
 
 @pytest.fixture

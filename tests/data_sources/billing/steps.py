@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from data_sources.billing.attempts import Attempt
+from data_sources.billing.inbox import Delivery
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress, Wanted
 from data_sources.result import Failed, Problem, Ready, Result, utc_now
 from tests.data_sources.billing.conftest import ANNA, House
 
 SESSION = "cs_test_00000000"
+SUB = "sub_00000000"
+LATER = timedelta(seconds=90)
 
 
 def told(result: Result[Progress]) -> Progress:
@@ -73,3 +76,38 @@ def buy(
 
 def nothing_started(house: House) -> bool:
     return house.lago.subscriptions == [] and house.lago.requests("POST", "/api/v1/subscriptions") == []
+
+
+# ---- where Stripe collects
+
+
+def collecting(house: House) -> BillingSource:
+    """Billing where Stripe collects, with a plan that it can sell."""
+    house.lago.plan_of("business")["charges"] = []
+    return house.source(collector="stripe")
+
+
+def now_of(house: House) -> Attempt:
+    with house.state.session() as session:
+        return session.scalars(select(Attempt).order_by(Attempt.created_at.desc()).limit(1)).one()
+
+
+def pay(house: House, source: BillingSource, **more: Any) -> str:
+    """The click, and a paid page; nobody has come back yet."""
+    answered(buy(source))
+    house.stripe.complete(SESSION, **more)
+    return now_of(house).id
+
+
+def started(house: House, source: BillingSource) -> str:
+    purchase = pay(house, source)
+    assert told(source.progress(ANNA, purchase)).good is True
+    return purchase
+
+
+def tells(source: BillingSource, kind: str, subject: str, event_id: str = "evt", sender: str = "stripe") -> None:
+    source.inbox.add(Delivery(sender, event_id, kind, subject))
+
+
+def look(source: BillingSource, after: timedelta = LATER) -> None:
+    source.sweeper.look(utc_now() + after)

@@ -6,63 +6,46 @@ import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
-import requests
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from data_sources.billing import attempts as book
-from data_sources.billing import sweeper
-from data_sources.billing.account.types import FailedCharge
 from data_sources.billing.attempts import Attempt
-from data_sources.billing.inbox import Delivery
 from data_sources.billing.progress import INVOICE
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer
 from data_sources.result import Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, BEN, House
-from tests.data_sources.billing.steps import SESSION, answered, buy, failed, held_up, posts, refused, told
+from tests.data_sources.billing.steps import (
+    LATER,
+    SESSION,
+    SUB,
+    answered,
+    buy,
+    collecting,
+    failed,
+    held_up,
+    look,
+    now_of,
+    pay,
+    posts,
+    refused,
+    started,
+    tells,
+    told,
+)
 from tests.fakes.lago import charge, minimum
 from tests.fakes.lago_objects import billing_entity, tax
 
-LATER = timedelta(seconds=90)
-SUB = "sub_00000000"
 MISMATCH = "collector_mismatch"
 Tell = Callable[..., None]
 
 
 @pytest.fixture
 def source(house: House) -> BillingSource:
-    house.lago.plan_of("business")["charges"] = []
-    return house.source(collector="stripe")
-
-
-def now_of(house: House) -> Attempt:
-    with house.state.session() as session:
-        return session.scalars(select(Attempt).order_by(Attempt.created_at.desc()).limit(1)).one()
-
-
-def pay(house: House, source: BillingSource, **more: Any) -> str:
-    """The click, and a paid page; nobody has come back yet."""
-    answered(buy(source))
-    house.stripe.complete(SESSION, **more)
-    return now_of(house).id
-
-
-def started(house: House, source: BillingSource) -> str:
-    purchase = pay(house, source)
-    assert told(source.progress(ANNA, purchase)).good is True
-    return purchase
-
-
-def tells(source: BillingSource, kind: str, subject: str, event_id: str = "evt", sender: str = "stripe") -> None:
-    source.inbox.add(Delivery(sender, event_id, kind, subject))
-
-
-def look(source: BillingSource, after: timedelta = LATER) -> None:
-    source.sweeper.look(utc_now() + after)
+    return collecting(house)
 
 
 def test_the_page_asks_for_the_plans_own_price_and_nothing_of_stripes(house: House, source: BillingSource) -> None:
@@ -181,7 +164,7 @@ def test_a_connection_made_in_lago_while_the_plan_runs_is_told_to_an_admin(house
     started(house, source)
     house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] = "stripe"
     look(source, timedelta(hours=2))
-    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    (row,) = source.desk.purchases().value
     assert row.needs_person
     assert "charged twice" in str(row.note)
     house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] = None
@@ -249,7 +232,7 @@ def test_another_sum_than_was_chosen_is_held_and_an_admin_told(
     purchase = pay(house, source)
     house.stripe.sessions[SESSION].update(change)
     assert told(source.progress(ANNA, purchase)).state == book.HELD
-    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    (row,) = source.desk.purchases().value
     assert row.needs_person
     assert "Stripe took" in str(row.note)
     source.desk.retry("token:admin", purchase)
@@ -441,84 +424,7 @@ def test_a_purchase_begun_with_a_test_key_never_goes_on_with_a_live_one(house: H
     assert posts(house) == []
 
 
-# ---- as it goes on
-
-
-def test_each_renewal_marks_its_invoice_whichever_comes_first(house: House, source: BillingSource) -> None:
-    started(house, source)
-    (row,) = house.lago.subscriptions
-    house.stripe.billing.travel(31)
-    tells(source, "invoice.paid", SUB, "evt_2")
-    source.sweeper.look(utc_now())  # Lago has not made its own yet: to be tried again
-    house.lago.bill_period(row, at=house.stripe.billing.now)
-    tells(source, "invoice.created", "org-acme", "key-2", "lago")
-    source.sweeper.look(utc_now())
-    house.lago.bill_period(row, at=house.stripe.billing.now + timedelta(days=30))
-    look(source, timedelta(hours=2))  # nothing paid for this one
-    house.stripe.billing.travel(30)
-    tells(source, "invoice.paid", SUB, "evt_3")
-    source.sweeper.look(utc_now())
-    paid_by = [one["metadata"][0]["value"] for one in house.lago.invoices]
-    assert paid_by == ["in_00000002", "in_00000001", "in_00000000"]
-    assert {one["payment_status"] for one in house.lago.invoices} == {"succeeded"}
-    look(source, timedelta(hours=9))
-    assert len(house.lago.requests("PUT", f"/api/v1/invoices/{house.lago.invoices[2]['lago_id']}")) == 1
-
-
-def test_a_renewal_whose_webhook_got_lost_is_marked_by_the_sweep(house: House, source: BillingSource) -> None:
-    started(house, source)
-    house.stripe.billing.travel(31)
-    house.lago.bill_period(house.lago.subscriptions[0], at=house.stripe.billing.now)
-    look(source, timedelta(hours=2))
-    assert house.lago.invoices[0]["payment_status"] == "succeeded"
-
-
-@pytest.mark.parametrize("tells_periods", [True, False])
-def test_a_payment_marks_the_invoice_of_its_own_period_and_no_other(
-    house: House, source: BillingSource, tells_periods: bool
-) -> None:
-    started(house, source)
-    house.lago.tells_periods = tells_periods
-    row, at_stripe = house.lago.subscriptions[0], house.stripe.billing
-    at_stripe.travel(31, pays=False)
-    house.lago.bill_period(row, at=at_stripe.now)  # the one that fails, of equal sum and older
-    at_stripe.travel(30)
-    look(source, timedelta(hours=2))
-    assert house.lago.invoices[0]["payment_status"] == "pending"
-    (told_row,) = source.desk.purchases().value  # type: ignore[union-attr]
-    assert "(in_00000002) for the period from" in str(told_row.note)
-    house.lago.bill_period(row, at=at_stripe.now)
-    look(source, timedelta(hours=9))
-    assert [one["payment_status"] for one in house.lago.invoices] == ["succeeded", "pending", "succeeded"]
-    assert "The books differ" not in str(now_of(house).note)
-    at_stripe.pay(at_stripe.invoices[1])
-    look(source, timedelta(hours=16))
-    assert house.lago.invoices[1]["metadata"][0]["value"] == "in_00000001"
-
-
-def test_a_renewal_that_fails_leaves_lagos_invoice_open_and_both_sides_are_told(
-    house: House, source: BillingSource
-) -> None:
-    started(house, source)
-    house.stripe.billing.travel(31, pays=False)
-    house.lago.bill_period(house.lago.subscriptions[0], at=house.stripe.billing.now)
-    tells(source, "invoice.payment_failed", SUB)
-    assert source.account.failed_charges(ANNA) == ()
-    source.sweeper.look(utc_now())
-    assert house.lago.invoices[0]["payment_status"] == "pending"
-    assert house.lago.held_by("org-acme") == ["business"]
-    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
-    assert row.needs_person
-    assert str(row.note).startswith("The last charge failed: 100.00 USD (in_00000001).")
-    page = f"{house.stripe.url}/invoice/in_00000001"
-    assert source.account.failed_charges(ANNA) == (FailedCharge("Business", Decimal(100), "USD", page),)
-    house.stripe.billing.invoices[1]["hosted_invoice_url"] = "https://evil.test/pay"
-    assert source.account.failed_charges(ANNA)[0].page is None  # type: ignore[index]
-    assert requests.post(page, timeout=5).ok
-    assert source.account.failed_charges(ANNA) == ()
-    tells(source, "invoice.paid", SUB, "evt_2")
-    source.sweeper.look(utc_now())
-    assert (now_of(house).note, house.lago.invoices[0]["metadata"][0]["value"]) == (None, "in_00000001")
+# ---- taxes, and while a plan runs
 
 
 @pytest.mark.parametrize(
@@ -559,60 +465,10 @@ def test_an_invoice_with_taxes_on_top_is_not_called_paid_and_an_admin_told(house
     house.lago.tax_cents = 1900
     purchase = started(house, source)
     assert house.lago.invoices[0]["payment_status"] == "pending"
-    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
+    (row,) = source.desk.purchases().value
     assert (row.attempt_id, row.needs_person) == (purchase, True)
     assert "100.00 USD" in str(row.note)
     assert "119.00 USD" in str(row.note)
-
-
-def test_a_subscription_that_ended_at_stripe_ends_in_lago_with_nothing_given_back(
-    house: House, source: BillingSource
-) -> None:
-    started(house, source)
-    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
-    tells(source, "customer.subscription.deleted", SUB)
-    source.sweeper.look(utc_now())
-    assert (now_of(house).state, house.lago.held_by("org-acme")) == (book.ENDED, [])
-    gone = next(one for one in house.lago.asked if one.method == "DELETE")
-    assert gone.query["on_termination_credit_note"] == ["skip"]
-
-
-def test_a_message_that_it_ended_is_not_believed_while_stripe_says_otherwise(
-    house: House, source: BillingSource
-) -> None:
-    started(house, source)
-    tells(source, "customer.subscription.deleted", SUB)
-    source.sweeper.look(utc_now())
-    assert house.lago.held_by("org-acme") == ["business"]
-
-
-def test_a_subscription_that_ended_in_lago_is_never_charged_again(house: House, source: BillingSource) -> None:
-    started(house, source)
-    house.lago.subscriptions[0]["status"] = "terminated"
-    tells(source, "subscription.terminated", "org-acme", "key-9", "lago")
-    source.sweeper.look(utc_now())
-    assert house.stripe.billing.subscriptions[SUB]["status"] == "canceled"
-    assert now_of(house).state == book.ENDED
-
-
-def test_an_end_that_lago_has_set_or_taken_back_is_stripes_too(house: House, source: BillingSource) -> None:
-    started(house, source)
-    row, held = house.lago.subscriptions[0], house.stripe.billing.subscriptions[SUB]
-    row["ending_at"] = "2026-12-24T12:00:00Z"
-    look(source, timedelta(hours=2))
-    assert held["cancel_at"] == 1798113600
-    row["ending_at"] = None
-    look(source, timedelta(hours=4))
-    assert held["cancel_at"] is None
-
-
-def test_another_plan_in_lago_than_the_one_paid_for_needs_a_person(house: House, source: BillingSource) -> None:
-    started(house, source)
-    house.lago.subscriptions[0]["lago_id"] = "00000000-0000-4000-8000-000000000000"
-    look(source, timedelta(hours=2))
-    (row,) = source.desk.purchases().value  # type: ignore[union-attr]
-    assert row.needs_person
-    assert house.stripe.billing.subscriptions[SUB]["status"] == "active"
 
 
 @pytest.mark.parametrize("buyer", [ANNA, BEN])
@@ -620,21 +476,3 @@ def test_while_the_plan_runs_no_second_one_is_sold(house: House, source: Billing
     started(house, source)
     assert refused(buy(source, buyer=buyer)).code == "already_subscribed"
     assert len(house.stripe.sessions) == 1
-
-
-def test_however_many_plans_run_one_look_asks_about_a_few_and_all_get_their_turn(
-    house: House, source: BillingSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweeper, "RUNNING_AT_ONCE", 2)
-    for number in range(5):
-        buyer = Buyer(f"link:{number}", f"org-{number}", f"{number}", None)
-        answered(buy(source, buyer=buyer))
-        house.stripe.complete(f"cs_test_{number:08d}")
-        assert isinstance(source.returned(buyer, f"cs_test_{number:08d}"), Ready)
-        assert told(source.progress(buyer, now_of(house).id)).good is True
-    house.stripe.asked.clear()
-    asked = []
-    for _ in range(3):
-        look(source, timedelta(hours=2))
-        asked.append(len({one.path for one in house.stripe.asked if one.path.startswith("/v1/subscriptions/")}))
-    assert asked == [2, 4, 5]

@@ -22,6 +22,11 @@ def event(number=1, **fields):
     return {"event_id": f"e{number}", "started_at_us": NOON_US + number, **fields}
 
 
+def recent(number, **fields):
+    """The same of yesterday, which no retention has let go."""
+    return event(number, **fields) | {"started_at_us": NOON_US - 86_400_000_000 + number}
+
+
 def attempts(*events, source=None):
     parsed = parse(json.dumps(events).encode(), source=source, now_us=now_us() + 10**12)
     assert parsed.rejected == []
