@@ -39,7 +39,10 @@
     toast.append(icon, body, close);
     toast.dataset.key = key;
     stack().append(toast);
-    while (stack().children.length > MOST_TOASTS) stack().firstElementChild.remove();
+    while (stack().children.length > MOST_TOASTS) {  // what is only a confirmation goes before an error does
+      var older = Array.from(stack().children).slice(0, -1);
+      (older.find(function (each) { return each.getAttribute("role") === "status"; }) || older[0]).remove();
+    }
     if (kind !== "danger") setTimeout(function () { toast.remove(); }, 6000);
   };
 
