@@ -15,7 +15,8 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestTimeout
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_CHUNK = 65536
+# gunicorn takes up to so much from the socket at once, and copies what it still has of it at every smaller read
+_CHUNK = 1_048_576
 _LARGE = 2_000_000
 _ALONE, _TOGETHER = threading.Lock(), nullcontext()
 HELD_BYTES = 256_000_000
@@ -131,18 +132,18 @@ def _chunks() -> Iterator[bytes]:
         RequestTimeout: The sender fell silent.
     """
     came, wanted = 0, None if request.headers.get("Transfer-Encoding") else request.content_length
-    while True:
-        try:
-            with patience(request.environ):
+    with patience(request.environ):
+        while True:
+            try:
                 chunk = request.stream.read(_CHUNK)
-        except (ClientDisconnected, OSError, ParseException) as error:
-            if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-                raise RequestTimeout(f"Nothing more of the body came for {SILENCE_S:.0f} s.") from None
-            raise BadRequest("The body broke off, or its chunks are not understood.") from None
-        if not chunk:
-            break
-        came += len(chunk)
-        yield chunk
+            except (ClientDisconnected, OSError, ParseException) as error:
+                if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+                    raise RequestTimeout(f"Nothing more of the body came for {SILENCE_S:.0f} s.") from None
+                raise BadRequest("The body broke off, or its chunks are not understood.") from None
+            if not chunk:
+                break
+            came += len(chunk)
+            yield chunk
     if wanted is not None and came < wanted:
         raise BadRequest(f"The body broke off: {came:,} of {wanted:,} bytes came.")
 

@@ -104,9 +104,11 @@ def parse(body: bytes, *, source: str | None, now_us: int, prices: PriceBook = B
 
 def _check_count(body: bytes) -> None:
     """Refuse what holds so much that to read it would keep everybody waiting, as cheaply as that can be told."""
-    if body.count(b",") > _MAX_MARKS or body.count(b"\n") > _MAX_MARKS:
+    is_array = body.lstrip()[:1] == b"["
+    commas = body.count(b",") if len(body) > MAX_EVENTS else 0
+    if commas > _MAX_MARKS or (not is_array and body.count(b"\n") > _MAX_MARKS):
         raise TooManyEventsError
-    if body.count(b"{") > MAX_EVENTS and body.lstrip()[:1] == b"[":
+    if is_array and commas >= MAX_EVENTS and body.count(b"{") > MAX_EVENTS:
         try:
             if len(_ARRAY.decode(body)) > MAX_EVENTS:
                 raise TooManyEventsError
