@@ -171,12 +171,13 @@ _Cells = dict[str | None, dict[int, Sums]]
 
 def _cells(ask: Ask, buckets: Grid, by: tuple[Dimension, ...]) -> tuple[_Cells, dict[str | None, Sums], list[Sums]]:
     """The sums of each group in each bucket, those of each group, and those of each bucket."""
-    cells: _Cells = {}
+    parts: dict[str | None, dict[int, list[Sums]]] = {}  # a week has seven
     for key, *row in ask.rows(ask.sums(ask.span, by=by, step=_STEPS[buckets.granularity])):
         sums = sums_of(row[len(by) :])
         if sums.attempts:
-            place, line = buckets.index[key], cells.setdefault(row[0] if by else None, {})
-            line[place] = add(line[place], sums) if place in line else sums
+            line = parts.setdefault(row[0] if by else None, {})
+            line.setdefault(buckets.index[key], []).append(sums)
+    cells: _Cells = {name: {place: total(each) for place, each in line.items()} for name, line in parts.items()}
     lines = cells.values()
     columns = [total(line[place] for line in lines if place in line) for place in range(len(buckets.edges))]
     return cells, {name: total(line.values()) for name, line in cells.items()}, columns
