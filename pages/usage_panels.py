@@ -119,7 +119,8 @@ def nothing(coverage: Coverage | None, query: UsageQuery) -> tuple[str, str]:
     if coverage is None:
         return "0 calls in this window", f"{filtered}The source does not say for how much of it usage was collected."
     if not coverage.collected_s:
-        return "No usage data yet", "The console was not listening in this window, and no import covers it."
+        why = "The console was not listening in this window, and no import covers it."
+        return ("No matching calls known", filtered + why) if filtered else ("No usage data yet", why)
     if coverage.complete:
         true_zero = "Collection ran the whole time and none arrived, so this is a true zero."
         return (

@@ -89,7 +89,7 @@ class Collected:
         until = min(end_us, self._now_us)
         collected = self.seconds(start_us, until)
         missing = (until - start_us) / 1e6 - collected
-        if not collected and not has_events and until > start_us:
+        if not collected and not has_events and until != start_us:  # what has not begun is no zero either
             return "not_collected", 0.0
         if end_us > self._now_us:
             return "forming", collected

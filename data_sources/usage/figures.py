@@ -178,7 +178,11 @@ def _nothing(coverage: Coverage) -> Figures:
     """No attempts: true zeros where we listened, unknown where we did not."""
     listened = coverage.collected_s > 0
     zero = 0 if listened else None
-    why = "No calls in this window." if listened else NOT_LISTENING
+    why = "No calls in this window."
+    if not listened:
+        why = NOT_LISTENING
+    elif not coverage.complete:
+        why = f"No calls in the {minutes(coverage.collected_s)} of this window that we listened."
     fields = ["avg_cost_per_call", "error_rate", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99"]
     if not listened:
         fields += ["total_calls", "total_attempts", "failed_calls", "unknown_calls", "priced_calls"]

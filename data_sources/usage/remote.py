@@ -22,7 +22,14 @@ from data_sources.usage import remote_decode, remote_export, remote_intake, remo
 from data_sources.usage.costs import CostBasis
 from data_sources.usage.provenance import notes, window_words
 from data_sources.usage.query import BadQueryError, call_parameters, to_parameters
-from data_sources.usage.remote_confirm import NotConfirmedError, Said, confirmed, confirmed_organization
+from data_sources.usage.remote_confirm import (
+    NotConfirmedError,
+    Said,
+    confirmed,
+    confirmed_organization,
+    notes_of,
+    stale_of,
+)
 from data_sources.usage.remote_read import Node, WrongFieldError
 from data_sources.usage.remote_refuse import NOT_OFFERED, SOURCE, bad_query, problem_of, refusal, unreadable
 from data_sources.usage.types import (
@@ -348,7 +355,12 @@ class RemoteUsage:
             return self._stale(key, unreadable(error))
         told = (*about(value), getattr(value, "basis", None)) if about else None
         provenance = self._provenance(name, pairs, window, said, told)
-        found = Ready(value, replace(provenance, tells_as_of=root.has("data_as_of")))
+        provenance = replace(provenance, tells_as_of=root.has("data_as_of"))
+        own = [note for note in notes_of(root) if note not in provenance.notes]
+        found = Ready(value, with_notes(provenance, *own))
+        old = stale_of(root)
+        if old is not None:
+            found = Ready(value, replace(found.provenance, fetched_at=old[1]), stale=old[0])
         self._remember(key, found)
         self._noted(found)
         return found

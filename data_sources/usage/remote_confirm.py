@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from data_sources.result import Kind, Problem, utc_now
 from data_sources.usage.provenance import window_words
 from data_sources.usage.remote_decode import window_of
 from data_sources.usage.remote_read import Node, WrongFieldError
@@ -13,6 +14,7 @@ from data_sources.usage.types import FILTERS, UsageQuery, Window
 NO_WINDOW = "Window not confirmed: this usage API did not say which time and zone its figures cover."
 # Clocks differ a little, and an answer may be a little old.
 _CLOCKS = timedelta(minutes=5)
+_MOST_NOTES, _NOTE_CHARS = 10, 500
 
 
 class NotConfirmedError(Exception):
@@ -100,3 +102,31 @@ def _filters(root: Node, query: UsageQuery) -> Said:
     if organization is not None and query.organization_id is None:
         return Said(notes=(f"The usage API limits our key to the organization {organization}.",))
     return Said()
+
+
+def notes_of(root: Node) -> tuple[str, ...]:
+    """What an answer says that must be known before relying on it, as another console does; none in another form."""
+    try:
+        given = root.maybe_texts("notes") or []
+    except WrongFieldError:
+        return ()  # a field of that name that is something else
+    return tuple(text[:_NOTE_CHARS] for text in given[:_MOST_NOTES] if text)
+
+
+def stale_of(root: Node) -> tuple[Problem, datetime] | None:
+    """Why an answer is itself the last good one of the console that gave it, and from when; None for a fresh one."""
+    try:
+        said = root.node("stale")
+        fetched_at = None if said is None else said.time("fetched_at")
+        if said is None or fetched_at is None:
+            return None
+        title, detail, at = said.text("title"), said.text("detail"), said.time("failed_at")
+    except WrongFieldError:
+        return None  # likewise
+    why = Problem(
+        Kind.UPSTREAM,
+        (title or "The usage API answers with older figures")[:_NOTE_CHARS],
+        f"The usage API's own source fails. {detail or ''}".strip()[:_NOTE_CHARS],
+        at=at or utc_now(),
+    )
+    return why, fetched_at

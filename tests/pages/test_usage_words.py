@@ -240,6 +240,25 @@ def test_an_empty_window_is_a_true_zero_only_where_collection_ran(source, listen
     assert words in result.detail
 
 
+def test_no_match_in_a_time_nobody_listened_to_is_not_told_as_no_data(source):
+    query = UsageQuery(range="today", model=("m9",))
+    result = draw.or_empty(source([], []).breakdown(query, "model"), lambda found: (found.total, found.coverage), query)
+    assert result.title == "No matching calls known"
+    assert result.detail.startswith("No call matches the filters. The console was not listening")
+
+
+@pytest.mark.parametrize(
+    ("listened", "why"),
+    [
+        (ALWAYS, "No calls in this window."),
+        ([(at("2026-11-22T00:00:00"), at("2026-11-22T12:02:10"))], "No calls in the 12 hours of this window"),
+    ],
+)
+def test_a_rate_of_no_calls_says_how_much_of_the_window_was_listened_to(source, listened, why):
+    reasons = source([], listened).summary(UsageQuery(range="today")).value.figures.reasons
+    assert all(reasons[name].startswith(why) for name in ("avg_cost_per_call", "error_rate", "latency_ms.p95"))
+
+
 def test_power_levels_stand_in_their_own_order_with_not_set_last(source):
     rows = [
         attempt(n, TODAY, power_level=level, cost_usd="1") for n, level in enumerate([None, "precision", "eco", "x"])

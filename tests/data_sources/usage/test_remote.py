@@ -547,3 +547,28 @@ def test_what_is_no_export_is_a_failure(usage, api, body, words):
 def test_an_export_that_does_not_begin_is_a_failure(usage, api, fault, kind):
     api.fail(fault)
     assert problem(usage.export(WEEK)).kind is kind
+
+
+# ---- another console behind this one
+
+
+def test_what_another_console_notes_of_an_answer_is_taken_over(api, usage):
+    change(api, "summary", notes=["An earlier start found damage: 3 attempts are lost.", "x" * 900])
+    found = usage.summary(WEEK)
+    assert "An earlier start found damage: 3 attempts are lost." in found.provenance.notes
+    assert len(found.provenance.notes[-1]) == 500
+    change(api, "summary", notes="an original backend's own field")
+    assert isinstance(usage.summary(WEEK), Ready)
+
+
+def test_old_figures_of_another_console_are_not_told_as_fresh(api, usage):
+    said = {"title": "Usage could not be read", "detail": "The usage API answered HTTP 500."}
+    times = {"failed_at": "2026-11-22T14:02:00Z", "fetched_at": "2026-11-22T13:40:00Z"}
+    change(api, "summary", stale={**said, **times})
+    found = usage.summary(WEEK)
+    assert isinstance(found, Ready)
+    assert (found.stale.title, found.stale.at) == (said["title"], at("2026-11-22T14:02:00"))
+    assert found.stale.detail == "The usage API's own source fails. The usage API answered HTTP 500."
+    assert found.provenance.fetched_at == at("2026-11-22T13:40:00")
+    change(api, "summary", stale=True)
+    assert usage.summary(WEEK).stale is None
