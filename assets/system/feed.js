@@ -3,8 +3,8 @@
 import { watch } from "./age.js";
 import { el, set } from "./dom.js";
 import { draw } from "./draw.js";
-import { clear, take } from "./series.js";
-import { asked, LIVE_S, PERIODS, S, TOTAL, URL_LIVE } from "./state.js";
+import { clear, reachS, take } from "./series.js";
+import { asked, PERIODS, S, TOTAL, URL_LIVE } from "./state.js";
 
 let busy = null, carried = [];
 const riders = [];
@@ -15,12 +15,6 @@ const riders = [];
 export function ride(rider) { riders.push(rider); }
 
 export function mayAsk() { return !asked.paused && !document.hidden && !!el("system-page"); }
-
-// How far back the first answer must reach: the window, or the beginning of what is zoomed into.
-function reach() {
-  const zoomed = asked.zoom ? Math.ceil((Date.now() - asked.zoom.from) / 1000) : 0;
-  return Math.min(3600, Math.max(Math.min(asked.window, LIVE_S), zoomed));
-}
 
 // One request with a limit; what the sign-in changed under this page is told by the shell at once.
 export function get(address, abort, limitMs) {
@@ -35,7 +29,7 @@ export function get(address, abort, limitMs) {
 
 export function poll() {
   if (busy || !mayAsk()) return;
-  const mine = new AbortController(), query = new URLSearchParams({ window: reach() });
+  const mine = new AbortController(), query = new URLSearchParams({ window: reachS() });
   if (S.seq !== null) query.set("since", S.seq);
   if (asked.name) query.set("interface", asked.name);
   if (asked.host) query.set("host", asked.host);

@@ -1,6 +1,6 @@
 // What the page knows and what it was asked to show.
 export const URL_LIVE = "/api/v1/system/live", URL_HISTORY = "/api/v1/system/history", URL_PROCESSES = "/api/v1/system/processes";
-export const PERIODS = 3, WATCH_MS = 500, KEEP_MS = 3600000;
+export const PERIODS = 3, WATCH_MS = 500;
 export const LIVE_S = 900;  // a longer window is the history's: its steps keep their greatest value
 export const TOTAL = "/total";  // no interface may have a slash in its name
 
