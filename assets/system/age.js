@@ -14,6 +14,8 @@ export function ageS() {
 export function state() {
   var limit = (PERIODS * asked.periodMs) / 1000;
   if (asked.paused) return "paused";
+  if (S.refused && S.refused.unset) return "unset";
+  if (S.heardAt === null && S.refused && S.refused.title) return "refused";
   if (S.heardAt === null) return S.misses >= PERIODS ? "silent" : "loading";
   if (S.misses > 0 && (S.misses >= PERIODS || (performance.now() - S.heardAt) / 1000 >= limit)) return "silent";
   if (ageS() !== null && ageS() > limit) return "stale";
@@ -34,6 +36,8 @@ export function liveBadge(now) {
   switch (now) {
     case "paused": return badge("", "none", "Paused");
     case "loading": return badge("", "none", "Connecting");
+    case "unset": return badge("", "none", "Not configured");
+    case "refused": return badge("danger", "triangle", S.refused.title);
     case "measuring": return badge("", "none", "Measuring");
     case "stale": return badge("warn", "clock", "Stale: " + words.age(ageS()) + " old");
     case "silent": return badge("danger", "triangle", S.lastHeard === null ? "No answer" : "No answer since " + words.clock(S.lastHeard, offset));

@@ -14,7 +14,8 @@ const riders = [];
 // whether it cannot wait for the next tick.
 export function ride(rider) { riders.push(rider); }
 
-export function mayAsk() { return !asked.paused && !document.hidden && !!el("system-page"); }
+// What is not configured is not asked for again: only a restart of the server brings it.
+export function mayAsk() { return !asked.paused && !document.hidden && !!el("system-page") && !(S.refused && S.refused.unset); }
 
 // One request with a limit; what the sign-in changed under this page is told by the shell at once.
 export function get(address, abort, limitMs) {
@@ -27,6 +28,14 @@ export function get(address, abort, limitMs) {
     .finally(() => clearTimeout(timer));
 }
 
+// What the server says instead of figures: its own words, where it has some.
+function refusal(answer) {
+  return answer.json().catch(() => ({})).then((problem) => {
+    const unset = problem.type === "not-configured";
+    throw Object.assign(new Error(problem.title || "HTTP " + answer.status), { detail: problem.detail, refused: { unset, title: problem.title } });
+  });
+}
+
 export function poll() {
   if (busy || !mayAsk()) return;
   const mine = new AbortController(), query = new URLSearchParams({ window: reachS() });
@@ -37,9 +46,9 @@ export function poll() {
   const along = (carried = riders.filter((rider) => rider.add(query)));
   busy = mine;
   get(URL_LIVE + "?" + query, mine, PERIODS * asked.periodMs)
-    .then((answer) => { if (!answer.ok) throw new Error("HTTP " + answer.status); return answer.json(); })
+    .then((answer) => (answer.ok ? answer.json() : refusal(answer)))
     .then((body) => { if (busy === mine) { along.forEach((rider) => rider.heard(body)); heard(body); } })
-    .catch((error) => { if (busy === mine) { along.forEach((rider) => rider.failed(error)); S.misses += 1; watch(); if (along.length) draw(); } })
+    .catch((error) => { if (busy === mine) { along.forEach((rider) => rider.failed(error)); S.refused = error.refused || null; S.misses += 1; watch(); if (along.length) draw(); } })
     .finally(() => { if (busy === mine) { busy = null; carried = []; } fillRest(); if (riders.some((rider) => rider.hurry())) poll(); });
 }
 
@@ -60,6 +69,12 @@ export function drop() {
   S.seq = null;
 }
 
+// Another host is shown: nothing of the one before may stand for it.
+export function another() {
+  clear();
+  Object.assign(S, { mounts: [], about: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null });
+}
+
 // What the charts of the open tab need beside the rest: asked for from the beginning of the window on.
 export function also(names) {
   const wanted = names.join(",");
@@ -76,7 +91,7 @@ function heard(body) {
   if (body.mounts) S.mounts = body.mounts;
   if (body.about) { S.about = body.about; options(); }
   asked.periodMs = body.period_s * 1000;
-  S.seq = body.seq; S.misses = 0; S.ageAt = body.age_s; S.heardAt = performance.now(); S.lastHeard = Date.now();
+  S.seq = body.seq; S.misses = 0; S.refused = null; S.ageAt = body.age_s; S.heardAt = performance.now(); S.lastHeard = Date.now();
   draw();
 }
 

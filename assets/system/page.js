@@ -4,7 +4,7 @@ import { el, set } from "./dom.js";
 import { forget } from "./charts.js";
 import { draw } from "./draw.js";
 import { save } from "./export.js";
-import { drop, poll } from "./feed.js";
+import { another, drop, poll } from "./feed.js";
 import { renew } from "./past.js";
 import { onZoom } from "./pointer.js";
 import { renewProcesses } from "./processes.js";
@@ -62,6 +62,7 @@ export function tick(by, seconds, name, unit, presses) {
   if (moved && asked.zoom) { asked.zoom = null; el("system-unzoom").hidden = true; }
   let changed = seconds !== asked.window || wanted !== asked.name || host !== asked.host;
   if (changed) drop();
+  if (host !== asked.host) another();
   changed = changed || bits !== asked.bits;
   asked.window = seconds; asked.name = wanted; asked.bits = bits; asked.host = host;
   if (changed) { S.held = {}; address(); }

@@ -1,8 +1,8 @@
 // The history: windows that memory does not hold. Asked when the question changes and again after each of its steps, along
-// with the tick. Another host's comes from its Prometheus, which may take its time: what takes long is asked by itself.
+// with the tick. What takes long (another host's comes from its Prometheus) is asked by itself, until it is quick again.
 import { draw } from "./draw.js";
 import { get, mayAsk, poll, ride } from "./feed.js";
-import { asked, H, LIVE_S, URL_HISTORY } from "./state.js";
+import { asked, H, LIVE_S, S, URL_HISTORY } from "./state.js";
 
 const POINTS = 360, LEAST_MS = 10000, MOST_MS = 60000, LIMIT_MS = 20000;
 let busy = null, wanted = false, slow = false;
@@ -65,18 +65,22 @@ function failedFor(error) {
 
 ride({
   add(query) {
-    if (asked.host || slow || !begin()) return false;
+    // Another host's live figures come first: they do not wait for a Prometheus that takes its time over the past.
+    if (slow || (asked.host && S.seq === null) || !begin()) return false;
     query.set("past", span(POINTS));
     return true;
   },
   heard(body) { if (body.past.problem) failed(body.past.problem.title, body.past.problem.detail); else took(body.past); },
-  failed(error) { slow = error.name === "AbortError"; failedFor(error); },
+  failed(error) {
+    slow = error.name === "AbortError";
+    if (slow) { H.askedAt = -MOST_MS; renew(); } else failedFor(error);
+  },
   lost() { H.askedAt = -MOST_MS; },
-  hurry() { return !asked.host && !slow && (isPast() || wanted) && H.key !== question(POINTS); },
+  hurry() { return !slow && S.seq !== null && (isPast() || wanted) && H.key !== question(POINTS); },
 });
 
 export function renew() {
-  if (!(asked.host || slow)) return;
+  if (!slow) return;
   if (H.key !== question(POINTS) && busy) { busy.abort(); busy = null; }
   if (busy || !begin()) return;
   const mine = new AbortController();
