@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +22,7 @@ from werkzeug.serving import make_server
 
 from app import create_app
 from bench.console import chromium, table
+from bench.fast_clock import FastClock
 from data_sources.state.links import make_link_token
 from data_sources.system.host import PsutilHost
 from data_sources.system.network import ProcNetDev
@@ -49,21 +49,6 @@ FAST_DATE = """
   performance.now = () => real() * FASTER;
 })();
 """
-
-
-class FastClock:
-    """The two clocks of the sampler, running ahead."""
-
-    def __init__(self) -> None:
-        self.begun_ns, self.begun = time.monotonic_ns(), datetime.now(UTC)
-
-    def clock_ns(self) -> int:
-        """Monotonic."""
-        return self.begun_ns + (time.monotonic_ns() - self.begun_ns) * FASTER
-
-    def now(self) -> datetime:
-        """The wall clock."""
-        return self.begun + timedelta(microseconds=(self.clock_ns() - self.begun_ns) // 1000)
 
 
 def fast_source(clock: FastClock, stop: threading.Event) -> SystemSource:
@@ -99,7 +84,7 @@ def main() -> None:
         app = create_app(load(data_dir=Path(folder)))
         sys.modules["pages.system"].TICK_MS = TICK_MS  # type: ignore[attr-defined]
         ops = app.server.extensions["ops"]
-        clock, stop = FastClock(), threading.Event()
+        clock, stop = FastClock(FASTER), threading.Event()
         ops.system = fast_source(clock, stop)
         ops.start()
         server = make_server("127.0.0.1", 0, app.server, threaded=True)

@@ -1,7 +1,8 @@
 """The history of this machine: an hour of ticks in memory, a day of 10 s and ninety days of 60 s slots on disk.
 
-The sampler's thread only adds numbers to open slots. Another thread writes them, so that a slow, full or read-only disk
-never holds up a sample; the answer then says that nothing is kept. A restart is a gap.
+The sampler's thread only notes numbers, and adds a few ticks at once to the open slots. Another thread writes them, so
+that a slow, full or read-only disk never holds up a sample; the answer then says that nothing is kept. A restart is a
+gap.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import shutil
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,10 +31,19 @@ from .windows import LIVE_S, GapSpan, HistoryWindow
 
 log = logging.getLogger("ops.system")
 FLUSH_S = 10.0
+_FOLD_TICKS = 5  # arithmetic on slots touches much memory: seldom, and for several ticks at once
 _MAX_PENDING = 500  # slots that wait for the disk: about an hour
 _CLOCK_SLACK_S = 0.5  # more than this between two clocks' steps means that the wall clock was set
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SETTLED_S = 3600.0  # a clock that ran so long is believed when old rows are let go
+
+
+class _Noted(NamedTuple):
+    """A tick as it came: its step, in seconds since the epoch, and its figures by series."""
+
+    start_s: float
+    at_s: float
+    told: Mapping[str, float]
 
 
 class History:
@@ -59,6 +70,7 @@ class History:
         self._period_s, self._min_free, self._now, self._levels = period_s, min_free_bytes, now, levels
         self._lock = threading.Lock()
         self._writing = threading.Lock()
+        self._noted: list[_Noted] = []
         self._ticks: deque[Tick] = deque(maxlen=KEEP_TICKS)
         self._builders = (SlotBuilder(FINE_S), SlotBuilder(COARSE_S))
         self._pending: deque[Slot] = deque()
@@ -88,6 +100,7 @@ class History:
         if thread is not None:
             thread.join(timeout=10)
         with self._lock:
+            self._fold()
             for builder in self._builders:
                 self._pending.extend(builder.close())
         self.flush()
@@ -112,7 +125,6 @@ class History:
                 self._run, self._clock_since_s = (at_s, at_s), at_s
             return
         found = figures(sample, self._levels())
-        names, values = tuple(found.values), np.fromiter(found.values.values(), np.float64, len(found.values))
         step_s = (sample.at_ns - before.at_ns) / 1e9
         with self._lock:
             start_s = self._step_start(at_s, step_s)
@@ -120,10 +132,19 @@ class History:
             self._gaps.note(start_s, at_s, {EVERYTHING: Gap.LATE} if late else found.reasons)
             if late:
                 start_s = at_s - self._period_s  # a level that was read now says nothing of the long step before it
+            self._noted.append(_Noted(start_s, at_s, found.values))
+            if len(self._noted) >= _FOLD_TICKS:
+                self._fold()
+
+    def _fold(self) -> None:
+        """Add what was noted to the hour of ticks and to the open slots. Called under the lock."""
+        noted, self._noted = self._noted, []
+        for start_s, at_s, told in noted:
+            names, values = tuple(told), np.fromiter(told.values(), np.float64, len(told))
             self._ticks.append(Tick(start_s, at_s, self._same(names), values))
             for builder in self._builders:
                 self._pending.extend(builder.add(start_s, at_s, names, values))
-            self._drop_overflow()
+        self._drop_overflow()
 
     def _step_start(self, at_s: float, step_s: float) -> float:
         """Where a step began on the wall clock: where the one before ended, unless the clock was set meanwhile."""
@@ -161,6 +182,7 @@ class History:
 
     def _flush(self, file: HistoryFile) -> None:
         with self._lock:
+            self._fold()
             slots, gaps, run = list(self._pending), self._gaps.unsaved(), self._run
         if run is None:
             return
@@ -212,6 +234,7 @@ class History:
     def window(self, query: HistoryQuery) -> HistoryWindow:
         """The window that is asked for, from the finest slots that cover it."""
         with self._lock:
+            self._fold()
             open_slots = [slot for slot in (builder.peek() for builder in self._builders) if slot is not None]
             recorded = Recorded(
                 tuple(self._ticks), self._run, (*self._pending, *open_slots), self._gaps.spans(), self._trouble

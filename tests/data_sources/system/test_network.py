@@ -2,6 +2,8 @@
 
 import os
 import socket
+import sys
+import threading
 
 import pytest
 
@@ -51,6 +53,27 @@ def test_the_read_that_keeps_the_interpreter_is_that_of_the_system(tmp_path):
     os.close(fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
         pread(fd, 4, 0)
+
+
+def test_threads_that_read_at_once_never_have_each_others_bytes(tmp_path):
+    interval, found = sys.getswitchinterval(), {}
+
+    def read(name):
+        file = KernelFile(tmp_path / name)
+        found[name] = {file.read() for _ in range(3000)}
+
+    threads = [threading.Thread(target=read, args=(name,)) for name in "abc"]
+    sys.setswitchinterval(1e-6)
+    try:
+        for name in "abc":
+            (tmp_path / name).write_text(name * 100)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == {name: {name.encode() * 100} for name in "abc"}
 
 
 def test_a_file_that_is_slow_time_after_time_lets_other_threads_in(tmp_path):
