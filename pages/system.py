@@ -3,7 +3,7 @@
 The callbacks of `pages/system_panels.py` put the parts of each panel in place. From then on the browser asks
 `/api/v1/system/live` once every two seconds for all of them, and along with it, when they are due, for a window of the
 history and the list of processes (`assets/system/`): a server callback on a fast interval would freeze silently when it
-is slow or fails.
+is slow or fails. The clock is the browser's own, too: Dash keeps each value that a `dcc.Interval` ever had.
 """
 
 from __future__ import annotations
@@ -80,7 +80,11 @@ def layout(
     shown = tab if tab in {key for key, _ in TABS} else TABS[0][0]
     other = host if host and host.isprintable() and len(host) <= MAX_HOST else None
     zone = sources().settings.reporting_tz
-    told = {**({"data-zone": zone} if zone else {}), **({"data-host": other} if other else {})}
+    told = {
+        "data-tick": str(TICK_MS),
+        **({"data-zone": zone} if zone else {}),
+        **({"data-host": other} if other else {}),
+    }
     return page(
         "System",
         sub_id="system-sub",
@@ -89,7 +93,6 @@ def layout(
             _filters(chosen_window, chosen, "bits" if unit == "bits" else "bytes", other),
             html.P(id="system-past", className="oc-note", hidden=True, role="status"),
             tabs("system-tabs", "Parts of the machine", TABS, shown, _panels()),
-            dcc.Interval(id="system-tick", interval=TICK_MS),
             dcc.Store(id="system-done"),
             *[dcc.Store(id=f"system-seen-{key}", data=key == shown == system_panels.FIRST) for key, _ in TABS],
             dcc.Store(id=f"system-seen-{system_panels.REST}"),
@@ -183,9 +186,8 @@ def _choice(choice_id: str, name: str, options: list[tuple[str, Any]], value: An
 
 
 clientside_callback(
-    ClientsideFunction("ops_system", "tick"),
+    ClientsideFunction("ops_system", "choose"),
     Output("system-done", "data"),
-    Input("system-tick", "n_intervals"),
     Input("system-window", "value"),
     Input("system-interface", "value"),
     Input("system-unit", "value"),

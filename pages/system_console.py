@@ -13,7 +13,7 @@ from routes.console_state import console_now
 
 
 def listen() -> None:
-    """Fill the panel; `assets/js/system_hosts.js` renews it while somebody looks at it."""
+    """Fill the panel; `assets/system/served.js` renews it while somebody looks at it."""
     filled_on("system-console", REST)(console)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Input, clientside_callback
 from dash.exceptions import PreventUpdate
 
 from components.panel import Look, show
@@ -15,10 +14,8 @@ from pages.system_panels import filled_on
 
 
 def listen() -> None:
-    """Fill the panel, and renew it while somebody looks at it."""
+    """Fill the panel; `assets/system/served.js` renews it while somebody looks at it."""
     filled_on("system-hosts", "hosts")(hosts)
-    # Every ten seconds, through the panel's own Retry: no page has to hold another clock for it.
-    clientside_callback(ClientsideFunction("ops_hosts", "tick"), Input("system-tick", "n_intervals"))
 
 
 def hosts(seen: Any, _: str | None) -> Look:

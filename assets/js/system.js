@@ -9,9 +9,9 @@
   }
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.ops_system = {
-    tick: function () {
+    choose: function () {
       var given = Array.from(arguments), by = window.dash_clientside.callback_context.triggered_id;
-      load().then(function (page) { page.tick.apply(null, [by].concat(given.slice(1))); });
+      load().then(function (page) { page.choose.apply(null, [by].concat(given)); });
       return window.dash_clientside.no_update;
     },
     draw: function () {

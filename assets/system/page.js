@@ -8,6 +8,7 @@ import { another, drop, poll } from "./feed.js";
 import { renew } from "./past.js";
 import { onZoom } from "./pointer.js";
 import { renewProcesses } from "./processes.js";
+import { renewServed } from "./served.js";
 import { asked, S, TOTAL } from "./state.js";
 import { chosen, FIRST, onTab, open } from "./tabs.js";
 
@@ -54,9 +55,22 @@ function arrive() {
   if (el("system-unzoom")) el("system-unzoom").hidden = !asked.zoom;
 }
 
-export function tick(by, seconds, name, unit, presses) {
+let clock = null, ticks = 0;
+
+function tick() {
+  if (!el("system-page")) { clearInterval(clock); clock = null; return; }
+  watch();
+  ask();
+  ticks += 1;
+  renewServed(ticks);
+}
+
+// The page has come, or something was chosen on it.
+export function choose(by, seconds, name, unit, presses) {
+  if (!el("system-page")) return;  // left again before these scripts came
   const bits = unit === "bits", wanted = !name || name === TOTAL ? "" : name, came = begin(), host = el("system-page").dataset.host || "";
   if (came) arrive();
+  if (!clock) clock = setInterval(tick, Number(el("system-page").dataset.tick));
   if (by === "system-pause" && presses) pause(!asked.paused);
   const moved = seconds !== asked.window && !came;
   if (moved && asked.zoom) { asked.zoom = null; el("system-unzoom").hidden = true; }

@@ -80,6 +80,10 @@ export function figure(traces, found, options) {
       uirevision: options.revision,
       xaxis: {
         type: "date", range: [local(options.from, options.offset), local(options.to, options.offset)], fixedrange: !draggable(),
+        // Else Plotly measures each label wherever it stands, and keeps every size by its place: a window that slides has
+        // ever new places, thousands an hour (so the template gives the axis no distance of a title, either). A label at the
+        // end reaches into the panel's edge instead of being hidden.
+        ticklabeloverflow: "allow",
         hoverformat: (options.long ? "%-d %b " : "") + "%H:%M:%S " + options.zone, tickformat: axisFormat(options), tickangle: 0, nticks: options.height < 250 ? 4 : 7,
       },
       yaxis: yaxis,

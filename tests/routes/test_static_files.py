@@ -69,6 +69,12 @@ def test_chart_colours_are_those_of_the_stylesheet():
         assert f"--oc-surface: {charts['tokens'][theme]['surface']};" in sheet
 
 
+def test_no_axis_of_time_has_plotly_keep_the_size_of_each_label_at_each_place():
+    text = (ASSETS / "js" / "plotly_templates.js").read_text(encoding="utf-8")
+    for theme in json.loads(text[text.index("{") :].rstrip().rstrip(";"))["templates"].values():
+        assert "standoff" not in theme["layout"]["xaxis"]["title"], "a page with live charts grows by megabytes an hour"
+
+
 def test_files_are_compressed_once_and_cached_for_long(app):
     client = app.server.test_client()
     path = "/assets/css/4-components.css"
