@@ -15,7 +15,7 @@ from dash.development.base_component import Component
 
 from components.chart import CONFIG, SIDE_PX
 
-Kind: TypeAlias = Literal["rate", "events", "percent", "bytes", "celsius", "plain"]
+Kind: TypeAlias = Literal["rate", "events", "percent", "bytes", "celsius", "watts", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class LiveChart:
         family: Rates of one family share the unit of their axes: "network" or "disk".
         match: Lines for every series whose name begins so, such as "cpu_core_".
         word: What one of those is called: "core".
+        numbered: Only those whose name ends there in a number.
+        beside: Beginnings of the names of what stands in the legend beside those, and its kind: its newest value.
         color: One colour for all of those; None gives each its own.
         most: At most so many of those.
         whole: The axis always reaches to the whole: 100 %, or all memory.
@@ -50,6 +52,8 @@ class LiveChart:
     family: str | None = None
     match: str | None = None
     word: str = ""
+    numbered: bool = False
+    beside: tuple[tuple[str, Kind], ...] = ()
     color: str | None = None
     most: int = 16
     whole: bool = False
@@ -70,6 +74,8 @@ class LiveChart:
             "family": self.family,
             "match": self.match,
             "word": self.word,
+            "numbered": self.numbered,
+            "beside": self.beside,
             "color": self.color,
             "most": self.most,
             "whole": self.whole,

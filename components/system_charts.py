@@ -7,6 +7,7 @@ from components.live_chart import LiveChart
 _ELSEWHERE = (
     "Sensors and graphics processors are read on this machine alone: another host's are not asked of its Prometheus."
 )
+_NO_DISKS = "The sampler found no whole disks on this system."
 # Heights: the panels of a row end together.
 NETWORK_PX, SIDE_PX, DISK_PX, WIDE_PX = 300, 220, 136, 260
 
@@ -87,6 +88,8 @@ CHARTS: dict[str, LiveChart] = {
         sub="whole disks",
         height_px=DISK_PX,
         family="disk",
+        absent="No devices",
+        why=_NO_DISKS,
     ),
     "system-temperatures": LiveChart(
         "Temperatures",
@@ -103,6 +106,10 @@ CHARTS: dict[str, LiveChart] = {
         "GPU",
         "percent",
         match="gpu_",
+        word="GPU",
+        numbered=True,
+        beside=(("gpu_mem_", "bytes"), ("gpu_temp_", "celsius"), ("gpu_power_", "watts")),
+        sub="busy",
         slow=True,
         height_px=SIDE_PX,
         most=8,
@@ -141,6 +148,8 @@ CHARTS: dict[str, LiveChart] = {
         sub="sum of the whole disks",
         height_px=WIDE_PX,
         family="disk",
+        absent="No devices",
+        why=_NO_DISKS,
     ),
     "system-reads": LiveChart(
         "Read by device",
@@ -151,7 +160,7 @@ CHARTS: dict[str, LiveChart] = {
         match="disk_read_",
         most=12,
         absent="No devices",
-        why="The sampler found no whole disks on this system.",
+        why=_NO_DISKS,
     ),
     "system-writes": LiveChart(
         "Written by device",
@@ -162,7 +171,7 @@ CHARTS: dict[str, LiveChart] = {
         match="disk_write_",
         most=12,
         absent="No devices",
-        why="The sampler found no whole disks on this system.",
+        why=_NO_DISKS,
     ),
     "system-filling": LiveChart(
         "Space in use",

@@ -45,7 +45,7 @@ def hosts_table(found: HostList, now: datetime) -> Component:
     if found.unset is not None:
         named = [setting(name) for name in found.unset.settings]
         parts.append(
-            html.P([f"{found.unset.detail} Set ", *named, ", then restart."], className="oc-say oc-muted oc-meta mb-0")
+            html.Div(html.Span([f"{found.unset.detail} Set ", *named, ", then restart."]), className="oc-note mt-2")
         )
     return html.Div(parts)
 

@@ -1,6 +1,6 @@
 // Charts with their legends, captions and numbers. What each shows stands on its holder, as `components/live_chart.py`
 // wrote it; how it is drawn is the same for all.
-import { el, fill, make, set } from "./dom.js";
+import { el, fill, make, message, set } from "./dom.js";
 import { also } from "./feed.js";
 import { again, want } from "./past.js";
 import { meet } from "./pointer.js";
@@ -35,21 +35,30 @@ function unitOf(spec, view, series) {
     const whole = { range: [0, 102], tickvals: [0, 50, 100], ticktext: ["0%", "50%", "100%"] };
     return { scale: 1, text: (v) => words.percent(v), label: "", yaxis: spec.whole ? whole : { ticksuffix: "%" } };
   }
-  const unit = kind === "events" ? "/s" : kind === "celsius" ? "°C" : "";
+  const unit = { events: "/s", celsius: "°C", watts: "W" }[kind] || "";
   return { scale: 1, text: (v) => words.words([words.digits(v), unit]), label: unit };
 }
 
 // The series that exist here: those named, and any whose name begins as `match` says.
 function seriesOf(spec, src) {
   const names = src.names();
-  const found = spec.series.filter((each) => names.indexOf(each[0]) >= 0);
+  const found = spec.series.filter((each) => names.indexOf(each[0]) >= 0 && !src.never(each[0]));
   if (!spec.match) return found;
-  const own = names.filter((name) => name.indexOf(spec.match) === 0 && !spec.series.some((each) => each[0] === name));
+  const rest = spec.numbered ? /^\d+$/ : /^/;
+  const own = names.filter((name) => name.indexOf(spec.match) === 0 && rest.test(name.slice(spec.match.length)) && !spec.series.some((each) => each[0] === name));
   own.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   return own.slice(0, spec.most).map((name, n) => {
     const label = (spec.word ? spec.word + " " : "") + name.slice(spec.match.length).replace(/_/g, " ");
     return [name, label, spec.color || "s" + (n % 8), n >= 8];
   }).concat(found);
+}
+
+// What stands in the legend beside a numbered series, such as a GPU's memory: the newest value that is known.
+function beside(spec, view, series) {
+  return (spec.beside || []).map(([begin, kind]) => {
+    const name = begin + series[0].slice(spec.match.length), value = view.src.mid(name).filter(words.known).pop();
+    return words.known(value) ? ", " + unitOf({ kind }, view, [[name]]).text(value) : "";
+  }).join("");
 }
 
 function legend(id, entries) {
@@ -114,15 +123,7 @@ function say(id, kind, head, text, retry) {
   if (box.dataset.said === words) return;
   box.dataset.said = words;
   box.hidden = !kind;
-  if (!kind) { box.replaceChildren(); return; }
-  const block = make("div", "oc-say " + (kind === "failed" ? "failed" : "")), t = make("div", "t"), icon = make("i", "oc-i oc-i-" + kind);
-  icon.setAttribute("aria-hidden", "true");
-  t.append(icon, head); block.append(t, make("p", "", text));
-  if (retry) {
-    const row = make("div", "a"), button = make("button", "btn btn-sm btn-secondary", "Retry");
-    button.type = "button"; button.addEventListener("click", again); row.append(button); block.append(row);
-  }
-  box.replaceChildren(block);
+  box.replaceChildren(...(kind ? [message(kind, head, text, retry && again)] : []));
 }
 
 // What a chart shows beside what every live answer carries. Levels (mounts, sensors) have a slower clock of their own: they
@@ -190,7 +191,7 @@ function chart(holder, page) {
   set(id + "-graph", { figure: plot.figure(traces(spec, view, series, unit), found, Object.assign({}, view, { height: spec.height, yaxis: unit.yaxis })) });
   meet(graph, view);
   const tops = series.map((each) => peak(view.src, each[0], view));
-  const text = tops.map((top) => (words.known(top) ? "peak " + unit.text(top) : "not known"));
+  const text = tops.map((top, n) => (words.known(top) ? "peak " + unit.text(top) + beside(spec, view, series[n]) : "not known"));
   const banded = view.src.past && view.src.coarse && series.length > 0;
   const grouped = spec.match && spec.color;  // many of one colour are one entry
   const entries = series.map((each, n) => ({ color: each[2], name: each[1], text: spec.peaks === false ? "" : text[n], dashed: each[3] || (n && view.old && series.length === 2) }))

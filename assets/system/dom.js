@@ -13,5 +13,16 @@ export function make(tag, className, text) {
   if (text !== undefined) node.textContent = text;
   return node;
 }
+// A message in a panel's body: `kind` is its icon's name, "failed" its look too; `retry` is what the button does.
+export function message(kind, head, text, retry) {
+  const block = make("div", "oc-say " + (kind === "failed" ? "failed" : "")), title = make("div", "t"), icon = make("i", "oc-i oc-i-" + kind);
+  icon.setAttribute("aria-hidden", "true");
+  title.append(icon, head); block.append(title, make("p", "", text));
+  if (retry) {
+    const row = make("div", "a"), button = make("button", "btn btn-sm btn-secondary", "Retry");
+    button.type = "button"; button.addEventListener("click", retry); row.append(button); block.append(row);
+  }
+  return block;
+}
 export function fill(id, nodes) { var box = el(id); if (box) box.replaceChildren.apply(box, nodes.filter(Boolean)); }
 

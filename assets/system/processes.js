@@ -1,6 +1,6 @@
 // The list of processes: asked along with the tick, only while somebody looks at it, and then with every third.
-import { el, fill, make, set } from "./dom.js";
-import { mayAsk, ride } from "./feed.js";
+import { el, fill, make, message, set } from "./dom.js";
+import { mayAsk, poll, ride } from "./feed.js";
 import { asked } from "./state.js";
 import * as words from "./words.js";
 
@@ -18,7 +18,7 @@ ride({
     query.set("processes", SHOWN);
     return true;
   },
-  heard(body) { if (body.processes.problem) failed([body.processes.problem.title, body.processes.problem.detail].filter(Boolean).join(". ")); else show(body.processes); },
+  heard(body) { if (body.processes.problem) failed(body.processes.problem.detail || body.processes.problem.title); else show(body.processes); },
   failed(error) { failed(error instanceof TypeError || error instanceof DOMException ? "The console did not answer." : error.message); },
   lost() { askedAt = -EVERY_MS; },
   hurry() { return !asked.host && looks() && mayAsk() && !listed() && performance.now() - askedAt >= asked.periodMs; },
@@ -26,7 +26,7 @@ ride({
 
 export function renewProcesses() {
   if (!looks()) return;
-  if (asked.host) failed("Prometheus tells of no processes. Those of this machine are shown when no other host is.");
+  if (asked.host) say("empty", message("empty", "No processes of another host", "Prometheus tells of none. Those of this machine are shown when no other host is."));
   else if (!listed() && !el("system-processes-note").childNodes.length) waiting();
 }
 
@@ -34,16 +34,19 @@ export function renewProcesses() {
 function waiting() {
   const box = make("div", "oc-sk-rows");
   SKELETON.forEach((width) => { const bar = make("i", "oc-sk"); bar.style.width = width + "%"; box.append(bar); });
-  say("measuring…", box);
+  say("measuring", "measuring…", box);
 }
-function say(text, below) {
+// What stands instead of the list; what stands there already is left alone.
+function say(what, ...nodes) {
   const note = el("system-processes-note");
   if (!note) return;
   fill("system-processes-rows", []);
+  fill("system-processes-shown", []);
   el("system-processes-rows").closest(".oc-tablewrap").hidden = true;
   note.hidden = false;
-  if (note.firstChild && note.firstChild.nodeValue === text && !!below === !!note.querySelector(".oc-sk-rows")) return;  // said already
-  note.replaceChildren(text, ...(below ? [below] : []));
+  if (note.dataset.said === what) return;
+  note.dataset.said = what;
+  note.replaceChildren(...nodes);
 }
 
 function cell(value, className, pair) {
@@ -56,7 +59,7 @@ function show(body) {
   const list = body.processes || [], note = el("system-processes-note");
   if (!note) return;
   if (!list.length) { if (!body.reason || body.reason === "measuring") waiting(); else failed(body.reason); return; }
-  note.replaceChildren(); note.hidden = true;
+  note.replaceChildren(); note.hidden = true; note.dataset.said = "";
   el("system-processes-rows").closest(".oc-tablewrap").hidden = false;
   set("system-processes-sub", { children: "by CPU" + (body.reason ? ", " + body.reason : "") });
   fill("system-processes-rows", list.map((each) => {
@@ -69,5 +72,6 @@ function show(body) {
   const foot = el("system-processes-shown");
   if (foot) foot.textContent = (words.known(body.total) ? "Showing " + list.length + " of " + body.total + ". " : "") + "Names only: command lines can hold secrets. 100 % is one core.";
 }
+function again() { askedAt = -EVERY_MS; poll(); }
 // What cannot be read now is not shown as it was before.
-function failed(why) { say("Processes could not be read. " + why); }
+function failed(why) { say(why, message("failed", "Processes could not be read", why, again)); }

@@ -20,6 +20,7 @@ const live = {
   mid(name) { return S.v[name] || NOTHING; },
   most() { return null; },
   least() { return null; },
+  never(name) { const why = live.why(name); return why.length > 0 && why.every((reason) => reason === "not offered here"); },
   why(name) {
     const of = groupOf(name);
     return S.why[of] || S.why[of + "_io"] || (of === "network" && asked.name && S.why["network@" + asked.name]) || NOTHING;
@@ -45,14 +46,16 @@ const live = {
 
 const past = {
   past: true,
+  // The middle of each step; of the last one, of as much as has passed: a spike of now does not wait for half of it.
   get at() {
     if (!H.body) return NOTHING;
     if (H.body !== past.of) {
       past.of = H.body;
-      past.times = Array.from({ length: H.body.n }, (_, i) => (H.body.t0_s + (i + 0.5) * H.body.step_s) * 1000);
+      past.times = Array.from({ length: H.body.n }, (_, i) => (past.start(i) + Math.min(past.start(i + 1), Date.parse(H.body.window.end))) / 2);
     }
     return past.times;
   },
+  start(i) { return (H.body.t0_s + i * H.body.step_s) * 1000; },
   get periodMs() { return H.body ? H.body.step_s * 1000 : asked.periodMs; },
   get coarse() { return !!H.body && H.body.step_s > H.body.tier_s || !!H.body && H.body.tier_s > asked.periodMs / 1000; },  // a step holds several samples
   names() { return H.body ? Object.keys(H.body.series) : NOTHING; },
@@ -61,8 +64,9 @@ const past = {
   most(name) { return past.column(name, "max"); },
   least(name) { return past.column(name, "min"); },
   why() { return NOTHING; },
+  never() { return false; },
   gaps(name, view) {
-    const values = past.mid(name), half = past.periodMs / 2, of = groupOf(name), found = [];
+    const values = past.mid(name), of = groupOf(name), found = [];
     if (!H.body) return [{ from: view.from, to: view.to, reason: H.problem ? "history failed" : "reading" }];
     const told = (H.body.gaps || []).filter((gap) => !gap.of || gap.of.split("@")[0].replace("_io", "") === of)
       .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), reason: gap.reason }));
@@ -71,7 +75,7 @@ const past = {
     told.forEach((gap) => found.push(Object.assign({ small: true }, gap)));
     past.at.forEach((at, i) => {
       if (known(values[i])) return;
-      const from = at - half, to = Math.min(at + half, view.to), last = found[found.length - 1];
+      const from = past.start(i), to = Math.min(past.start(i + 1), view.to), last = found[found.length - 1];
       const because = told.length ? found.filter((gap) => gap.from < to && gap.to > from && gap.small !== undefined) : [];
       if (because.length) because.forEach((gap) => { gap.small = false; });
       else if (last && last.to === from && last.small === undefined) last.to = to;
@@ -83,7 +87,7 @@ const past = {
 };
 
 export function source() { return isPast() ? past : live; }
-export { past as history };
+export { live, past as history };
 
 export function peak(src, name, view) {
   const values = src.most(name) || src.mid(name);

@@ -1,7 +1,7 @@
 // The window that is drawn, its zone, its title and its units.
 import { ageS, isOld, state } from "./age.js";
 import { el, set } from "./dom.js";
-import { peak, source } from "./source.js";
+import { live, peak, source } from "./source.js";
 import { asked, H, S } from "./state.js";
 import * as words from "./words.js";
 
@@ -65,7 +65,7 @@ const FAMILIES = { network: ["net_in", "net_out"], disk: ["disk_read", "disk_wri
 export function factor(family) { return family === "network" && asked.bits ? 8 : 1; }
 
 export function stepFor(family, view) {
-  const tops = FAMILIES[family].map((name) => peak(view.src, name, view)).concat(FAMILIES[family].map((name) => (S.v[name] || []).slice(-1)[0]));
+  const tops = FAMILIES[family].flatMap((name) => [peak(view.src, name, view), peak(live, name, view), (S.v[name] || []).slice(-1)[0]]);
   const most = Math.max(0, ...tops.filter(words.known)) * factor(family);
   const wanted = words.stepOf(most), held = S.held[family];
   if (!held || wanted[0] > held[0] || most < held[0] / 10) S.held[family] = wanted;

@@ -19,8 +19,9 @@ export function stepOf(value) {
 }
 export function written(value, unit, step) {
   if (!known(value)) return [UNKNOWN, ""];
-  // One unit for a chart and all that stands beside it; a figure too small for it to tell from zero has its own.
-  var used = step && (value === 0 || Math.abs(value) >= step[0] / 100) ? step : stepOf(value);
+  // One unit for a chart and all that stands beside it; a figure too small for it to tell from zero, or too large to be
+  // read in it, has its own.
+  var size = Math.abs(value), used = step && (value === 0 || (size >= step[0] / 100 && size < step[0] * 1e5)) ? step : stepOf(value);
   return [digits(value / used[0], used[0] > 1), used[1] + unit];
 }
 export function rate(bytes, bits, step) { return written(known(bytes) && bits ? bytes * 8 : bytes, bits ? "bit/s" : "B/s", step); }

@@ -7,9 +7,11 @@ import pytest
 
 from components import formats
 from data_sources.system.interfaces import LinuxInterfaces
+from data_sources.system.levels import SlowReadings
 from data_sources.system.network import ProcNetDev
 from data_sources.system.sampler import Sampler
 from data_sources.system.source import SystemSource
+from data_sources.system.types import Gpu
 from tests.fakes.machine import FakeMachine
 
 pytestmark = pytest.mark.browser
@@ -222,6 +224,27 @@ def test_one_unit_serves_the_chart_and_every_figure_beside_it(browser, console):
     assert "eth0, kB/s" in browser.text("#system-network-sub")
     # too small for that unit: its own, or it would look like nothing
     assert browser.text("#system-sent-value").split() == ["2.00", "B/s"]
+
+
+def test_each_figure_of_a_gpu_has_its_unit_and_a_machine_without_disks_says_so(browser, app, serve, machine):
+    gpu = Gpu(0, "A100", percent=40.0, memory_used=5 * 10**9, memory_total=80 * 10**9, celsius=61.0, watts=200.0)
+    machine.disk = {}
+    source = SystemSource(machine.sampler(), SlowReadings(ask_gpus=lambda: (gpu,)), now=machine.now)
+    source.sampler.start = lambda: None
+    served = serve(app)
+    use(app, source)
+    browser.wait_for(lambda: source.host().value.levels.gpus, "the driver was never asked")
+    for _ in range(4):
+        machine.wait(2)
+        source.sampler.tick()
+    browser.sign_in(served, path=PATH)
+    browser.wait_for_text("#system-gpu-legend", "GPU 0")
+    assert browser.text("#system-gpu-legend").replace("\u00a0", " ").split("\n")[:3] == [
+        "GPU 0",
+        "peak 40%, 5.00 GB, 61.0 °C, 200 W",
+        "no sample",
+    ]
+    browser.wait_for_text("#system-disk-instead", "No devices")
 
 
 def test_a_sampler_that_stops_behind_a_live_server_is_stale(browser, console, machine):

@@ -72,6 +72,13 @@ def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(
     console.tick(received=400_000_000)
     browser.wait_for_text("#system-received-value", "200")
     assert "max 200 MB/s" in browser.text("#system-received-span").replace("\u00a0", " ")
+    # The last step is drawn within the window from its first moment on.
+    middles = browser.driver.execute_async_script(
+        "Promise.all(['source', 'state'].map(name => import(`/assets/system/${name}.js`))).then(([source, state]) => {"
+        "state.H.body = {t0_s: 0, step_s: 100, n: 2, window: {end: '1970-01-01T00:02:00Z'}};"
+        "arguments[0](source.history.at); })"
+    )
+    assert middles == [50_000, 110_000]
 
 
 def test_a_drag_zooms_every_chart_and_holds_while_data_flow(browser, console):  # noqa: F811
