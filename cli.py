@@ -6,26 +6,47 @@ import logging
 import os
 import socket
 import sys
+from importlib import import_module
 
 import click
 import requests
 from rich.table import Table
 
-from app import check_address, create_app
 from data_sources.http import Answer, call_json, session
 from data_sources.state.folder_lock import FolderInUseError, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder
 from data_sources.state.links import make_link_token
-from routes.sources import read_prices
 from settings import Settings, SettingsError
-from verbs.importing import import_
 from verbs.terminal import address_of, cell, cli_key, fail, load_settings, out, secret_key_of
-from verbs.upkeep import backup, forget, reprice, restore, verify
 
 THREADS = 64  # senders wait in theirs until their events are durable, and are committed together
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_VERBS = {
+    "backup": "verbs.upkeep",
+    "forget": "verbs.upkeep",
+    "import": "verbs.importing",
+    "reprice": "verbs.upkeep",
+    "restore": "verbs.upkeep",
+    "verify": "verbs.upkeep",
+}
+
+
+class _Verbs(click.Group):
+    """Loads what a verb needs when it is asked for: a link does not wait for the usage store's engine."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_VERBS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return super().get_command(ctx, cmd_name)
+        name = "import_" if cmd_name == "import" else cmd_name
+        verb: click.Command = getattr(import_module(_VERBS[cmd_name]), name)
+        return verb
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="ops-center", prog_name="ops-center")
 def main() -> None:
     """Ops Center: usage, cost, plans and machines of an LLM service, in figures you can trust."""
@@ -39,6 +60,9 @@ def main() -> None:
 def serve(host: str | None, port: int | None) -> None:
     """Serve the console until Ctrl-C or SIGTERM; accepted events are committed before it ends."""
     settings = load_settings(host=host, port=port)
+    from app import check_address, create_app
+    from routes.sources import read_prices
+
     try:
         check_address(settings)
         read_prices(settings)
@@ -125,10 +149,6 @@ def doctor(url: str | None) -> None:
     out.print(table)
     if any(state["dot"] == "danger" for state in answer.body["sources"]):
         sys.exit(1)
-
-
-for verb in (verify, forget, backup, restore, reprice, import_):
-    main.add_command(verb)
 
 
 if __name__ == "__main__":
