@@ -13,7 +13,7 @@ from typing import Any
 
 import dash
 import dash_bootstrap_components as dbc
-from dash import ClientsideFunction, Input, Output, clientside_callback, dcc, html
+from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc, html
 from dash.development.base_component import Component
 from flask import g
 
@@ -24,6 +24,7 @@ from components.panel import Look, panel, show
 from components.parts import setting, waiting
 from components.plan_actions import Shop
 from components.plans import as_of, hidden_plans, plan_grid
+from components.purchase_line import purchase_line
 from components.shell import page
 from data_sources.billing.account.moves import move_of, standing_lock
 from data_sources.billing.account.types import Move
@@ -47,8 +48,16 @@ dash.register_page(
 )
 
 
-def layout(**_: Any) -> Component:
-    """The page's frame; nothing is asked here."""
+def layout(purchase: object = None, left: object = None, card: object = None, **_: Any) -> Component:
+    """The page's frame; nothing is asked here.
+
+    Args:
+        purchase: The purchase that the address names: on the way back from Stripe, or still waited for.
+        left: Given where Stripe's page was left without an end.
+        card: Stripe's page on which another card was saved.
+        **_: Everything else in the address.
+    """
+    awaited = purchase if isinstance(purchase, str) and purchase else None
     lines = html.Div([waiting("30%", 12), waiting("40%", 16), waiting("34%", 12)], className="oc-sk-rows")
     held = panel("subscription-current", "Current plan", skeleton=[lines], width="oc-c12")
     held.className += " oc-sub-panel"
@@ -59,10 +68,11 @@ def layout(**_: Any) -> Component:
         sub="Plans and prices from Lago",
         tools=_for_admins(),
         children=[
-            html.Div(id="subscription-purchase", role="status", className="oc-purchase"),
+            purchase_line(purchase=awaited is not None, left=left is not None, card=bool(card)),
             html.Div([*_customers(), held, cards, *subscription_account.frames()], className="oc-grid"),
             ask_dialog(),
             dcc.Store(id="subscription-mounted", data=1),
+            dcc.Store(id="subscription-awaited", data=awaited),
             dcc.Store(id="subscription-done"),
         ],
     )
@@ -104,12 +114,12 @@ def customers(text: str | None) -> Look:
     return replace(look, body=html.Div([chosen_line(chosen), look.body]))
 
 
-@panel_callback("subscription-current", needs="billing:read")
-def current_plan() -> Look:
+@panel_callback("subscription-current", State("subscription-awaited", "data"), needs="billing:read")
+def current_plan(awaited: object = None) -> Look:
     """What the reader's customer holds now, and what of it should have been paid."""
     billing: BillingSource = sources().billing
     buyer = billing.buyer(principal())
-    look = show(billing.current(buyer), current_strip)
+    look = show(billing.current(buyer, awaited=_id(awaited)), current_strip)
     if buyer is None or look.name not in ("ready", "empty"):
         return look
     failed = billing.account.failed_charges(buyer)
@@ -125,11 +135,11 @@ def current_plan() -> Look:
     return look
 
 
-@panel_callback("subscription-plans", needs="billing:read")
-def plans() -> Look:
+@panel_callback("subscription-plans", State("subscription-awaited", "data"), needs="billing:read")
+def plans(awaited: object = None) -> Look:
     """The plans on offer; without a live answer of Lago they carry no badge and cannot be bought."""
     billing: BillingSource = sources().billing
-    result, current, tax_stops = billing.shop(billing.buyer(principal()))
+    result, current, tax_stops = billing.shop(billing.buyer(principal()), awaited=_id(awaited))
     live = isinstance(result, Ready) and result.stale is None
     hidden = result.provenance.notes if isinstance(result, Ready | Empty) and principal().role == "admin" else ()
     if isinstance(result, Empty) and hidden:
@@ -142,6 +152,11 @@ def plans() -> Look:
         lambda listed: plan_grid(replace(_shop(billing, listed, result, held, tax_stops), hidden=hidden)),
         sub=lambda _: asked,
     )
+
+
+def _id(given: object) -> str | None:
+    """A purchase as the browser names it."""
+    return given if isinstance(given, str) else None
 
 
 def _shop(
@@ -214,6 +229,13 @@ clientside_callback(
     ClientsideFunction("ops_subscription", "mounted"),
     Output("subscription-done", "data"),
     Input("subscription-mounted", "data"),
+)
+clientside_callback(
+    ClientsideFunction("ops_subscription", "landed"),
+    Output("subscription-done", "data", allow_duplicate=True),
+    Input("subscription-current-body", "children"),
+    Input("subscription-plans-body", "children"),
+    prevent_initial_call=True,
 )
 clientside_callback(
     ClientsideFunction("ops_subscription", "interval"),

@@ -18,7 +18,8 @@
   function failed(title, text, code) {
     window.opsToast({ kind: "danger", title: title, text: text, code: code });
   }
-  // The second time with the token of the offer that was agreed to. Settles when the answer is dealt with.
+  // The second time with the token of the offer that was agreed to. Settles when the answer is dealt with, with what is
+  // to be brought into view, if there is something.
   function select(button, token) {
     if (busy) return Promise.resolve();
     var body = { plan_code: button.dataset.selectPlan };
@@ -43,8 +44,10 @@
         }
         if (said.purchase) {
           lock(false, button);
-          watch(document.getElementById("subscription-purchase"), said.purchase);
-          return;
+          var line = document.getElementById("subscription-purchase");
+          draw(line, "open", line.dataset.firstTitle, line.dataset.firstText);
+          watch(line, said.purchase);
+          return function () { bring(line); };
         }
         if (said.status === "redirect" && said.checkout_url) { location.assign(said.checkout_url); return; }
         window.opsToast({ title: said.status === "scheduled" ? "Change planned" : "Plan started", text: said.message });
@@ -58,7 +61,7 @@
   }
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-select-plan]");
-    if (button) select(button);
+    if (button) select(button).then(function (after) { if (after) after(); });
     var again = event.target.closest("[data-retry-purchase], [data-retry-event]");
     if (again) lookAgain(again);
     var customer = event.target.closest("[data-choose-customer]");
@@ -101,6 +104,18 @@
 
   function refresh() { window.opsSubscriptionAnew(); }
 
+  // The panels are read again, told which purchase the page still waits for, so that they say nothing of it before its
+  // line does. Settles when what is held and the cards stand: then the line changes with them.
+  var SHOWN = ["subscription-current-body", "subscription-plans-body"], LONGEST_MS = 8000, landing = null;
+  function together(waited_for) {
+    window.dash_clientside.set_props("subscription-awaited", { data: waited_for });
+    refresh();
+    return new Promise(function (resolve) {
+      landing = { left: new Set(SHOWN), resolve: resolve };
+      setTimeout(resolve, LONGEST_MS);  // a Lago that hangs holds no truth back
+    });
+  }
+
   // ---- a purchase under way
   function icon(name) {
     var made = document.createElement("i");
@@ -117,10 +132,17 @@
     words.append(head, line);
     box.append(icon({ good: "ok", bad: "failed", open: "stale", none: "info" }[kind]), words);
   }
+  // The line stands above the cards: on a phone the reader who clicked one does not see it.
+  function bring(line) {
+    var calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    line.focus({ preventScroll: true });
+    line.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
+  }
   // Everything else in the address stays.
   function name(attempt) {
     var query = new URLSearchParams(location.search);
     if (query.get("purchase") === attempt) return;
+    query.delete("left");
     if (attempt === null) query.delete("purchase"); else query.set("purchase", attempt);
     history.replaceState(history.state, "", location.pathname + (query.size ? "?" + query : ""));
   }
@@ -134,6 +156,10 @@
     var asked = attempt !== null;
     var waited = false, state = null;
     function again(ms) { setTimeout(step, ms); }
+    function settle(waited_for, say) {
+      if (waited_for === undefined) { say(); return; }
+      return together(waited_for).then(function () { if (watching === me && document.body.contains(box)) say(); });
+    }
     function step() {
       if (watching !== me || !document.body.contains(box)) return;
       window.opsPost("/api/v1/billing/checkout/progress", attempt === null ? {} : { attempt_id: attempt }).then(function (answer) {
@@ -142,20 +168,27 @@
           if (answer.status === 401) return;
           if (!answer.ok) {
             if (!asked && !waited) return;  // nobody waits for anything
-            if (answer.status === 404) { draw(box, "none", said.title, said.detail || ""); name(null); return; }
+            if (answer.status === 404) return settle(null, function () { draw(box, "none", said.title, said.detail || ""); name(null); });
             draw(box, "open", said.title || "Waiting for Lago to confirm", (said.detail || "") + " Whether the plan has started is not known yet.");
             again(RETRY_MS);
             return;
           }
-          if (said.state === null) { name(null); return; }
+          if (said.state === null) {
+            if (asked) draw(box, "none", "This checkout is not known", "It is not one of yours, or it is too old.");
+            name(null);
+            return;
+          }
           attempt = said.attempt_id;
           if (said.done && !asked && !waited) return;
-          draw(box, said.good === true ? "good" : said.good === false ? "bad" : said.done ? "none" : "open", said.title, said.message);
-          if (said.state !== state) { state = said.state; refresh(); }  // the panels may know more now
-          // Until it is settled the address names it, so that a page loaded again goes on; then it is told once.
-          name(said.done ? null : attempt);
-          if (said.done) told(said);
-          if (!said.done) { waited = true; again(said.held_up ? RETRY_MS : STEP_MS); }
+          if (!said.done) waited = true;
+          var turned = said.state !== state;  // the panels may know more now
+          state = said.state;
+          return settle(turned ? said.done ? null : attempt : undefined, function () {
+            draw(box, said.good === true ? "good" : said.good === false ? "bad" : said.done ? "none" : "open", said.title, said.message);
+            // Until it is settled the address names it, so that a page loaded again goes on; then it is told once.
+            name(said.done ? null : attempt);
+            if (said.done) told(said); else again(said.held_up ? RETRY_MS : STEP_MS);
+          });
         });
       }).catch(function () { if (asked || waited) again(RETRY_MS); });
     }
@@ -194,6 +227,13 @@
           if (button) button.focus({ preventScroll: true, focusVisible: true });
         });
       });
+      return window.dash_clientside.no_update;
+    },
+    // What is held or the cards have come.
+    landed: function () {
+      if (!landing) return window.dash_clientside.no_update;
+      window.dash_clientside.callback_context.triggered.forEach(function (each) { landing.left.delete(each.prop_id.split(".")[0]); });
+      if (!landing.left.size) { landing.resolve(); landing = null; }
       return window.dash_clientside.no_update;
     },
     interval: function (value) { return value || window.dash_clientside.no_update; },

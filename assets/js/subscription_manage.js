@@ -10,7 +10,8 @@
 
   window.opsSubscriptionAnew = refresh;
 
-  // ---- a decision in words: opsAsk(offer, agreed) shows it, `agreed` does it and returns a promise
+  // ---- a decision in words: opsAsk(offer, agreed) shows it, `agreed` does it and returns a promise, perhaps of a function
+  // that brings the reader to what came of it; else the focus goes back to where it was
   function box() { return document.getElementById("subscription-ask"); }
   window.opsAsk = function (offer, agreed, opener) {
     var dialog = box();
@@ -32,7 +33,7 @@
     if (!pending || yes.disabled) return;
     yes.disabled = box().querySelector("[data-ask-keep]").disabled = true;
     yes.setAttribute("aria-busy", "true"); yes.textContent = "One moment";
-    pending.agreed().then(function () { box().close(); }, function () { box().close(); });
+    pending.agreed().then(function (after) { if (pending) pending.after = after; box().close(); }, function () { box().close(); });
   }
 
   // ---- one question at a time; the button says that it works and comes back
@@ -138,8 +139,9 @@
   });
   document.addEventListener("close", function (event) {
     if (!box() || event.target !== box()) return;
-    var opener = pending && pending.opener;
+    var opener = pending && pending.opener, after = pending && pending.after;
     pending = null;
-    if (opener && document.body.contains(opener)) opener.focus();
+    if (after) after();
+    else if (opener && document.body.contains(opener)) opener.focus();
   }, true);
 })();

@@ -329,7 +329,7 @@ def open_page(
             "plan_currency": str(plan.currency),
         },
         success_url=_return_url(terms, "{CHECKOUT_SESSION_ID}"),
-        cancel_url=f"{terms.base_url}/admin/subscription/plan?purchase={attempt.id}",
+        cancel_url=f"{terms.base_url}/admin/subscription/plan?purchase={attempt.id}&left=1",
         expires_at=expires_at,
         message=_on_the_page(terms, plan, collects=collects),
     )

@@ -34,6 +34,7 @@ from data_sources.billing.types import (
     Plan,
     PlanList,
     Progress,
+    Subscription,
     Wanted,
 )
 from data_sources.billing.webhooks import Webhooks
@@ -238,8 +239,14 @@ class BillingSource:
         self._good = Ready(chosen, told)
         return self._good
 
-    def current(self, buyer: Buyer | None) -> Result[Current]:
-        """What the customer is subscribed to now."""
+    def current(self, buyer: Buyer | None, *, awaited: str | None = None) -> Result[Current]:
+        """What the customer is subscribed to now.
+
+        Args:
+            buyer: Whose customer it is.
+            awaited: The purchase that the reader's page has not yet told the end of: what it started is not called
+                active before, so that nothing on the page is ahead of anything else.
+        """
         if self.lago is None:
             return self.no_lago
         now = utc_now()
@@ -252,11 +259,29 @@ class BillingSource:
             return Failed(found, told)
         if not found.subscriptions:
             return Empty("No plan yet", "Lago has no subscription for this customer.", told)
-        return Ready(found, told)
+        return Ready(self._unconfirmed(found, buyer, awaited), told)
 
-    def shop(self, buyer: Buyer | None) -> tuple[Result[PlanList], Result[Current], str | None]:
-        """The plans on offer, what the customer holds, and what stops a sale by its tax, asked side by side."""
-        asks: list[Callable[[], Any]] = [self.plans, partial(self.current, buyer), partial(self._tax_stops, buyer)]
+    def _unconfirmed(self, found: Current, buyer: Buyer, awaited: str | None) -> Current:
+        try:
+            attempt = None if awaited is None else self._attempts.of(buyer, awaited)
+        except StateUnavailableError:
+            return found
+        if attempt is None or attempt.customer_id != found.customer_id:
+            return found
+        rows = [replace(one, status="incomplete") if _started_by(attempt, one) else one for one in found.subscriptions]
+        return replace(found, subscriptions=tuple(rows))
+
+    def shop(
+        self, buyer: Buyer | None, *, awaited: str | None = None
+    ) -> tuple[Result[PlanList], Result[Current], str | None]:
+        """The plans on offer, what the customer holds, and what stops a sale by its tax, asked side by side.
+
+        Args:
+            buyer: Who would buy.
+            awaited: As for `current`.
+        """
+        current_of = partial(self.current, buyer, awaited=awaited)
+        asks: list[Callable[[], Any]] = [self.plans, current_of, partial(self._tax_stops, buyer)]
         plans, current, stops = side_by_side(asks)
         return plans, current, stops
 
@@ -337,6 +362,11 @@ class BillingSource:
             return Failed(error.problem)
         result = nothing if got is None else _result(got, "GET purchase")
         return replace(result, stale=result.value.held_up) if isinstance(result, Ready) else result
+
+
+def _started_by(attempt: Attempt, one: Subscription) -> bool:
+    same = (one.external_id, one.plan_code) == (attempt.subscription_id, attempt.plan_code)
+    return one.status == "active" and same and attempt.lago_subscription_id in (None, one.lago_id)
 
 
 def _result(got: T | Problem | NotConfigured, query: str) -> Result[T]:

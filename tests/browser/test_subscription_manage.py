@@ -84,11 +84,17 @@ def test_an_upgrade_is_asked_kept_or_made_once_and_waits_for_lago_over_a_reload(
 
 
 def test_a_payment_that_fails_while_the_page_is_loaded_again_is_still_told(browser, page, billing):
+    browser.phone()
     page("team")
     click(browser, "[data-select-plan=business]")
     asked(browser, "Switch to Business")
     click(browser, "[data-ask-do]")
     browser.wait_for_text(PURCHASE, "Waiting for Lago to confirm")
+    in_view = (
+        "const line = document.querySelector(arguments[0]), box = line.getBoundingClientRect();"
+        "return document.activeElement === line && box.top >= 0 && box.bottom <= window.innerHeight"
+    )
+    browser.wait_for(lambda: browser.driver.execute_script(in_view, PURCHASE), "the line is out of sight")
     browser.driver.get("about:blank")
     billing.lago.settle(paid=False)
     browser.driver.back()

@@ -86,14 +86,24 @@ def test_a_purchase_from_the_click_to_the_plan_that_lago_confirms(browser, open_
     button(browser, "business").click()
     browser.wait_for_text("#words", "Nothing is charged on this page")
     assert "$100 per month" in browser.text("#words")
+    slow = billing.lago.fail("slow", "/api/v1/customers/org-acme/payment_methods", delay_s=1.5)
     browser.find("#save").click()
-    browser.wait_for_text(PURCHASE, "Waiting for Lago to confirm")
+    browser.wait_for_text(PURCHASE, "Confirming payment…")
+    assert "Whether the plan has started is not known yet" in browser.text(PURCHASE)
+    billing.lago.faults.remove(slow)
     browser.wait_for_text(PURCHASE, "You have not been moved to Business yet")
     assert marked(browser) == []
+    browser.driver.execute_script(
+        "const line = document.querySelector(arguments[0]);"
+        "new MutationObserver(() => { if (window.seen === undefined && line.textContent.includes('has started'))"
+        " window.seen = [...document.querySelectorAll('.oc-plan.current')].map(each => each.dataset.plan).join(); })"
+        ".observe(line, { childList: true, subtree: true })",
+        PURCHASE,
+    )
     billing.lago.settle(paid=True)
     browser.wait_for_text(PURCHASE, "Business has started")
+    assert browser.driver.execute_script("return window.seen") == "business"
     browser.wait_for_text("#oc-toasts", "Its invoice stands on the subscription page")
-    browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
     assert "purchase=" not in browser.driver.current_url
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from flask import g
 
+from data_sources.billing.types import Wanted
 from data_sources.principal import Principal
 from data_sources.result import utc_now
 from tests.fakes import lago
@@ -215,6 +216,33 @@ def test_an_overdue_invoice_is_above_everything_with_its_way_to_pay(look, billin
     assert [getattr(one, "data-invoice-pay") for one in parts(drawn.body) if hasattr(one, "data-invoice-pay")] == [
         bill["lago_id"]
     ]
+
+
+def test_what_a_purchase_started_is_not_called_active_before_the_page_has_told_the_end_of_it(look, billing, make_app):
+    app = make_app(**billing.settings())
+    source = app.server.extensions["ops"].billing
+    buyer = source.buyer(MEMBER)
+    source.checkout(buyer, Wanted("business"))
+    session = billing.stripe.only_session()
+    billing.stripe.complete(session["id"])
+    source.returned(buyer, session["id"])
+    purchase = session["metadata"]["attempt_id"]
+    source.progress(buyer, purchase)
+    billing.lago.settle(paid=True)
+    with app.server.test_request_context():
+        g.principal = MEMBER
+        page = sys.modules["pages.subscription"]
+        held, cards = page.current_plan(purchase), page.plans(purchase)
+        assert "Payment is being confirmed" in words(held.body)
+        assert parts(cards.body, className="oc-plan current") == []
+        assert not any(buttons(cards).values())
+        assert words(page.layout(purchase=purchase)).count("Confirming payment…") == 1
+        assert "Looking up your checkout…" in words(page.layout(purchase=purchase, left="1"))
+        assert "Looking up your card…" in words(page.layout(card="cs_1"))
+        for nobody in (None, "made-up", 7):
+            assert "Active" in words(page.current_plan(nobody).body)
+        g.principal = replace(MEMBER, id="link:ben")
+        assert "Active" in words(page.current_plan(purchase).body)
 
 
 def test_when_invoices_cannot_be_read_the_plan_still_is_and_overdue_is_unknown(look, billing):
