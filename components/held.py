@@ -23,16 +23,29 @@ _STATUS = {
 }
 
 
-def current_strip(current: Current) -> html.Div:
-    """All subscriptions with what can be done with each; a plan that follows another one stands in that one's row."""
+def unpaid_of(charges: Sequence[FailedCharge], overdue: Invoices | None) -> frozenset[str]:
+    """The subscriptions for which something should have been paid by now, by our ids, as far as it is known."""
+    late = [one for invoice in (overdue.rows if overdue is not None else ()) for one in invoice.subscription_ids or ()]
+    return frozenset((*late, *(one.subscription_id for one in charges)))
+
+
+def current_strip(current: Current, unpaid: frozenset[str] = frozenset()) -> html.Div:
+    """All subscriptions with what can be done with each; a plan that follows another one stands in that one's row.
+
+    Args:
+        current: What the customer holds.
+        unpaid: `unpaid_of` it: those are not simply active.
+    """
     running = {one.external_id for one in current.subscriptions if one.status == "active"}
     following = {one.external_id: one for one in current.subscriptions if one.status == "pending"}
     shown = [one for one in current.subscriptions if one.status != "pending" or one.external_id not in running]
-    return html.Div([_row(one, current, following.get(one.external_id)) for one in shown])
+    return html.Div([_row(one, current, following.get(one.external_id), one.external_id in unpaid) for one in shown])
 
 
-def _row(one: Subscription, current: Current, following: Subscription | None) -> html.Div:
+def _row(one: Subscription, current: Current, following: Subscription | None, unpaid: bool) -> html.Div:
     word, kind = _STATUS.get(one.status, (one.status, ""))
+    if unpaid and one.status == "active":
+        word, kind = "Active, payment overdue", "danger"
     mark = html.Span(
         [html.Span(className=f"oc-dot {kind}", **{"aria-hidden": "true"}), word], className=f"oc-badge {kind}"
     )

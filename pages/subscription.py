@@ -19,7 +19,7 @@ from flask import g
 
 from components.account import ask_dialog
 from components.customers import chosen_line, customer_list, how_many
-from components.held import current_strip, failed_banner, overdue_banner
+from components.held import current_strip, failed_banner, overdue_banner, unpaid_of
 from components.panel import Look, panel, show
 from components.parts import setting, waiting
 from components.plan_actions import Shop
@@ -119,15 +119,18 @@ def current_plan(awaited: object = None) -> Look:
     """What the reader's customer holds now, and what of it should have been paid."""
     billing: BillingSource = sources().billing
     buyer = billing.buyer(principal())
-    look = show(billing.current(buyer, awaited=_id(awaited)), current_strip)
-    if buyer is None or look.name not in ("ready", "empty"):
-        return look
+    held = billing.current(buyer, awaited=_id(awaited))
+    if buyer is None or not isinstance(held, Ready | Empty):
+        return show(held, current_strip)
     failed = billing.account.failed_charges(buyer)
+    late = billing.account.overdue(buyer)
+    charges = () if isinstance(failed, Problem) else failed
+    unpaid = unpaid_of(charges, late.value if isinstance(late, Ready) else None)
+    look = show(held, lambda current: current_strip(current, unpaid))
     if isinstance(failed, Problem):
         look = replace(look, foot=f"Whether a charge failed is not known: {failed.detail}")
-    elif failed:
-        look = replace(look, body=html.Div([failed_banner(failed), look.body]))
-    late = billing.account.invoices(buyer, overdue=True)
+    elif charges:
+        look = replace(look, body=html.Div([failed_banner(charges), look.body]))
     if isinstance(late, Ready):
         return replace(look, body=html.Div([overdue_banner(late.value), look.body]))
     if isinstance(late, Failed):

@@ -207,15 +207,27 @@ def test_a_trial_counts_its_days_by_the_customers_calendar(look, billing):
 
 def test_an_overdue_invoice_is_above_everything_with_its_way_to_pay(look, billing):
     billing.lago.subscribe("org-acme", "team")
-    bill = billing.lago.bill("org-acme", "OPS-7", 2000, payment_overdue=True, payment_status="failed")
+    running = billing.lago.subscriptions[0]
+    assert "overdue" not in words(look("current_plan").body)
+    late = {"payment_overdue": True, "payment_status": "failed", "_subscription": running}
+    bill = billing.lago.bill("org-acme", "OPS-7", 2000, **late)
     billing.lago.add_customer("org-other")
     billing.lago.bill("org-other", "OPS-8", 900, payment_overdue=True, payment_status="failed")
     drawn = look("current_plan")
     assert "Invoice OPS-7 is overdue since 1 Nov 2026: $20." in words(drawn.body)
+    assert "Active, payment overdue" in words(drawn.body)
     assert "OPS-8" not in words(drawn.body)
     assert [getattr(one, "data-invoice-pay") for one in parts(drawn.body) if hasattr(one, "data-invoice-pay")] == [
         bill["lago_id"]
     ]
+
+
+def test_an_overdue_invoice_of_another_subscription_leaves_the_one_that_is_paid_active(look, billing):
+    billing.lago.subscribe("org-acme", "team", external_id="a")
+    other = billing.lago.subscribe("org-acme", "business", external_id="b")
+    billing.lago.bill("org-acme", "OPS-7", 2000, payment_overdue=True, payment_status="failed", _subscription=other)
+    rows = [words(one) for one in parts(look("current_plan").body) if hasattr(one, "data-subscription-row")]
+    assert ["Active, payment overdue" in one for one in rows] == [False, True]
 
 
 def test_what_a_purchase_started_is_not_called_active_before_the_page_has_told_the_end_of_it(look, billing, make_app):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar, cast
 
 from data_sources.billing import attempts as book
@@ -15,9 +16,11 @@ from data_sources.billing.account.read import limits_of, read_card, read_invoice
 from data_sources.billing.account.types import CardView, FailedCharge, Invoices, Link, Managed, Usage, UsageView, Wallet
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.doorway import Doorway
-from data_sources.billing.lago import SOURCE, LagoClient
+from data_sources.billing.lago import SOURCE, Json, LagoClient
+from data_sources.billing.lago_account import InvoiceRows
 from data_sources.billing.money import major_units
 from data_sources.billing.purchase import Terms, Till
+from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.stripe_subscriptions import StripeSubscriptions
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
@@ -99,19 +102,33 @@ class AccountDesk:
         nothing = ("No credits", "Lago has no wallet of this customer.")
         return self._read(buyer, "GET /api/v1/wallets", "Credits could not be read", ask, nothing)
 
-    def invoices(self, buyer: Buyer | None, *, overdue: bool = False) -> Result[Invoices]:
-        """The newest invoices, or only those that are overdue."""
+    def invoices(self, buyer: Buyer | None) -> Result[Invoices]:
+        """The newest invoices."""
 
         def ask(lago: LagoClient, who: Buyer) -> Invoices | Problem | None:
-            page = lago.invoices(who.customer_id, overdue=overdue)
-            if page is None or isinstance(page, Problem):
-                return page
-            read = read_invoices(page)
-            return replace(read, payable=self._by_lago) if read.rows else None
+            return self._invoices(lago.invoices(who.customer_id))
 
         nothing = ("No invoices yet", "Lago has none for this customer.")
-        query = f"GET /api/v1/customers/…/invoices{'?payment_overdue=true' if overdue else ''}"
+        return self._read(buyer, "GET /api/v1/customers/…/invoices", "Invoices could not be read", ask, nothing)
+
+    def overdue(self, buyer: Buyer | None) -> Result[Invoices]:
+        """Invoices that should have been paid by now, each with the subscriptions that it is for."""
+
+        def ask(lago: LagoClient, who: Buyer) -> Invoices | Problem | None:
+            page = lago.invoices(who.customer_id, overdue=True)
+            if isinstance(page, InvoiceRows):
+                page = replace(page, rows=side_by_side([partial(_whole, lago, row) for row in page.rows]))
+            return self._invoices(page)
+
+        nothing = ("Nothing is overdue", "Lago has no overdue invoice for this customer.")
+        query = "GET /api/v1/customers/…/invoices?payment_overdue=true"
         return self._read(buyer, query, "Invoices could not be read", ask, nothing)
+
+    def _invoices(self, page: InvoiceRows | Problem | None) -> Invoices | Problem | None:
+        if page is None or isinstance(page, Problem):
+            return page
+        read = read_invoices(page)
+        return replace(read, payable=self._by_lago) if read.rows else None
 
     def failed_charges(self, buyer: Buyer | None) -> tuple[FailedCharge, ...] | Problem:
         """Running plans whose last charge at Stripe has failed, as far as Stripe still says so."""
@@ -252,9 +269,16 @@ def _failed_charge(stripe: StripeGateway, attempt: Attempt, busy: Problem | None
     due = busy or StripeSubscriptions(stripe).unpaid(str(attempt.stripe_subscription_id))
     if due is None:
         return None
+    name, of = attempt.plan_name, attempt.subscription_id
     if isinstance(due, Problem):
-        return FailedCharge(attempt.plan_name, None, None, None)
-    return FailedCharge(attempt.plan_name, major_units(due.amount_cents, due.currency), due.currency, due.page)
+        return FailedCharge(name, None, None, None, of)
+    return FailedCharge(name, major_units(due.amount_cents, due.currency), due.currency, due.page, of)
+
+
+def _whole(lago: LagoClient, row: Json) -> Json:
+    """The invoice with its subscriptions; as it was listed where Lago does not tell them."""
+    whole = lago.whole_invoice(str(row.get("lago_id")))
+    return row if isinstance(whole, Problem) else row | {"subscriptions": whole.get("subscriptions")}
 
 
 def _usages(lago: LagoClient, buyer: Buyer) -> list[Usage] | Problem:

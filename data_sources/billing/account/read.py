@@ -98,7 +98,15 @@ def read_invoice(row: Json) -> Invoice | None:
         status=status,
         payment_status=_words(row.get("payment_status")),
         overdue=row.get("payment_overdue") is True,
+        subscription_ids=_subscriptions(row.get("subscriptions")),
     )
+
+
+def _subscriptions(given: object) -> tuple[str, ...] | None:
+    """Only an invoice that is read by itself tells them."""
+    if not isinstance(given, list):
+        return None
+    return tuple(str(one["external_id"]) for one in given if isinstance(one, dict) and one.get("external_id"))
 
 
 def read_card(methods: list[Json]) -> Card | None:

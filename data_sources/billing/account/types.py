@@ -150,6 +150,7 @@ class Invoice:
         status: draft, finalized, voided, failed or pending.
         payment_status: pending, succeeded or failed.
         overdue: Whether Lago calls it overdue.
+        subscription_ids: Our ids of the subscriptions that it is for; None when Lago was not asked or did not say.
     """
 
     id: str
@@ -162,6 +163,7 @@ class Invoice:
     status: str | None
     payment_status: str | None
     overdue: bool
+    subscription_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +175,14 @@ class FailedCharge:
         amount: What is open, in the currency's main unit; None when Stripe does not tell now.
         currency: ISO 4217 code.
         page: Stripe's page on which it can be paid; None when there is none.
+        subscription_id: Our id of the subscription.
     """
 
     plan_name: str
     amount: Decimal | None
     currency: str | None
     page: str | None
+    subscription_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ def test_the_last_good_answer_stays_with_its_age_and_never_becomes_somebody_else
     assert old.stale is not None
     assert (old.value, old.provenance) == (good.value, good.provenance)
     assert isinstance(account.invoices(EVE), Failed)
-    assert isinstance(account.invoices(ANNA, overdue=True), Failed)
+    assert isinstance(account.overdue(ANNA), Failed)
     house.lago.heal()
     house.lago.invoices.clear()
     assert isinstance(account.invoices(ANNA), Empty)

@@ -104,7 +104,7 @@ def test_a_renewal_that_fails_leaves_lagos_invoice_open_and_both_sides_are_told(
     assert row.needs_person
     assert str(row.note).startswith("The last charge failed: 100.00 USD (in_00000001).")
     page = f"{house.stripe.url}/invoice/in_00000001"
-    assert source.account.failed_charges(ANNA) == (FailedCharge("Business", Decimal(100), "USD", page),)
+    assert source.account.failed_charges(ANNA) == (FailedCharge("Business", Decimal(100), "USD", page, "sub-org-acme"),)
     house.stripe.billing.invoices[1]["hosted_invoice_url"] = "https://evil.test/pay"
     assert source.account.failed_charges(ANNA)[0].page is None
     assert requests.post(page, timeout=5).ok
