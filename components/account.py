@@ -117,7 +117,7 @@ def card_words(view: CardView) -> Component:
 
 
 def invoices_table(invoices: Invoices) -> Component:
-    """The newest invoices with their PDF, and the way to pay those that are open."""
+    """Invoices with their PDF, and the way to pay those that are open."""
     heads = ("Invoice", "Date", "Status", "Amount", "Actions")
     cells = [
         html.Th(
@@ -172,13 +172,39 @@ def _state(one: Invoice) -> Any:
 
 
 def shown_of(invoices: Invoices) -> str:
-    """How many of how many are shown."""
-    shown = len(invoices.rows)
+    """Which of how many are shown."""
+    shown, before = len(invoices.rows), invoices.before
+    which = f"The newest {shown}" if before == 0 else f"{shown} older ones"
+    if before:
+        which = f"{formats.number(before + 1)} to {formats.number(before + shown)}"
     if invoices.total is None:
-        return f"The newest {shown}. Lago does not tell how many there are. Amounts include tax."
-    if shown < invoices.total:
-        return f"The newest {shown} of {formats.number(invoices.total)}. Amounts include tax."
+        return f"{which}. Lago does not tell how many there are. Amounts include tax."
+    if before != 0 or shown < invoices.total:
+        return f"{which} of {formats.number(invoices.total)}. Amounts include tax."
     return f"{'The only one' if shown == 1 else f'All {shown}'}. Amounts include tax."
+
+
+def invoice_pages(page: int, older: bool) -> html.Nav | None:
+    """The ways to newer and older invoices, None where there is one page only; `subscription_manage.js` goes them.
+
+    Args:
+        page: The page that is shown or could not be read, from 1.
+        older: Whether there is one after it.
+    """
+    if page == 1 and not older:
+        return None
+    ways = (("Newer", page - 1 if page > 1 else None), ("Older", page + 1 if older else None))
+    buttons = [
+        html.Button(
+            word,
+            type="button",
+            className="btn btn-secondary",
+            disabled=to is None,
+            **{"data-invoices-page": "" if to is None else str(to)},
+        )
+        for word, to in ways
+    ]
+    return html.Nav(buttons, className="oc-pager", **{"aria-label": "Pages of the invoices"})
 
 
 def ask_dialog() -> html.Dialog:

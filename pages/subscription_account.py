@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dash import html
+from dataclasses import replace
+
+from dash import Input, dcc, html
 from dash.development.base_component import Component
 
-from components.account import card_words, invoices_table, shown_of, usage_bars, wallets_list
+from components.account import card_words, invoice_pages, invoices_table, shown_of, usage_bars, wallets_list
 from components.panel import Look, panel, show
 from data_sources.billing.source import BillingSource
+from data_sources.result import Ready
 from pages.callbacks import panel_callback, principal, sources
 
+MOST_PAGES = 10_000
 _PORTAL = {"data-portal": "", "aria-label": "Billing portal, opens in another tab"}
 
 
@@ -21,6 +25,7 @@ def frames() -> list[Component]:
         panel("subscription-invoices", "Invoices", skeleton="rows", width="oc-c9", kind="table", tools=[portal]),
         _quiet(panel("subscription-usage", "Usage of the plan's limits", skeleton="rows", width="oc-c6")),
         _quiet(panel("subscription-credits", "Credits", skeleton="rows", width="oc-c6")),
+        dcc.Store(id="subscription-invoices-page", data=1),
     ]
 
 
@@ -47,13 +52,18 @@ def card() -> Look:
     return show(billing.account.card(billing.buyer(principal())), card_words)
 
 
-def invoices() -> Look:
-    """The newest invoices."""
+def invoices(page: object = 1) -> Look:
+    """A page of invoices, with the ways to the others whatever its look."""
     billing: BillingSource = sources().billing
-    return show(billing.account.invoices(billing.buyer(principal())), invoices_table, foot=shown_of)
+    number = page if isinstance(page, int) and 1 <= page <= MOST_PAGES else 1
+    result = billing.account.invoices(billing.buyer(principal()), number)
+    look = show(result, invoices_table, foot=shown_of)
+    ways = invoice_pages(number, isinstance(result, Ready) and result.value.older)
+    return look if ways is None else replace(look, body=html.Div([look.body, ways]))
 
 
 def listen() -> None:
     """Register the panels' callbacks: called by the page, which is made anew for each console."""
-    for name, handler in (("usage", usage), ("credits", wallets), ("card", card), ("invoices", invoices)):
+    for name, handler in (("usage", usage), ("credits", wallets), ("card", card)):
         panel_callback(f"subscription-{name}", needs="billing:read")(handler)
+    panel_callback("subscription-invoices", Input("subscription-invoices-page", "data"), needs="billing:read")(invoices)

@@ -126,7 +126,7 @@
   };
 
   document.addEventListener("click", function (event) {
-    var button = event.target.closest("[data-manage], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-card-update], [data-ask-keep], [data-ask-do]");
+    var button = event.target.closest("[data-manage], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-invoices-page], [data-card-update], [data-ask-keep], [data-ask-do]");
     if (!button || button.disabled) return;
     var what = button.dataset;
     if (what.askKeep !== undefined) box().close();
@@ -134,6 +134,7 @@
     else if (what.manage) manage(button);
     else if (what.invoicePdf) open(button, "/api/v1/billing/invoices/pdf", { invoice_id: what.invoicePdf }, "The PDF could not be read");
     else if (what.invoicePay) { paying = true; open(button, "/api/v1/billing/invoices/pay", { invoice_id: what.invoicePay }, "The payment page could not be opened"); }
+    else if (what.invoicesPage) window.dash_clientside.set_props("subscription-invoices-page", { data: Number(what.invoicesPage) });
     else if (what.portal !== undefined) open(button, "/api/v1/billing/portal", {}, "Lago's portal could not be opened");
     else updateCard(button);
   });

@@ -14,10 +14,19 @@ _NO_SUBSCRIPTION = "no_active_subscription"
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRows:
-    """One page of a customer's invoices, and how many there are in all (None when Lago does not say)."""
+    """One page of a customer's invoices, the newest first.
+
+    Attributes:
+        rows: As Lago lists them.
+        total: How many there are in all; None when Lago does not say.
+        before: How many stand on the pages before; None when Lago does not say.
+        older: Whether there is a page after it.
+    """
 
     rows: list[Json]
     total: int | None
+    before: int | None = 0
+    older: bool = False
 
 
 class AccountCalls(LagoHttp):
@@ -52,15 +61,16 @@ class AccountCalls(LagoHttp):
             return rows
         return [row for row in rows if row.get("external_customer_id") == customer_id]
 
-    def invoices(self, customer_id: str, *, overdue: bool = False) -> InvoiceRows | Problem | None:
-        """The newest invoices of a customer, None when Lago has no such customer; `GET /customers/{id}/invoices`.
+    def invoices(self, customer_id: str, *, page: int = 1, overdue: bool = False) -> InvoiceRows | Problem | None:
+        """A page of a customer's invoices, None when Lago has no such customer; `GET /customers/{id}/invoices`.
 
         Args:
             customer_id: Lago's external id of the customer.
+            page: Which page, from 1, the newest first.
             overdue: Only those that should have been paid by now.
         """
         what = "Invoices could not be read"
-        params = [("page", "1"), ("per_page", str(INVOICES_A_PAGE))]
+        params = [("page", str(page)), ("per_page", str(INVOICES_A_PAGE))]
         params += [("payment_overdue", "true")] if overdue else []
         got = self._call("GET", ("customers", customer_id, "invoices"), what, params=params)
         if isinstance(got, Problem):
@@ -68,11 +78,16 @@ class AccountCalls(LagoHttp):
         rows, meta = got.get("invoices"), got.get("meta")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             return unexpected(what)
-        total = meta.get("total_count") if isinstance(meta, dict) else None
+        meta = meta if isinstance(meta, dict) else {}
+        total, following = meta.get("total_count"), meta.get("next_page")
         # A filter that Lago does not understand is dropped without a word, so it is applied here again.
         mine = [row for row in rows if is_of(row, customer_id) is not False]
         mine = [row for row in mine if row.get("payment_overdue") is True] if overdue else mine
-        return InvoiceRows(mine, total if isinstance(total, int) and not isinstance(total, bool) else None)
+        known = total if isinstance(total, int) and not isinstance(total, bool) else None
+        older = isinstance(following, int) and following > page
+        # Lago may give fewer a page than it is asked for, but all pages save the last are as long as each other.
+        before = (page - 1) * len(rows) if older or page == 1 else None if known is None else known - len(rows)
+        return InvoiceRows(mine, known, before, older)
 
     def invoice(self, invoice_id: str) -> Json | Problem | None:
         """One invoice by Lago's id, whosever it is, None when Lago has none; `GET /invoices/{id}`."""

@@ -142,14 +142,20 @@ def test_everything_a_customer_has_is_there_in_words_and_one_broken_panel_stays_
     billing.lago.usages["sub-org-acme"] = [usage_of("calls", "Calls", "32104.0", 1200)]
     billing.lago.wallets.append(wallet("org-acme", "1250.0", 12500))
     billing.lago.add_customer("org-acme")
+    for number in (4, 3, 2):
+        billing.lago.bill("org-acme", f"OPS-{number}", 2345)
     billing.lago.bill("org-acme", "OPS-1", 2345, payment_status="failed", payment_overdue=True)
     page("team")
     browser.wait_for_text(CURRENT, "Invoice OPS-1 is overdue since 1 Nov 2026: $23.45")
     browser.wait_for_text("#subscription-usage", "32,104 of 50,000")
     browser.wait_for_text("#subscription-credits", "1,250 credits")
     browser.wait_for_text("#subscription-card", "A card is on file")
-    browser.wait_for_text("#subscription-invoices", "Amounts include tax")
+    browser.wait_for_text("#subscription-invoices", "The newest 3 of 4. Amounts include tax")
     assert browser.axe() == []
+    click(browser, "[data-invoices-page='2']")
+    browser.wait_for_text("#subscription-invoices", "4 to 4 of 4")
+    click(browser, "[data-invoices-page='1']")
+    browser.wait_for_text("#subscription-invoices", "The newest 3 of 4")
     click(browser, "[data-invoice-pdf]")
     browser.wait_for_text(TOASTS, "The PDF is not ready yet")
     billing.lago.fail("500", "/api/v1/wallets")

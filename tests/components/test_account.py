@@ -103,6 +103,8 @@ def test_invoices_line_up_and_offer_only_what_makes_sense():
     assert shown_of(Invoices(rows, 9)) == "The newest 4 of 9. Amounts include tax."
     assert shown_of(Invoices(rows, 4)) == "All 4. Amounts include tax."
     assert "does not tell how many" in shown_of(Invoices(rows, None))
+    assert shown_of(Invoices(rows, None, before=None)).startswith("4 older ones. ")
+    assert shown_of(Invoices(rows, 44, before=40)) == "41 to 44 of 44. Amounts include tax."
 
 
 def test_what_is_overdue_is_what_is_still_due_and_an_unknown_amount_is_said():

@@ -257,6 +257,31 @@ def test_what_a_purchase_started_is_not_called_active_before_the_page_has_told_t
         assert "Active" in words(page.current_plan(purchase).body)
 
 
+def test_invoices_are_paged_and_a_page_that_cannot_be_read_leaves_the_way_back(make_app, billing):
+    for number in range(4):
+        billing.lago.bill("org-acme", f"OPS-{number}", 2000)
+    app = make_app(**billing.settings())
+    with app.server.test_request_context():
+        g.principal = MEMBER
+        page = sys.modules["pages.subscription_account"]
+        first, last = page.invoices(1), page.invoices(2)
+        billing.lago.fail("500", "/api/v1/customers/org-acme/invoices")
+        failed = page.invoices(3)
+        ways = [
+            [getattr(one, "data-invoices-page") for one in parts(drawn.body) if hasattr(one, "data-invoices-page")]
+            for drawn in (first, last, failed)
+        ]
+    assert ways == [["", "2"], ["1", ""], ["2", ""]]
+    assert "OPS-3" in words(first.body)
+    assert "OPS-0" not in words(first.body)
+    assert "OPS-0" in words(last.body)
+    assert [first.foot, last.foot] == [
+        "The newest 3 of 4. Amounts include tax.",
+        "4 to 4 of 4. Amounts include tax.",
+    ]
+    assert failed.name == "failed"
+
+
 def test_when_invoices_cannot_be_read_the_plan_still_is_and_overdue_is_unknown(look, billing):
     billing.lago.subscribe("org-acme", "team")
     billing.lago.fail("html", "/api/v1/customers/org-acme/invoices")

@@ -102,14 +102,17 @@ class AccountDesk:
         nothing = ("No credits", "Lago has no wallet of this customer.")
         return self._read(buyer, "GET /api/v1/wallets", "Credits could not be read", ask, nothing)
 
-    def invoices(self, buyer: Buyer | None) -> Result[Invoices]:
-        """The newest invoices."""
+    def invoices(self, buyer: Buyer | None, page: int = 1) -> Result[Invoices]:
+        """A page of invoices, from 1, the newest first."""
 
         def ask(lago: LagoClient, who: Buyer) -> Invoices | Problem | None:
-            return self._invoices(lago.invoices(who.customer_id))
+            return self._invoices(lago.invoices(who.customer_id, page=page))
 
         nothing = ("No invoices yet", "Lago has none for this customer.")
-        return self._read(buyer, "GET /api/v1/customers/…/invoices", "Invoices could not be read", ask, nothing)
+        if page > 1:
+            nothing = ("No older invoices", "Lago has none for this customer beyond those before.")
+        query = f"GET /api/v1/customers/…/invoices?page={page}"
+        return self._read(buyer, query, "Invoices could not be read", ask, nothing)
 
     def overdue(self, buyer: Buyer | None) -> Result[Invoices]:
         """Invoices that should have been paid by now, each with the subscriptions that it is for."""

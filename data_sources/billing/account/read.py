@@ -78,7 +78,7 @@ def _wallet(row: Json) -> Wallet:
 def read_invoices(page: InvoiceRows) -> Invoices:
     """Invoices as a list; one without an id or number cannot be told apart and is left out of it."""
     found = [made for row in page.rows if (made := read_invoice(row)) is not None]
-    return Invoices(tuple(found), page.total)
+    return Invoices(tuple(found), page.total, before=page.before, older=page.older)
 
 
 def read_invoice(row: Json) -> Invoice | None:

@@ -187,11 +187,21 @@ class FailedCharge:
 
 @dataclass(frozen=True, slots=True)
 class Invoices:
-    """The newest invoices, how many there are in all, and whether open ones can be paid here."""
+    """A page of invoices, the newest first.
+
+    Attributes:
+        rows: Those of the page.
+        total: How many there are in all; None when Lago does not say.
+        payable: Whether open ones can be paid here.
+        before: How many newer ones stand on the pages before; None when Lago does not say.
+        older: Whether there is a page after it.
+    """
 
     rows: tuple[Invoice, ...]
     total: int | None
     payable: bool = True
+    before: int | None = 0
+    older: bool = False
 
 
 @dataclass(frozen=True, slots=True)

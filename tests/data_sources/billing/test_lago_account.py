@@ -68,7 +68,12 @@ def test_invoices_tell_how_many_there_are_and_an_unknown_customer_has_none(house
         house.lago.bill("org-acme", f"OPS-{number}", 2000, payment_overdue=number == 2)
     page = house.client().invoices("org-acme")
     assert isinstance(page, InvoiceRows)
-    assert (len(page.rows), page.total) == (3, 5)
+    assert ([one["number"] for one in page.rows], page.total) == (["OPS-4", "OPS-3", "OPS-2"], 5)
+    assert (page.before, page.older) == (0, True)
+    last = house.client().invoices("org-acme", page=2)
+    assert isinstance(last, InvoiceRows)
+    assert [one["number"] for one in last.rows] == ["OPS-1", "OPS-0"]
+    assert (last.before, last.older) == (3, False)
     late = house.client().invoices("org-acme", overdue=True)
     assert isinstance(late, InvoiceRows)
     assert [one["number"] for one in late.rows] == ["OPS-2"]
