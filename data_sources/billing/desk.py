@@ -11,7 +11,7 @@ from data_sources.billing.audit import RETRIED, AuditEntry
 from data_sources.billing.doorway import CLICK_S
 from data_sources.billing.inbox import Event, Inbox
 from data_sources.billing.money import major_units
-from data_sources.billing.progress import progress_of
+from data_sources.billing.progress import ADMIN, progress_of
 from data_sources.billing.types import AuditRow, EventRow, InboxView, Progress, PurchaseRow
 from data_sources.budget import budget
 from data_sources.result import Empty, Failed, Kind, Problem, Provenance, Ready, Result, utc_now
@@ -118,7 +118,6 @@ def _read(query: str, ask: Callable[[], T], empty: tuple[str, str] | None) -> Re
 
 
 def _purchase(attempt: Attempt) -> PurchaseRow:
-    told = progress_of(attempt)
     return PurchaseRow(
         attempt_id=attempt.id,
         customer_id=attempt.customer_id,
@@ -127,7 +126,7 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
         amount=major_units(attempt.amount_cents, attempt.currency),
         currency=attempt.currency,
         state=attempt.state,
-        title=_of_the_customer(told.title),
+        title=progress_of(attempt, ADMIN).title,
         note=attempt.note,
         is_open=attempt.open_customer is not None,
         needs_person=attempt.needs_person,
@@ -138,16 +137,9 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
 
 def _for_admin(attempt: Attempt) -> Progress:
     """How a purchase stands for one who is not its buyer: whose it is, and the words that the buyer reads."""
-    told = progress_of(attempt)
+    told = progress_of(attempt, ADMIN)
     message = f"{attempt.customer_id} reads: “{told.message}”"
-    return replace(told, title=f"{attempt.customer_id}: {_of_the_customer(told.title)}", message=message)
-
-
-def _of_the_customer(title: str) -> str:
-    """A title that speaks to the buyer, for somebody else."""
-    if title.startswith("You were "):
-        return f"The customer was {title.removeprefix('You were ')}"
-    return title.replace("Your ", "The ", 1).replace(" your ", " the ")
+    return replace(told, title=f"{attempt.customer_id}: {told.title}", message=message)
 
 
 def _event(event: Event) -> EventRow:

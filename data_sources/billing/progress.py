@@ -1,7 +1,8 @@
-"""How a purchase stands, in words for its buyer."""
+"""How a purchase stands, in words for its buyer; the titles also for an admin, who reads them of somebody else."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 from data_sources.billing import attempts as book
@@ -13,8 +14,26 @@ INVOICE = "Its invoice stands on the subscription page as soon as Lago has made 
 AGAIN = "Select a plan again when you like."
 
 
-def progress_of(attempt: Attempt) -> Progress:
-    """How a purchase stands, in words."""
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a title, and so how it speaks of what is the buyer's."""
+
+    your: str
+    you: str
+    you_were: str
+
+
+BUYER = Reader("Your", "you", "You were")
+ADMIN = Reader("The", "the customer", "The customer was")
+
+
+def progress_of(attempt: Attempt, to: Reader = BUYER) -> Progress:
+    """How a purchase stands, in words.
+
+    Args:
+        attempt: As our own books have it.
+        to: Who reads the title; the message is always the buyer's.
+    """
     name, state = attempt.plan_name, attempt.state
     words: dict[str, tuple[str, str, bool, bool | None]] = {
         book.OPENED: ("Checkout is being opened", "Nothing was charged.", False, None),
@@ -25,19 +44,19 @@ def progress_of(attempt: Attempt) -> Progress:
             None,
         ),
         book.CARD_SAVED: (
-            "Your card is saved",
+            f"{to.your} card is saved",
             f"Waiting for Lago to take it over. {name} has not been started yet.",
             False,
             None,
         ),
         book.PAID: (
-            "Your payment is in",
+            f"{to.your} payment is in",
             f"Waiting for Lago to start {name}. You have not been moved to it yet.",
             False,
             None,
         ),
         book.HELD: (
-            f"{name} has not started, and your payment is in",
+            f"{name} has not started, and {to.your.lower()} payment is in",
             f"{attempt.note} Your admin sees this and can start it or give the money back. Nothing else is charged.",
             True,
             False,
@@ -73,7 +92,7 @@ def progress_of(attempt: Attempt) -> Progress:
             False,
         ),
     }
-    title, message, done, good = _special(attempt) or words[state]
+    title, message, done, good = _special(attempt, to) or words[state]
     return Progress(attempt.id, state, title, message, done, good)
 
 
@@ -118,7 +137,7 @@ def _planned(attempt: Attempt) -> str:
     return f"It starts on {day.day} {day:%b %Y}. Your plan goes on until then, and you can take this back."
 
 
-def _of_a_change(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
+def _of_a_change(attempt: Attempt, to: Reader) -> tuple[str, str, bool, bool | None] | None:
     """How a change of plan stands, where it is told otherwise than a first purchase."""
     name, state = attempt.plan_name, attempt.state
     if state == book.STARTING:
@@ -127,7 +146,7 @@ def _of_a_change(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
         detail = f"Waiting for Lago to confirm it. You have not been moved to {name} yet; your plan goes on until then."
         return "Confirming payment…", detail, False, None
     if state == book.REFUSED:
-        return f"You were not moved to {name}", f"{attempt.note} Your plan goes on as before. {AGAIN}", True, False
+        return f"{to.you_were} not moved to {name}", f"{attempt.note} Your plan goes on as before. {AGAIN}", True, False
     if state == book.ABANDONED:
         detail = f"You were not moved to {name}. Your plan goes on as before, and nothing was charged."
         return "The change was given up", detail, True, False
@@ -137,32 +156,33 @@ def _of_a_change(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
     return None
 
 
-def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
+def _special(attempt: Attempt, to: Reader) -> tuple[str, str, bool, bool | None] | None:
     """Where the same state means something else to the reader."""
     name, state = attempt.plan_name, attempt.state
-    if attempt.collector == "stripe" and (words := _paid_to_stripe(attempt)) is not None:
+    if attempt.collector == "stripe" and (words := _paid_to_stripe(attempt, to)) is not None:
         return words
     if attempt.note is not None and attempt.note.startswith(book.OTHERWISE):
         if state == book.WAITING:
             detail = f"{attempt.note} You have not been moved to {name} yet. Tell your admin."
-            return "Lago charges something else than you chose", detail, False, None
+            return f"Lago charges something else than {to.you} chose", detail, False, None
         if state == book.STARTED:
             detail = f"{attempt.note} Tell your admin: it is not what you agreed to."
-            return f"{name} has started, but not as you chose it", detail, True, None
+            return f"{name} has started, but not as {to.you} chose it", detail, True, None
     if state == book.REDIRECTED and attempt.note == book.CONFIRMING:
-        return "Your card is being confirmed", f"Stripe still checks it. {name} has not been started yet.", False, None
+        detail = f"Stripe still checks it. {name} has not been started yet."
+        return f"{to.your} card is being confirmed", detail, False, None
     if state == book.CARD_SAVED and attempt.card_age >= book.CARD_PATIENCE:
         detail = (
             f"Lago has not taken it over for an hour, and {name} has not been started. Nothing was charged. It starts "
             "by itself if Lago takes the card over within a day. You can also select a plan again; the card stays "
             "saved at Stripe."
         )
-        return "Your card is saved, but nothing has been started", detail, True, None
+        return f"{to.your} card is saved, but nothing has been started", detail, True, None
     if state == book.ABANDONED and attempt.payment_method is not None:
         detail = f"{name} was not started. Nothing was charged. Your card stays saved at Stripe."
         return "Checkout was given up", detail, True, False
     if attempt.change is not None:
-        return _of_a_change(attempt)
+        return _of_a_change(attempt, to)
     if attempt.amount_cents != 0:
         return None
     if state == book.STARTED:
@@ -175,19 +195,19 @@ def _special(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
     return None
 
 
-def _paid_to_stripe(attempt: Attempt) -> tuple[str, str, bool, bool | None] | None:
+def _paid_to_stripe(attempt: Attempt, to: Reader) -> tuple[str, str, bool, bool | None] | None:
     """Where Stripe itself collects, there is no saved card to speak of."""
     name, state = attempt.plan_name, attempt.state
     if attempt.amount_cents == 0:
         return None
     if state == book.REDIRECTED and attempt.note == book.PAYING:
         detail = f"It can take days with this way of paying. {name} starts by itself when the money has arrived."
-        return "Your payment is being confirmed", detail, False, None
+        return f"{to.your} payment is being confirmed", detail, False, None
     if state == book.REDIRECTED:
         return "Checkout was not finished", f"Nothing was charged and {name} was not started. {AGAIN}", True, None
     if state == book.STARTING:
         return (
-            "Your payment is in",
+            f"{to.your} payment is in",
             f"Waiting for Lago to start {name}. You have not been moved to it yet.",
             False,
             None,

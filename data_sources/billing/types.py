@@ -340,7 +340,7 @@ class PurchaseRow:
         amount: Its price in the currency's main unit; None when the currency's smallest unit is not known.
         currency: ISO 4217 code.
         state: Its state in our own books.
-        title: How it stands, as its buyer reads it.
+        title: How it stands, in words for an admin.
         note: Why, where there is a reason.
         is_open: Whether it holds the customer's only place.
         needs_person: Whether nothing here can put it right.

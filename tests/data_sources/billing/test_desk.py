@@ -9,6 +9,7 @@ from sqlalchemy import update
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.inbox import MOST_TRIES, Delivery
+from data_sources.billing.progress import ADMIN, progress_of
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import AuditRow, InboxView, PurchaseRow
 from data_sources.result import Empty, Failed, Kind, Ready, utc_now
@@ -98,6 +99,21 @@ def test_a_purchase_that_lago_started_otherwise_needs_a_person(house: House) -> 
         session.execute(update(Attempt).values(state=book.STARTED, open_customer=None, note=note))
     (row,) = purchases(source)
     assert row.needs_person
+    assert row.title == "Business has started, but not as the customer chose it"
+
+
+def test_titles_speak_to_the_buyer_and_of_the_buyer_to_an_admin() -> None:
+    attempt = book.Attempt(id="a", plan_name="Business", collector="stripe", amount_cents=1, note="", change=None)
+    said = {}
+    for attempt.state in (book.PAID, book.HELD, book.STARTING):
+        said[progress_of(attempt).title] = progress_of(attempt, ADMIN).title
+    attempt.collector, attempt.change, attempt.state = "lago", book.UPGRADE, book.REFUSED
+    said[progress_of(attempt).title] = progress_of(attempt, ADMIN).title
+    assert said == {
+        "Your payment is in": "The payment is in",
+        "Business has not started, and your payment is in": "Business has not started, and the payment is in",
+        "You were not moved to Business": "The customer was not moved to Business",
+    }
 
 
 def test_looking_again_takes_the_next_step_and_is_in_the_log(house: House) -> None:
