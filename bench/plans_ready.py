@@ -75,7 +75,7 @@ def _panel(client: Any, panel: str) -> dict[str, Any]:
         "outputs": [{"id": name, "property": attribute} for name, attribute in parts],
         "inputs": [{**each, "value": None} for each in found["inputs"]],
         "changedPropIds": [],
-        "state": [],
+        "state": [{**each, "value": None} for each in found["state"]],
     }
 
 

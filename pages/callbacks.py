@@ -40,20 +40,61 @@ def principal() -> Principal:
 
 
 def panel_callback(
-    panel_id: str, *inputs: Input | State, needs: Permission, prevent_initial_call: bool = False
+    panel_id: str | tuple[str, ...],
+    *inputs: Input | State,
+    needs: Permission,
+    prevent_initial_call: bool = False,
+    stamp: str | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Fill a panel of `components.panel.panel`.
+    """Fill a panel of `components.panel.panel`, or several that must never disagree from one answer.
 
-    The function gets the values of the inputs and returns a `Look`. It may raise `PreventUpdate`. Anything else it
-    raises becomes the failed look with an id that is also in the log.
+    The function gets the values of the inputs and returns a `Look`, of several panels one each. It may raise
+    `PreventUpdate`. Anything else it raises becomes the failed look with an id that is also in the log.
 
     Args:
-        panel_id: The panel's id.
+        panel_id: The panel's id, or those of several.
         *inputs: What it listens to; Retry is added.
         needs: The permission, checked on every call: a callback can be called whatever page the browser shows.
         prevent_initial_call: Wait for a change.
+        stamp: Id of a `dcc.Store` that changes with every answer, also with one that is the same again: for what waits
+            until the panels stand.
     """
-    outputs = [
+    ids = (panel_id,) if isinstance(panel_id, str) else panel_id
+    stamps = [] if stamp is None else [Output(stamp, "data")]
+    outputs = [*(output for one in ids for output in _outputs(one)), *stamps]
+
+    def fill_all(looks: Look | tuple[Look, ...]) -> tuple[Any, ...]:
+        each = (looks,) * len(ids) if isinstance(looks, Look) else looks
+        return (*(value for look in each for value in _fill(look)), *(secrets.token_hex(4) for _ in stamps))
+
+    def wrap(handler: Handler) -> Handler:
+        @callback(  # type: ignore[untyped-decorator]
+            *outputs,
+            *inputs,
+            *(Input(f"{one}-retry", "data") for one in ids),
+            running=[(Output(f"{one}-busy", "className"), "oc-busy on", "oc-busy") for one in ids],
+            prevent_initial_call=prevent_initial_call,
+        )
+        @functools.wraps(handler)
+        def fill(*values: Any) -> tuple[Any, ...]:
+            if not principal().may(needs):
+                return fill_all(failed(Failed(_forbidden())))
+            try:
+                look = handler(*values[: -len(ids)])
+            except PreventUpdate:
+                raise
+            except Exception as error:
+                look = failed(Failed(_bug(error, ids[0])))
+            return fill_all(look)
+
+        return handler
+
+    return wrap
+
+
+def _outputs(panel_id: str) -> list[Output]:
+    """What `_fill` fills, in its order."""
+    return [
         Output(f"{panel_id}-body", "children"),
         Output(panel_id, "data-look"),
         Output(f"{panel_id}-badge", "children"),
@@ -61,30 +102,6 @@ def panel_callback(
         Output(f"{panel_id}-sub", "children"),
         Output(f"{panel_id}-foot", "children"),
     ]
-
-    def wrap(handler: Handler) -> Handler:
-        @callback(  # type: ignore[untyped-decorator]
-            *outputs,
-            *inputs,
-            Input(f"{panel_id}-retry", "data"),
-            running=[(Output(f"{panel_id}-busy", "className"), "oc-busy on", "oc-busy")],
-            prevent_initial_call=prevent_initial_call,
-        )
-        @functools.wraps(handler)
-        def fill(*values: Any) -> tuple[Any, ...]:
-            if not principal().may(needs):
-                return _fill(failed(Failed(_forbidden())))
-            try:
-                look = handler(*values[:-1])
-            except PreventUpdate:
-                raise
-            except Exception as error:
-                look = failed(Failed(_bug(error, panel_id)))
-            return _fill(look)
-
-        return handler
-
-    return wrap
 
 
 def _fill(look: Look) -> tuple[Any, ...]:

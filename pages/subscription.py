@@ -1,6 +1,6 @@
 """The subscription page: what plan are we on, and how do we change it?
 
-Each panel asks Lago on its own: the current plan, the plans on offer, and what else the customer has
+The current plan and the plans on offer come from one answer of Lago; what else the customer has asks on its own
 (`subscription_account.py`). Clicks and the way a purchase stands are the browser's business
 (`assets/js/subscription*.js`), through `routes/billing_api.py` and `routes/billing_account.py`.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dash
@@ -27,10 +28,11 @@ from components.plans import as_of, hidden_plans, plan_grid
 from components.purchase_line import purchase_line
 from components.shell import page
 from data_sources.billing.account.moves import move_of, standing_lock
-from data_sources.billing.account.types import Move
+from data_sources.billing.account.types import FailedCharge, Invoices, Move
 from data_sources.billing.plans import pairs, why_not
+from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.source import CHANGE_AT_STRIPE, NO_CUSTOMER, NO_STRIPE, BillingSource
-from data_sources.billing.types import Current, Plan, PlanList
+from data_sources.billing.types import Buyer, Current, Plan, PlanList
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Problem, Ready, Result
 from pages import subscription_account
@@ -73,6 +75,7 @@ def layout(purchase: object = None, left: object = None, card: object = None, **
             ask_dialog(),
             dcc.Store(id="subscription-mounted", data=1),
             dcc.Store(id="subscription-awaited", data=awaited),
+            dcc.Store(id="subscription-read"),
             dcc.Store(id="subscription-done"),
         ],
     )
@@ -114,16 +117,31 @@ def customers(text: str | None) -> Look:
     return replace(look, body=html.Div([chosen_line(chosen), look.body]))
 
 
-@panel_callback("subscription-current", State("subscription-awaited", "data"), needs="billing:read")
-def current_plan(awaited: object = None) -> Look:
-    """What the reader's customer holds now, and what of it should have been paid."""
+@panel_callback(
+    ("subscription-current", "subscription-plans"),
+    State("subscription-awaited", "data"),
+    needs="billing:read",
+    stamp="subscription-read",
+)
+def held_and_plans(awaited: object = None) -> tuple[Look, Look]:
+    """What the reader's customer holds, and the plans on offer: from one answer, so that they never disagree."""
     billing: BillingSource = sources().billing
     buyer = billing.buyer(principal())
-    held = billing.current(buyer, awaited=_id(awaited))
+    asks: list[Callable[[], Any]] = [
+        partial(billing.shop, buyer, awaited=awaited if isinstance(awaited, str) else None),
+        partial(billing.account.failed_charges, buyer),
+        partial(billing.account.overdue, buyer),
+    ]
+    (plans, held, tax_stops), failed, late = side_by_side(asks)
+    return _held(buyer, held, failed, late), _plans(billing, plans, held, tax_stops)
+
+
+def _held(
+    buyer: Buyer | None, held: Result[Current], failed: tuple[FailedCharge, ...] | Problem, late: Result[Invoices]
+) -> Look:
+    """What is held now, and what of it should have been paid."""
     if buyer is None or not isinstance(held, Ready | Empty):
         return show(held, current_strip)
-    failed = billing.account.failed_charges(buyer)
-    late = billing.account.overdue(buyer)
     charges = () if isinstance(failed, Problem) else failed
     unpaid = unpaid_of(charges, late.value if isinstance(late, Ready) else None)
     look = show(held, lambda current: current_strip(current, unpaid))
@@ -138,11 +156,8 @@ def current_plan(awaited: object = None) -> Look:
     return look
 
 
-@panel_callback("subscription-plans", State("subscription-awaited", "data"), needs="billing:read")
-def plans(awaited: object = None) -> Look:
+def _plans(billing: BillingSource, result: Result[PlanList], current: Result[Current], tax_stops: str | None) -> Look:
     """The plans on offer; without a live answer of Lago they carry no badge and cannot be bought."""
-    billing: BillingSource = sources().billing
-    result, current, tax_stops = billing.shop(billing.buyer(principal()), awaited=_id(awaited))
     live = isinstance(result, Ready) and result.stale is None
     hidden = result.provenance.notes if isinstance(result, Ready | Empty) and principal().role == "admin" else ()
     if isinstance(result, Empty) and hidden:
@@ -155,11 +170,6 @@ def plans(awaited: object = None) -> Look:
         lambda listed: plan_grid(replace(_shop(billing, listed, result, held, tax_stops), hidden=hidden)),
         sub=lambda _: asked,
     )
-
-
-def _id(given: object) -> str | None:
-    """A purchase as the browser names it."""
-    return given if isinstance(given, str) else None
 
 
 def _shop(
@@ -236,8 +246,7 @@ clientside_callback(
 clientside_callback(
     ClientsideFunction("ops_subscription", "landed"),
     Output("subscription-done", "data", allow_duplicate=True),
-    Input("subscription-current-body", "children"),
-    Input("subscription-plans-body", "children"),
+    Input("subscription-read", "data"),
     prevent_initial_call=True,
 )
 clientside_callback(

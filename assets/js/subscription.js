@@ -104,14 +104,14 @@
 
   function refresh() { window.opsSubscriptionAnew(); }
 
-  // The panels are read again, told which purchase the page still waits for, so that they say nothing of it before its
-  // line does. Settles when what is held and the cards stand: then the line changes with them.
-  var SHOWN = ["subscription-current-body", "subscription-plans-body"], LONGEST_MS = 8000, landing = null;
+  // What is held and the cards are read again in one answer, told which purchase the page still waits for, so that they
+  // say nothing of it before its line does. Settles when they stand: then the line changes with them.
+  var LONGEST_MS = 8000, landed = null;
   function together(waited_for) {
     window.dash_clientside.set_props("subscription-awaited", { data: waited_for });
     refresh();
     return new Promise(function (resolve) {
-      landing = { left: new Set(SHOWN), resolve: resolve };
+      landed = resolve;
       setTimeout(resolve, LONGEST_MS);  // a Lago that hangs holds no truth back
     });
   }
@@ -229,11 +229,9 @@
       });
       return window.dash_clientside.no_update;
     },
-    // What is held or the cards have come.
     landed: function () {
-      if (!landing) return window.dash_clientside.no_update;
-      window.dash_clientside.callback_context.triggered.forEach(function (each) { landing.left.delete(each.prop_id.split(".")[0]); });
-      if (!landing.left.size) { landing.resolve(); landing = null; }
+      if (landed) landed();
+      landed = null;
       return window.dash_clientside.no_update;
     },
     interval: function (value) { return value || window.dash_clientside.no_update; },

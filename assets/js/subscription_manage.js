@@ -2,7 +2,8 @@
 (function () {
   "use strict";
   var STEP_MS = 2000, RETRY_MS = 5000;
-  var PANELS = ["subscription-current", "subscription-plans", "subscription-usage", "subscription-credits", "subscription-card", "subscription-invoices"];
+  // What is held comes with the plans.
+  var PANELS = ["subscription-plans", "subscription-usage", "subscription-credits", "subscription-card", "subscription-invoices"];
   var pending = null, running = false;
 
   function failed(title, text, code) { window.opsToast({ kind: "danger", title: title, text: text, code: code }); }
