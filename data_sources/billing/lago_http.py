@@ -26,8 +26,9 @@ PER_PAGE = 100
 MAX_ROWS = 5000
 MOST_PAGES_AT_ONCE = 50
 LIST_PATIENCE_S = 20.0
-# As many as may ask at once (`doorway.AT_ONCE`): none is thrown away after its answer.
-POOL = 8
+# Each of those who may ask at once (`doorway.AT_ONCE`) asks up to three things side by side; no connection is thrown
+# away after its answer.
+POOL = 24
 _NO_END = -1
 PLANS = ("plans",)
 _SENTENCES = {

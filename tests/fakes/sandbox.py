@@ -126,6 +126,8 @@ class Sandbox(FakeServer):
     def travel(self, days: int) -> None:
         """Let days pass at Lago and Stripe; the console's own clock stays."""
         with self.stripe.lock:
+            if self.lago_pays == "paid":
+                self.stripe.billing.try_again()
             self.stripe.billing.travel(days, pays=self.lago_pays == "paid")
         self.lago.charges_fail = self.lago_pays == "failed"
         lago_time.travel(self.lago, days)

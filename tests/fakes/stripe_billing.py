@@ -170,6 +170,13 @@ class StripeBilling:
                 told.append(("invoice.paid" if pays else "invoice.payment_failed", self.bill(one, paid=pays)))
         return told
 
+    def try_again(self) -> None:
+        """Charges that failed succeed now."""
+        for one in self.invoices:
+            of = self.subscriptions[one["parent"]["subscription_details"]["subscription"]]
+            if one["status"] == "open" and of["status"] == "past_due":
+                self.pay(one)
+
     # ---- what it answers
 
     def answer(self, asked: Asked, parts: list[str]) -> Reply | None:
