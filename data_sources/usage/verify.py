@@ -30,7 +30,7 @@ class Difference:
 
     Attributes:
         what: "rollup", "calls", "sum by provider", "attempts in the store", …
-        slot: Its quarter-hour (epoch seconds // 900), None where it is of the whole.
+        slot: Its quarter-hour (epoch seconds // 900), None where it is of the whole or of a part.
         key: The values it is of, by dimension; a call's source and id.
         measure: Which measure.
         kept: What the store says; None: it has no such row.
@@ -125,7 +125,7 @@ def part(cursor: duckdb.DuckDBPyConnection, first_slot: int, *, size: int = PART
                 found.append(difference)
             else:
                 more += 1
-    found.sort(key=lambda d: d.slot if d.slot is not None else end_slot)
+    found.sort(key=lambda d: end_slot if d.slot is None else d.slot)  # what names no place comes last
     return Part(end_slot, attempts, slots, tuple(found), more)
 
 
@@ -194,4 +194,4 @@ def _sums(cursor: duckdb.DuckDBPyConnection, first_slot: int, end_slot: int) -> 
                 totals = [total + (value or 0) for total, value in zip(totals, measured, strict=True)]
         for name, total, expected in zip(sql.MEASURES, totals, whole, strict=True):
             if total != (expected or 0):
-                yield Difference(what, first_slot, {}, name, total, expected or 0)
+                yield Difference(what, None, {}, name, total, expected or 0)

@@ -87,6 +87,19 @@ def test_each_way_to_be_wrong_is_found(tmp_path, way, size):
         assert (what, kept, counted) in {(found.what, found.kept, found.counted) for found in check(store, size)}
 
 
+def test_the_first_difference_names_quarter_hour_model_and_measure(tmp_path):
+    with writing(tmp_path) as (store, writer):
+        writer.submit(attempts(*EVENTS_OF_TWO_CALLS), batch_id="a")
+        with store.cursor() as cursor:
+            cursor.execute("UPDATE attempts SET input_tokens = coalesce(input_tokens, 0) + 1 WHERE event_id = 'e4'")
+            [(slot, provider)] = cursor.execute(
+                "SELECT (started_at_us // 900000000)::INTEGER, provider FROM attempts WHERE event_id = 'e4'"
+            ).fetchall()
+        first, *others = check(store, 1000)
+    assert (first.what, first.slot, first.key["provider"]) == ("rollup", slot, provider)
+    assert any(one.what.startswith("sum by") and one.slot is None for one in others)
+
+
 def test_sums_over_a_dimension_that_lose_a_row_are_found(tmp_path, monkeypatch):
     from data_sources.usage import sql
 
