@@ -14,6 +14,7 @@ import msgspec
 
 from data_sources.usage.attempt import MAX_TEXT, UNREADABLE, Attempt, BadEventError, check, not_readable
 from data_sources.usage.normalise import anthropic, litellm, openai, own
+from data_sources.usage.normalise.json_text import mended
 from data_sources.usage.pricing import BUNDLED, PriceBook
 
 _FORMATS = (litellm, openai, anthropic, own)  # the first that recognises an event reads it
@@ -161,6 +162,10 @@ def _events(body: bytes) -> Iterator[msgspec.Raw]:
         yield _ANY.decode(stripped)
         return
     except UNREADABLE as error:
+        again = mended(stripped)
+        if again is not None:
+            yield from _events(again)
+            return
         if stripped[:1] == b"[" or b"\n" not in stripped:
             raise BadBodyError(f"The body is not JSON: {not_readable(error)}") from None
     lines = [line for line in stripped.splitlines() if line.strip()]

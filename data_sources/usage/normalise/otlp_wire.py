@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from data_sources.usage.attempt import BadEventError
+from data_sources.usage.normalise.json_text import mended
 
 CLIENT, INTERNAL, UNSPECIFIED = 3, 1, 0
 ERROR = 2  # the span status code
@@ -114,6 +115,9 @@ def spans_of_json(body: bytes, wanted: Collection[str]) -> Iterator[Span]:
     try:
         export = _JSON.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        again = mended(body)
+        if again is not None:
+            return spans_of_json(again, wanted)
         raise BadExportError(f"The body is no OTLP trace export in JSON: {error}") from None
     scopes = (scope for group in export.resource_spans or () for scope in group.scope_spans or ())
     if sum(len(scope.spans or ()) for scope in scopes) > MAX_SPANS:

@@ -50,6 +50,13 @@ def test_of_a_captured_export_only_the_calls_count():
     assert [a.cost_reported_usd for a in made] == [a.cost_computed_usd for a in made] == [Decimal("0.0000135")] * 2
 
 
+def test_half_a_character_in_an_answer_costs_no_span():
+    given = chat(1)
+    given["attributes"].append({"key": "gen_ai.completion", "value": {"stringValue": "cut \ud83d"}})
+    found = parse(json.dumps(export(given)).encode(), as_json=True, source=None, now_us=NOW_US)
+    assert (len(found.attempts), dict(found.rejected)) == (1, {})
+
+
 def test_no_prompt_and_no_answer_passes_the_door():
     assert "must not be kept" in json.dumps(CAPTURED)
     assert "must not be kept" not in str(parsed(CAPTURED))
