@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import Attempt, BadEventError
+from data_sources.usage.attempt import UNREADABLE, Attempt, BadEventError
 from data_sources.usage.normalise import litellm
 from data_sources.usage.normalise.otlp_values import cost, count, first, flag, text
 from data_sources.usage.normalise.otlp_wire import Span, checked_ids, whole_ns
@@ -51,12 +51,20 @@ _METADATA = {  # payload's name: attribute names
     "power_level": ("ops.power_level", "metadata.power_level"),
 }
 _REPRS = ("requester_metadata", "requester_custom_headers", "usage_object")
+_HIDDEN = ("hidden_params",)
 WANTED = frozenset(
     ("litellm.call_id", "gen_ai.response.id", "error.type", "mcp.method.name", *(f"metadata.{key}" for key in _REPRS))
 ).union(
-    _OPERATION, _PROVIDER, _MODEL, _GROUP, _STREAM, _COST, _INPUT, _OUTPUT, _CODE, _TIER, _FIRST_TOKEN,
+    _OPERATION, _PROVIDER, _MODEL, _GROUP, _STREAM, _COST, _INPUT, _OUTPUT, _CODE, _TIER, _FIRST_TOKEN, _HIDDEN,
     *_CACHE.values(), *_METADATA.values(),
 )  # fmt: skip
+
+
+class _Hidden(msgspec.Struct):
+    cache_key: str | None = None
+
+
+_READ_HIDDEN = msgspec.json.Decoder(_Hidden)
 
 
 def is_litellm(span: Span) -> bool:
@@ -99,7 +107,7 @@ def _payload(span: Span) -> dict[str, Any]:
         key: value for key, names in _CACHE.items() if (value := count(given, names)) is not None
     }
     tags = (parsed["requester_metadata"] or {}).get("tags")
-    code = first(given, _CODE)
+    code, from_cache = first(given, _CODE), _is_from_cache(text(given, _HIDDEN))
     return {
         "id": text(given, ("gen_ai.response.id",)),
         "litellm_call_id": text(given, ("litellm.call_id",)),
@@ -113,7 +121,8 @@ def _payload(span: Span) -> dict[str, Any]:
         "completionStartTime": None if wait is None else start + wait,
         "model": text(given, _MODEL),
         "model_group": text(given, _GROUP),
-        "response_cost": cost(given, _COST),
+        "cache_hit": True if from_cache else None,
+        "response_cost": Decimal(0) if from_cache else cost(given, _COST),  # as its payload says of such an answer
         "cost_breakdown": {"service_tier": text(given, _TIER)},
         "prompt_tokens": count(given, _INPUT),
         "completion_tokens": count(given, _OUTPUT),
@@ -126,6 +135,16 @@ def _payload(span: Span) -> dict[str, Any]:
             "error_class": text(given, ("error.type",)),
         },
     }
+
+
+def _is_from_cache(hidden: str | None) -> bool:
+    """Whether LiteLLM answered from its own cache: only then its hidden parameters, JSON, name the key there."""
+    if hidden is None:
+        return False
+    try:
+        return bool(_READ_HIDDEN.decode(hidden).cache_key)
+    except UNREADABLE:
+        return False
 
 
 def _seconds(value: int | str, name: str) -> Decimal:

@@ -75,6 +75,7 @@ def litellm_span(payload):
     failed = payload["status"] == "failure"
     usage = meta["usage_object"] or {}
     attributes = {f"metadata.{key}": said(given) for key, given in meta.items()} | {
+        "hidden_params": json.dumps(payload["hidden_params"]),
         "litellm.call_id": payload["litellm_call_id"],
         "litellm.model_group": payload["model_group"],
         "litellm.provider.model": payload["model"],

@@ -72,6 +72,17 @@ def test_a_litellm_call_is_the_same_event_through_either_door(index):
     assert msgspec.structs.replace(traced, **same) == msgspec.structs.replace(pushed, **same)
 
 
+@pytest.mark.parametrize("index", [n for n, event in enumerate(litellm_events()) if event["status"] == "success"])
+def test_an_answer_from_litellms_cache_costs_nothing_through_either_door(index):
+    payload = litellm_events()[index]
+    payload |= {"cache_hit": True, "response_cost": 0.0}
+    payload["hidden_params"]["cache_key"] = "9f86d081"
+    [pushed] = parse_events(json.dumps([payload]).encode(), source=None, now_us=NOW_US).attempts
+    [traced] = calls(litellm_span(payload))
+    for one in (pushed, traced):
+        assert (one.cost_usd, one.cost_computed_usd, one.processing) == (0, None, "gateway_cache")
+
+
 def test_a_litellm_stream_and_its_first_token():
     payload = litellm_events()[2]
     streamed = litellm_span(payload)
