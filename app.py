@@ -112,6 +112,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
     )
     gate.install(server)
     server.before_request(_home)
+    server.before_request(_without_slash)
     server.before_request(lambda: _check_callback(app.callback_map))
     errors.install(server)
     refused.install(server, lambda: sources.usage_store.refused)
@@ -234,6 +235,14 @@ def _layout() -> Any:
 
 def _home() -> Response | None:
     return redirect(HOME, 302) if request.path == "/" else None
+
+
+def _without_slash() -> Response | None:
+    """A page's address with a slash at its end leads to the page: the browser shows it, the status would say 404."""
+    plain = request.path.rstrip("/")
+    if plain == request.path or request.method not in ("GET", "HEAD") or not _registered(plain):
+        return None
+    return redirect(plain + (f"?{request.query_string.decode()}" if request.query_string else ""), 308)
 
 
 def _check_callback(known: Collection[str]) -> None:

@@ -162,7 +162,7 @@ def requests_table(
     head = tags.Tr([tags.Th(c.title, scope="col", className="oc-num" if c.figure else None) for c in shown])
     table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table")
     named = {"aria-label": label}
-    return static(tags.Div(table, className="oc-tablewrap", tabIndex=0, role="region", **named))
+    return static(tags.Div(table, className="oc-tablewrap oc-calls", tabIndex=0, role="region", **named))
 
 
 def _attempts(row: RequestRow, tz: str, newest: datetime, width: int) -> Sequence[Node]:

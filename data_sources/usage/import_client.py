@@ -119,6 +119,7 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
         done = [0]
         rows = read_rows(options.path, lambda count: done.__setitem__(0, count))
         with session() as made:
+            _see_that_it_runs(made, options)
             for events in _parts(_events(rows, options, report), options.batch_rows):
                 _send(made, options, report, events)
                 on_progress(done[0], size, report)
@@ -315,7 +316,7 @@ def _post(
             timeout_s=_TIMEOUT_S,
             accept_errors=True,
         )
-        wait_s = _wait_s(answer, began=report.accepted + report.duplicates > 0)
+        wait_s = _wait_s(answer)
         if wait_s is None:
             if isinstance(answer, Problem):
                 raise StoppedError(answer)
@@ -325,13 +326,28 @@ def _post(
         time.sleep(wait_s)
 
 
-def _wait_s(answer: Answer | Problem, *, began: bool) -> float | None:
+def _see_that_it_runs(made: requests.Session, options: ImportOptions) -> None:
+    """Stop where nobody answers: that is a wrong address. A server that is gone later on restarts."""
+    answer = call_json(
+        made,
+        "GET",
+        f"{options.url.rstrip('/')}/api/v1/llm/usage/batches",
+        source="Ops Center",
+        what=_WHAT,
+        headers={"Authorization": f"Bearer {options.key}"},
+        timeout_s=_TIMEOUT_S,
+        accept_errors=True,
+    )
+    if isinstance(answer, Problem) and answer.code == "connection":
+        raise StoppedError(answer)
+
+
+def _wait_s(answer: Answer | Problem) -> float | None:
     """How long to wait before sending again; None when that would not help."""
     if isinstance(answer, Answer):
         told_s = retry_after(answer.headers)
         return max(0.1, 1.0 if told_s is None else told_s) if answer.status == 503 else None
-    # a server that took a part and is gone now probably restarts; one that was never there is a wrong address
-    return 1.0 if began and answer.code == "connection" else None
+    return 1.0 if answer.code == "connection" else None
 
 
 def _moment(us: int) -> datetime:

@@ -25,6 +25,13 @@ def test_an_unknown_page_is_a_404_for_people(app, sign_in):
     assert answer.mimetype == "text/html"
 
 
+def test_a_page_with_a_slash_at_its_end_is_that_page(app, sign_in):
+    anna = sign_in(app)
+    answer = anna.get("/admin/llm/usage/?range=7d&model=a%2Fb")
+    assert (answer.status_code, answer.headers["Location"]) == (308, "/admin/llm/usage?range=7d&model=a%2Fb")
+    assert anna.get("/no/such/page/").status_code == 404
+
+
 def test_a_bug_is_logged_under_the_id_that_is_shown_and_tells_nothing_else(make_app, caplog):
     app = make_app()
 

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -268,7 +269,7 @@ class _Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def grudging():
-    """A server that first says that it is busy, then that bodies of more than 50 events are too large."""
+    """A server that dies over the first part, then is busy, then says that more than 50 events are too large."""
     server, seen = Flask("grudging"), []
 
     @server.post("/api/v1/llm/usage/events")
@@ -278,6 +279,9 @@ def grudging():
         seen.append(request.get_data())
         events = json.loads(seen[-1]) if seen[-1] else []
         if len(seen) == 1:
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return ""
+        if len(seen) == 2:
             return {"title": "Events must wait"}, 503, {"Retry-After": "0"}
         if len(events) > 50:
             return {"title": "The body is too large"}, 413
@@ -292,13 +296,13 @@ def grudging():
     thread.join(timeout=10)
 
 
-def test_a_busy_server_is_waited_for_and_a_large_body_is_sent_in_parts(grudging):
+def test_a_server_that_restarts_or_is_busy_is_waited_for_and_a_large_body_is_sent_in_parts(grudging):
     url, seen = grudging
     told = []
     options = ImportOptions(DATA / "azure_code_200.csv", url, "k", AZURE, tz="UTC")
     report = run_import(options, lambda done, size, so_far: told.append((done <= size, so_far.accepted)))
     assert (report.problem, report.accepted) == (None, 200)
-    assert seen[0] == seen[1]
+    assert seen[0] == seen[1] == seen[2]
     assert seen[-1] == b""
     assert told[-1] == (True, 200)
 
