@@ -7,16 +7,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError
 from urllib3.util import Timeout
 from urllib3.util.retry import Retry
 
-from data_sources.budget import left_s, may_try_again
+from data_sources.budget import budget, left_s, may_try_again
+from data_sources.pace import Flow, PacedAdapter, Whole, pace
 from data_sources.result import Kind, Problem
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 8.0
 MAX_BODY_BYTES = 32 * 10**6
+# A long answer may be waited for so many read time-outs before it must have brought a bit more.
+_FLOW_READS = 3
 _RETRIED = (502, 503, 504)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -45,6 +47,13 @@ class Answer:
     elapsed_s: float
 
 
+class _Long(NamedTuple):
+    """The time-outs of an answer that may take as long as it likes, while it comes."""
+
+    connect_s: float
+    read_s: float
+
+
 class _Session(requests.Session):
     """A session that obeys the operator's proxy and CA bundle (`HTTPS_PROXY`, `NO_PROXY`, `REQUESTS_CA_BUNDLE`)."""
 
@@ -56,14 +65,35 @@ class _Session(requests.Session):
         return merged
 
     def send(self, request: Any, **kwargs: Any) -> requests.Response:
-        """One call, which ends when the time of the click that it is part of does (`budget.py`)."""
-        left = left_s()
-        if left is not None:
-            if left == 0:
-                raise requests.exceptions.Timeout("the time of this click timed out")
-            connect_s, read_s = _pair(kwargs.get("timeout"))
-            kwargs["timeout"] = Timeout(connect=connect_s, read=read_s, total=left)
-        return super().send(request, **kwargs)
+        """One call, with all of its answer, tries and reads included, in a time: see `total_s`.
+
+        It ends earlier where the time of the click that it is part of does (`budget.py`). A long answer only has to
+        keep coming.
+        """
+        timeout, left = kwargs.get("timeout"), left_s()
+        if isinstance(timeout, _Long):
+            with pace(Flow(_FLOW_READS * timeout.read_s)):
+                return super().send(request, **kwargs)
+        if left == 0:
+            raise requests.exceptions.Timeout("the time of this click timed out")
+        connect_s, read_s = _pair(timeout)
+        total = total_s((connect_s, read_s)) if left is None else min(left, total_s((connect_s, read_s)))
+        kwargs["timeout"] = Timeout(connect=connect_s, read=read_s, total=total)
+        with pace(Whole(total)):
+            if left is not None:
+                return super().send(request, **kwargs)
+            with budget(total):
+                return super().send(request, **kwargs)
+
+
+def total_s(timeout_s: tuple[float, float]) -> float:
+    """The longest that a question and all of its answer take together, in seconds.
+
+    Args:
+        timeout_s: Connect and read time-out, in seconds. The answer may begin at the end of the one and take the
+            other once more to come.
+    """
+    return timeout_s[0] + 2 * timeout_s[1]
 
 
 def _pair(timeout: Any) -> tuple[float, float]:
@@ -109,7 +139,7 @@ def session(*, retries: int = 2, pool: int = 8) -> requests.Session:
         raise_on_status=False,
     )
     for scheme in ("http://", "https://"):
-        made.mount(scheme, HTTPAdapter(max_retries=retry, pool_connections=pool, pool_maxsize=pool))
+        made.mount(scheme, PacedAdapter(max_retries=retry, pool_connections=pool, pool_maxsize=pool))
     made.auth = _own_headers_only
     made.headers["User-Agent"] = "ops-center"
     return made
@@ -142,7 +172,7 @@ def call_json(
         body: What to send as JSON.
         data: What to send as it is, instead of `body`; `headers` name its type.
         headers: More headers, such as the bearer key; never logged.
-        timeout_s: Connect and read time-out, in seconds.
+        timeout_s: Connect and read time-out, in seconds; both together bound the whole question, see `total_s`.
         accept_errors: Return JSON error answers (4xx, 5xx) as an `Answer` for the caller to read.
         undecoded: Return the JSON's bytes, for a caller with a faster decoder of its own.
 
@@ -190,13 +220,14 @@ def open_stream(
         source: Who is asked, for the reader.
         what: What failed if it fails, for the reader.
         params: Query parameters.
-        timeout_s: Connect time-out, and the longest pause between two parts, in seconds.
+        timeout_s: Connect time-out, and the longest pause between two parts, in seconds. `pace.FLOW_BYTES` of it
+            must come in three such pauses.
 
     Returns:
         The open answer, which the caller reads and closes, or the problem; only an answer of 200 is opened.
     """
     try:
-        answer = made.get(url, params=params, timeout=timeout_s, allow_redirects=False, stream=True)
+        answer = made.get(url, params=params, timeout=_Long(*timeout_s), allow_redirects=False, stream=True)
     except requests.exceptions.RequestException as error:
         return _broken(error, "GET", url, source=source, what=what, timeout_s=timeout_s)
     if answer.status_code == 200:
@@ -225,7 +256,8 @@ def _broken(
     if "ResponseError" in repr(error):
         return Problem(Kind.UPSTREAM, what, f"{source} kept answering with a server error.", retry_after_s=5)
     if "ReadTimeout" in repr(error):
-        return Problem(Kind.TIMEOUT, what, f"{source} stopped in the middle of its answer.", code="timeout")
+        detail = f"{source} did not send its whole answer in time."
+        return Problem(Kind.TIMEOUT, what, detail, code="timeout", retry_after_s=5)
     return Problem(Kind.UPSTREAM, what, f"{source} cannot be reached.", code="connection", retry_after_s=5)
 
 
@@ -235,8 +267,6 @@ def _bounded(answer: requests.Response) -> bytes | None:
         total += len(part)
         if total > MAX_BODY_BYTES:
             return None
-        if left_s() == 0:
-            raise requests.exceptions.ReadTimeout("the time of this click timed out")
         parts.append(part)
     return b"".join(parts)
 

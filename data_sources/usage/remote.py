@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -16,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
+from data_sources.doorway import Doorway
 from data_sources.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, call_json, open_stream, session
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now, with_notes
 from data_sources.usage import remote_decode, remote_export, remote_intake, remote_lists
@@ -62,6 +64,13 @@ ROOT = "/api/v1/llm/usage"
 _HUES, _MOST_NAMES = 16, 10_000
 _STALE_FOR_S = 900.0
 _REMEMBERED = 64
+_TELLS_NOTHING = (Kind.BAD_QUERY, Kind.NOT_FOUND, Kind.FORBIDDEN, Kind.BUSY)
+# Of the threads that answer requests (64), at most half are ever held by a usage API. Exports have places of their own:
+# a few long ones never keep a page from being answered.
+AT_ONCE, WAITING, PATIENCE_S = 12, 16, 2.0
+EXPORTS_AT_ONCE = 4
+_BUSY = "The usage API answers slowly and many are waiting for it. Try again in a moment."
+_EXPORTS_BUSY = f"{EXPORTS_AT_ONCE} exports from the usage API are under way. Try again when one of them is done."
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -98,7 +107,7 @@ class RemoteUsage:
         url: Where it is: the folder that holds `summary`; without a path, `/api/v1/llm/usage` is added.
         token: Its bearer key, None for none.
         now: The clock, aware.
-        timeout_s: Connect and read time-out of one question, in seconds.
+        timeout_s: Connect and read time-out of one question, in seconds; `http.total_s` of them bounds all of it.
         retries: How often a GET is tried again on a failed connection and on 502, 503, 504.
         refresh_s: How often, in seconds, it is asked at most whether anything changed.
         clock: Monotonic seconds.
@@ -119,7 +128,9 @@ class RemoteUsage:
         self._now, self._clock = now, clock
         self._timeout_s = timeout_s
         self._refresh_s = refresh_s
-        self._session = session(retries=retries)
+        self._session = session(retries=retries, pool=AT_ONCE)
+        self._doorway = Doorway(_BUSY, at_once=AT_ONCE, waiting=WAITING, patience_s=PATIENCE_S)
+        self._exports = Doorway(_EXPORTS_BUSY, at_once=EXPORTS_AT_ONCE, waiting=0, patience_s=0)
         self._session.auth = _Bearer(token)
         self._hue_of = _Hues()
         self._good: OrderedDict[str, tuple[float, Ready[Any]]] = OrderedDict()
@@ -251,19 +262,26 @@ class RemoteUsage:
         except BadQueryError as error:
             return bad_query(str(error))
         pairs = [*_pairs(query), ("format", "json"), ("grain", grain)]
-        answer = open_stream(
-            self._session, f"{self._url}/export", source=SOURCE, what=FAILED, params=pairs, timeout_s=self._timeout_s
-        )
-        if isinstance(answer, Problem):
-            status = answer.code.removeprefix("HTTP ") if answer.code else ""
-            return refusal(int(status), None, answer, "an export of calls") if status.isdigit() else Failed(answer)
-        try:
-            head, lines = remote_export.head_of(answer)
-            window, said = confirmed(head, query, asked)
-            rows = remote_export.export(answer, head, lines, window, grain)
-        except (WrongFieldError, NotConfirmedError, remote_export.BrokenExportError) as error:
-            answer.close()
-            return unreadable(error)
+        with ExitStack() as held:
+            busy = held.enter_context(self._exports.place(FAILED))
+            answer = busy or open_stream(
+                self._session,
+                f"{self._url}/export",
+                source=SOURCE,
+                what=FAILED,
+                params=pairs,
+                timeout_s=self._timeout_s,
+            )
+            if isinstance(answer, Problem):
+                status = answer.code.removeprefix("HTTP ") if answer.code else ""
+                return refusal(int(status), None, answer, "an export of calls") if status.isdigit() else Failed(answer)
+            held.callback(answer.close)
+            try:
+                head, lines = remote_export.head_of(answer)
+                window, said = confirmed(head, query, asked)
+                rows = remote_export.export(held, head, lines, window, grain)
+            except (WrongFieldError, NotConfirmedError, remote_export.BrokenExportError) as error:
+                return unreadable(error)
         return Ready(rows, self._provenance("export", pairs, window, said))
 
     def version(self) -> Result[Version]:
@@ -272,9 +290,9 @@ class RemoteUsage:
             kept = self._version
         if kept is not None and self._clock() < kept[0] + self._refresh_s:
             return kept[1]
-        if not self._version_lock.acquire(blocking=kept is None):
-            assert kept is not None  # noqa: S101 - else it would have waited
-            return kept[1]
+        # Without a first answer everybody waits for it a little, and no longer: each holds a thread.
+        if not self._version_lock.acquire(timeout=PATIENCE_S if kept is None else 0):
+            return Failed(Problem(Kind.BUSY, FAILED, _BUSY, code="busy", retry_after_s=5)) if kept is None else kept[1]
         try:
             with self._good_lock:
                 kept = self._version
@@ -305,16 +323,17 @@ class RemoteUsage:
         return Ready(found, Provenance(SOURCE, f"GET {self._url}/version", found.last_event_at, now))
 
     def _get(self, name: str, pairs: Sequence[tuple[str, str]]) -> Answer | Problem:
-        return call_json(
-            self._session,
-            "GET",
-            f"{self._url}/{name}",
-            source=SOURCE,
-            what=FAILED,
-            params=pairs,
-            timeout_s=self._timeout_s,
-            accept_errors=True,
-        )
+        with self._doorway.place(FAILED) as busy:
+            return busy or call_json(
+                self._session,
+                "GET",
+                f"{self._url}/{name}",
+                source=SOURCE,
+                what=FAILED,
+                params=pairs,
+                timeout_s=self._timeout_s,
+                accept_errors=True,
+            )
 
     def _ask(
         self,
@@ -388,8 +407,8 @@ class RemoteUsage:
         )
 
     def _noted(self, result: Result[T]) -> Result[T]:
-        """Keep how the source is. A wrong question, or one that it does not offer, says nothing about that."""
-        if not (isinstance(result, Failed) and result.problem.kind in (Kind.BAD_QUERY, Kind.NOT_FOUND, Kind.FORBIDDEN)):
+        """Keep how the source is. What it was not asked, or does not offer, says nothing about that."""
+        if not (isinstance(result, Failed) and result.problem.kind in _TELLS_NOTHING):
             self._seen = result
         return result
 
@@ -405,7 +424,7 @@ class RemoteUsage:
         self._noted(failed)
         problem = failed.problem
         refused_key = problem.code in ("HTTP 401", "HTTP 403")
-        if problem.kind not in (Kind.UPSTREAM, Kind.TIMEOUT) or refused_key:
+        if problem.kind not in (Kind.UPSTREAM, Kind.TIMEOUT, Kind.BUSY) or refused_key:
             return failed
         with self._good_lock:
             kept = self._good.get(key)

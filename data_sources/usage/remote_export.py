@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
@@ -67,8 +68,15 @@ def head_of(answer: requests.Response) -> tuple[Node, Iterator[bytes]]:
     return _object(first + b"]}"), lines
 
 
-def export(answer: requests.Response, head: Node, lines: Iterator[bytes], window: Window, grain: Grain) -> Export:
-    """The rows of an export, closed with them.
+def export(held: ExitStack, head: Node, lines: Iterator[bytes], window: Window, grain: Grain) -> Export:
+    """The rows of an export.
+
+    Args:
+        held: What is held for the rows, the open answer among it; let go of with them.
+        head: What stands before the rows.
+        lines: Their lines.
+        window: The window that they are of.
+        grain: What was asked to be a row.
 
     Raises:
         WrongFieldError: The head does not say how many rows come, or which columns.
@@ -79,16 +87,16 @@ def export(answer: requests.Response, head: Node, lines: Iterator[bytes], window
     if not columns:
         raise head.wrong("columns", "a list of texts")
     count, calls = head.must_whole("total_rows"), head.whole("total_calls")
-    rows = _rows(answer, lines, columns, count)
-    next(rows)  # from here on, closing the rows closes the answer
+    rows = _rows(held, lines, columns, count)
+    next(rows)  # from here on, closing the rows closes what is held
     return Export(window, grain, columns, count, rows, calls)
 
 
 def _rows(
-    answer: requests.Response, lines: Iterator[bytes], columns: tuple[str, ...], count: int
+    held: ExitStack, lines: Iterator[bytes], columns: tuple[str, ...], count: int
 ) -> Generator[tuple[object, ...], None, None]:
     sent, ended = 0, False
-    with answer:
+    with held.pop_all():
         yield ()
         for line in lines:
             text = line.strip().removesuffix(b",")

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from data_sources.billing.lago import LagoClient
 from data_sources.billing.stripe_checkout import StripeGateway
-from data_sources.result import Problem
+from data_sources.budget import budget
+from data_sources.http import call_json, open_stream, session
+from data_sources.result import Kind, Problem
 from tests.fakes import lago, stripe
 from tests.fakes.server import Asked, FakeServer, Reply
 
@@ -59,3 +62,55 @@ def test_the_operators_proxy_is_used_but_not_for_this_machine(proxy: Proxy, monk
     finally:
         here.close()
     assert len(proxy.asked) == 1
+
+
+class Neighbour(FakeServer):
+    """Answers every question with as many bytes as its path says."""
+
+    def answer(self, asked: Asked) -> Reply:
+        return 200, b"1" * int(asked.path[1:])
+
+
+@pytest.fixture
+def neighbour() -> Iterator[Neighbour]:
+    made = Neighbour()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("fault", "click_s"), [("drops", None), ("drops", 0.5), ("head in drops", None)])
+def test_an_answer_that_comes_drop_by_drop_is_not_waited_for(
+    neighbour: Neighbour, fault: str, click_s: float | None
+) -> None:
+    neighbour.fail(fault, delay_s=0.05)  # every read is in time, all of them would take a minute
+    with budget(click_s):
+        found = call_json(session(), "GET", neighbour.url + "/9", source="Lago", what="No", timeout_s=(0.3, 0.3))
+    assert isinstance(found, Problem)
+    assert (found.kind, found.code) == (Kind.TIMEOUT, "timeout")
+    assert (
+        found.detail
+        == {
+            "drops": "Lago did not send its whole answer in time.",
+            "head in drops": "Lago did not answer within 0.3 s.",
+        }[fault]
+    )
+    assert len(neighbour.asked) == 1
+
+
+def test_whoever_reads_an_answer_without_us_is_held_to_the_same_time(neighbour: Neighbour) -> None:
+    neighbour.fail("drops", delay_s=0.05)
+    with pytest.raises(requests.exceptions.ConnectionError, match="timed out"):  # as Stripe's own client does
+        session(retries=0).get(neighbour.url + "/9", timeout=0.2)
+
+
+def test_a_long_answer_may_take_its_time_but_must_keep_coming(neighbour: Neighbour) -> None:
+    def opened(path: str) -> requests.Response:
+        found = open_stream(session(), neighbour.url + path, source="Lago", what="No", timeout_s=(0.3, 0.2))
+        assert isinstance(found, requests.Response)
+        return found
+
+    with opened("/3000000") as whole:
+        assert sum(map(len, whole.iter_content(65536))) == 3_000_000
+    neighbour.fail("drops", delay_s=0.05)
+    with opened("/9") as answer, pytest.raises(requests.exceptions.ConnectionError, match="timed out"):
+        list(answer.iter_content(65536))

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-FaultKind = Literal["slow", "500", "502", "401", "html", "half", "closed", "empty"]
+FaultKind = Literal["slow", "500", "502", "401", "html", "half", "closed", "empty", "drops", "head in drops"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Fault:
         path: Beginning of the path; "" means everywhere.
         method: Only this method.
         times: How often; None means until it is removed.
-        delay_s: How long "slow" holds the answer back, unless the server is closed first.
+        delay_s: How long "slow" holds the answer back, unless the server is closed first; the time from one byte to
+            the next of an answer that comes in "drops".
         after: Do the work first, then fail: the answer is lost, not the deed.
     """
 
@@ -207,6 +208,14 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", "1000")
                 self.end_headers()
                 self.wfile.write(b'{"plans": [{"code": "te')
+            elif fault.kind in ("drops", "head in drops"):
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+                sent = b"" if fault.kind == "head in drops" else head
+                self.wfile.write(sent)
+                for byte in (head + b"1" * 1000)[len(sent) :]:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    server.hold(fault.delay_s)
             # "closed": nothing is sent at all
 
     return Handler

@@ -8,8 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from cli import THREADS
+from data_sources.doorway import Doorway
 from data_sources.result import Failed, Kind, Ready
-from data_sources.usage.remote import RemoteUsage
+from data_sources.usage.remote import AT_ONCE, EXPORTS_AT_ONCE, WAITING, RemoteUsage
 from data_sources.usage.remote_export import BrokenExportError
 from data_sources.usage.types import FAILED, NOT_SENT, Sums, UsageQuery, Version
 from tests.fakes.usage_api import KEY, OriginalUsageApi
@@ -266,6 +268,7 @@ def test_a_member_s_answer_is_never_given_to_another(usage, api):
     ("fault", "kind", "words"),
     [
         ("slow", Kind.TIMEOUT, "did not answer within 0.3 s"),
+        ("drops", Kind.TIMEOUT, "did not send its whole answer in time"),
         ("500", Kind.UPSTREAM, "answered with an error"),
         ("502", Kind.UPSTREAM, "answered with an error"),
         ("401", Kind.UPSTREAM, "refused our key"),
@@ -434,6 +437,33 @@ def test_who_may_no_longer_read_sees_no_old_answer(usage, api):
     ready(usage.summary(WEEK))
     api.fail("401")
     assert problem(usage.summary(WEEK)).code == "HTTP 401"
+
+
+def test_whoever_finds_too_many_waiting_sees_the_last_answer_or_is_told_so(usage, api):
+    assert AT_ONCE + WAITING + EXPORTS_AT_ONCE <= THREADS / 2
+    ready(usage.summary(WEEK))
+    usage._doorway = Doorway("Many wait.", at_once=0, waiting=0, patience_s=0)
+    asked = len(api.asked)
+    assert usage.summary(WEEK).stale.code == "busy"
+    found = problem(usage.breakdown(WEEK, "provider"))
+    assert (found.kind, found.detail, found.retry_after_s) == (Kind.BUSY, "Many wait.", 5)
+    assert problem(usage.version()).kind is Kind.BUSY
+    assert len(api.asked) == asked
+    assert isinstance(usage.seen, Ready), "that many ask says nothing of the API"
+
+
+def test_only_a_few_exports_are_under_way_and_each_gives_its_place_back(usage, api):
+    api.bodies[f"{ROOT}/export"] = export_body([ROW])
+    under_way = [ready(usage.export(WEEK)) for _ in range(EXPORTS_AT_ONCE)]
+    assert problem(usage.export(WEEK)).kind is Kind.BUSY
+    assert isinstance(usage.breakdown(WEEK, "provider"), Ready)
+    under_way[0].rows.close()
+    assert len(list(ready(usage.export(WEEK)).rows)) == 1
+    api.bodies[f"{ROOT}/export"] = export_body([], columns=False)
+    for _ in range(2):
+        assert problem(usage.export(WEEK)).kind is Kind.UPSTREAM
+    api.bodies[f"{ROOT}/export"] = export_body([ROW])
+    assert isinstance(usage.export(WEEK), Ready)
 
 
 def test_how_the_source_is_can_be_told_without_asking(usage, api):
