@@ -142,7 +142,7 @@ def growth(root: Node) -> Growth:
     """The change against the period before, in percent."""
     node = root.node("growth")
     names = ("calls", "cost", "avg_cost", "input_tokens", "output_tokens", "latency_p95")
-    values = {name: None if node is None else node.number(name) for name in names}
+    values = {name: None if node is None else node.number(name, negative=True) for name in names}
     reasons = {name.removeprefix("growth."): why for name, why in root.reasons().items() if name.startswith("growth.")}
     for name in names:
         if values[name] is None and name not in reasons:

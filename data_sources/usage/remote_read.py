@@ -90,8 +90,8 @@ class Node:
             raise self.wrong(name, "a whole number")
         return value
 
-    def number(self, name: str) -> float | None:
-        """A measured number."""
+    def number(self, name: str, *, negative: bool = False) -> float | None:
+        """A measured number, 0 or more unless it may be `negative`, as a change may."""
         value = self._value.get(name)
         if value is None:
             return None
@@ -103,20 +103,25 @@ class Node:
             found = math.inf
         if not math.isfinite(found):
             raise self.wrong(name, "a finite number")
+        if found < 0 and not negative:
+            raise self.wrong(name, "a number of 0 or more")
         return found
 
     def money(self, name: str) -> Decimal | None:
-        """An amount, from plain digits as text or from a number's own text."""
+        """An amount, 0 or more, from plain digits as text or from a number's own text."""
         value = self._value.get(name)
         if value is None:
             return None
-        if isinstance(value, str) and _PLAIN_AMOUNT.fullmatch(value):
-            return Decimal(value)
-        if isinstance(value, int | Decimal) and not isinstance(value, bool):
-            found = Decimal(value)
-            if found.is_finite() and (not found or -30 <= found.adjusted() < 18):
-                return found
-        raise self.wrong(name, "an amount")
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            raise self.wrong(name, "an amount")
+        if isinstance(value, str) and not _PLAIN_AMOUNT.fullmatch(value):
+            raise self.wrong(name, "an amount")
+        found = Decimal(value)
+        if not found.is_finite() or (found and not -30 <= found.adjusted() < 18):
+            raise self.wrong(name, "an amount")
+        if found < 0:
+            raise self.wrong(name, "an amount of 0 or more")
+        return found.copy_abs()  # -0 is 0
 
     def text(self, name: str) -> str | None:
         """Text."""

@@ -322,6 +322,10 @@ def test_nobody_there_is_a_failure(api, usage):
         ({"total_cost": "a lot"}, "total_cost as 'a lot' where an amount belongs"),
         ({"total_cost": "1e5"}, "total_cost"),
         ({"total_cost": False}, "total_cost"),
+        ({"total_cost": -5}, "total_cost as -5 where an amount of 0 or more belongs"),
+        ({"avg_cost_per_call": "-0.01"}, "avg_cost_per_call"),
+        ({"error_rate": -0.1}, "error_rate as"),
+        ({"tokens": {"input": -3}}, "tokens.input as -3"),
         ({"error_rate": "0.1"}, "error_rate as '0.1' where a number belongs"),
         ({"growth": []}, "growth as a list where an object belongs"),
         ({"growth": {"calls": "up"}}, "growth.calls as 'up'"),
@@ -356,6 +360,8 @@ def test_a_wrong_type_is_a_failure_that_names_the_field(usage, api, sent, field)
         ({"providers": [{"name": 3}]}, "providers[0].name as 3 where text belongs"),
         ({"providers": [{"name": "a"}, {"name": "b", "cost": {}}]}, "providers[1].cost as an object"),
         ({"providers": [], "other": {"calls": 1.5}}, "other.calls"),
+        ({"providers": [{"name": "a", "cost": -0.5}]}, "providers[0].cost"),
+        ({"providers": [{"name": "a", "percentage": -1}]}, "providers[0].percentage"),
     ],
 )
 def test_a_wrong_group_is_named(usage, api, sent, field):
@@ -374,6 +380,7 @@ BUCKET = {"start": "2026-11-22T00:00:00Z", "end": "2026-11-23T00:00:00Z", "state
         ({"buckets": [{"start": BUCKET["start"], "end": BUCKET["end"]}]}, "did not send buckets[0].state."),
         ({"buckets": [{**BUCKET, "end": BUCKET["start"]}]}, "buckets[0].end"),
         ({"buckets": [BUCKET, BUCKET]}, "buckets[1] before"),
+        ({"buckets": [{**BUCKET, "cost": "-1"}]}, "buckets[0].cost"),
         ({"buckets": [BUCKET], "granularity": "hour"}, "granularity"),
         ({"buckets": [BUCKET], "group_by": "model"}, "group_by"),
         ({"buckets": [BUCKET], "group_by": "provider"}, "did not send series."),
