@@ -224,21 +224,20 @@ def _sums(value: Totals) -> dict[str, Any]:
     return {**counts, "cost": amount(cost), "tokens": counted, "reports": reports, "reasons": reasons}
 
 
-def _group(value: Group, key: str) -> dict[str, Any]:
+def _group(value: Group, key: str, whole: Totals) -> dict[str, Any]:
     row = {key: value.name, "hue": value.hue, **_sums(value.sums)}
     row["percentage"], row["cost_percentage"] = value.percentage, value.cost_percentage
     if value.percentage is None:
-        unknown = value.sums.calls is None
-        row["reasons"]["percentage"] = NOT_SENT if unknown else "There are no calls to have a share of."
+        row["reasons"]["percentage"] = "There are no calls to have a share of." if whole.calls == 0 else NOT_SENT
     if value.cost_percentage is None:
         row["reasons"]["cost_percentage"] = "Its cost or the total cost is not known, or is 0."
     return row
 
 
-def _rest(value: Group | None) -> dict[str, Any] | None:
+def _rest(value: Group | None, whole: Totals) -> dict[str, Any] | None:
     if value is None:
         return None
-    row = _group(value, "name")
+    row = _group(value, "name", whole)
     del row["name"], row["hue"]
     return row
 
@@ -248,8 +247,8 @@ def breakdown(value: Breakdown) -> dict[str, Any]:
     plural, key = LISTS[value.dimension]
     return {
         "window": window(value.window),
-        plural: [_group(group, key) for group in value.groups],
-        "other": _rest(value.other),
+        plural: [_group(group, key, value.total) for group in value.groups],
+        "other": _rest(value.other, value.total),
         "other_groups": value.other_groups,
         "total_groups": value.total_groups,
         "total": _sums(value.total),
@@ -293,8 +292,8 @@ def timeseries(value: Timeseries) -> dict[str, Any]:
         "granularity": value.granularity,
         "group_by": value.group_by,
         "buckets": [_bucket(bucket, value.series, key) for bucket in value.buckets],
-        "series": [_group(group, key) for group in value.series],
-        "other": _rest(value.other),
+        "series": [_group(group, key, value.total) for group in value.series],
+        "other": _rest(value.other, value.total),
         "other_groups": value.other_groups,
         "total_groups": value.total_groups,
         "total": _sums(value.total),

@@ -5,12 +5,13 @@ A field that was not sent is None with the reason `NOT_SENT`; one of a wrong typ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from data_sources.usage.costs import KINDS, CostBasis, CostPart
+from data_sources.usage.figures import cost_percentage, percentage
 from data_sources.usage.remote_read import Node, WrongFieldError
 from data_sources.usage.types import (
     LISTS,
@@ -221,8 +222,28 @@ def totals(node: Node) -> Totals:
     return Totals(**by_name, cost=cost, tokens=counted, reports=reports)
 
 
-def group(node: Node, dimension: Dimension, hue_of: HueOf) -> Group:
-    """One value of a dimension."""
+def each_once(nodes: Sequence[Node], key: str) -> Sequence[Node]:
+    """The same rows, seen to be of a value each: which of two is right, or whether they add up, nobody can know.
+
+    Raises:
+        WrongFieldError: Two are of the same.
+    """
+    seen: set[str | None] = set()
+    for node in nodes:
+        name = node.text(key)
+        if name in seen:
+            raise node.wrong(key, "a value that no row before it has")
+        seen.add(name)
+    return nodes
+
+
+def groups(root: Node, name: str, dimension: Dimension, hue_of: HueOf) -> tuple[Group, ...]:
+    """The values of a dimension that are listed."""
+    whole = whole_of(root)
+    return tuple(_group(node, dimension, hue_of, whole) for node in each_once(root.nodes(name), LISTS[dimension][1]))
+
+
+def _group(node: Node, dimension: Dimension, hue_of: HueOf, whole: Totals) -> Group:
     key = LISTS[dimension][1]
     if not node.has(key):
         raise node.wrong(key, "text")
@@ -230,14 +251,28 @@ def group(node: Node, dimension: Dimension, hue_of: HueOf) -> Group:
     hue = node.whole("hue")
     if not node.has("hue") and name is not None:
         hue = hue_of(dimension, name)
-    return Group(name, hue, totals(node), node.number("percentage"), node.number("cost_percentage"))
+    return _shared(name, hue, node, whole)
 
 
-def rest(node: Node | None) -> Group | None:
+def rest(root: Node) -> Group | None:
     """What a limit left over."""
-    if node is None:
-        return None
-    return Group(None, None, totals(node), node.number("percentage"), node.number("cost_percentage"))
+    node = root.node("other")
+    return None if node is None else _shared(None, None, node, whole_of(root))
+
+
+def _shared(name: str | None, hue: int | None, node: Node, whole: Totals) -> Group:
+    """A row with its shares, computed where they were not sent and the whole was.
+
+    The sum of the rows is no whole: the list may be cut.
+    """
+    sums = totals(node)
+    calls, cost = node.number("percentage"), node.number("cost_percentage")
+    if not node.has("percentage") and sums.calls is not None and whole.calls is not None and sums.calls <= whole.calls:
+        calls = percentage(sums.calls, whole.calls)
+    part, known = sums.measured_cost, whole.measured_cost
+    if not node.has("cost_percentage") and part is not None and known is not None and part <= known:
+        cost = cost_percentage(part, known)
+    return Group(name, hue, sums, calls, cost)
 
 
 def whole_of(root: Node) -> Totals:
@@ -251,8 +286,8 @@ def breakdown(root: Node, dimension: Dimension, window: Window, hue_of: HueOf) -
     return Breakdown(
         dimension=dimension,
         window=window,
-        groups=tuple(group(node, dimension, hue_of) for node in root.nodes(LISTS[dimension][0])),
-        other=rest(root.node("other")),
+        groups=groups(root, LISTS[dimension][0], dimension, hue_of),
+        other=rest(root),
         other_groups=root.whole("other_groups"),
         total_groups=root.whole("total_groups"),
         total=whole_of(root),

@@ -12,7 +12,8 @@ from data_sources.usage.remote_decode import (
     check_currency,
     cost_basis,
     coverage,
-    group,
+    each_once,
+    groups,
     rest,
     tokens,
     totals,
@@ -60,14 +61,14 @@ def timeseries(
     check_currency(root)
     if root.has("group_by") and root.text("group_by") != group_by:
         raise root.wrong("group_by", group_by or "null")
-    series = tuple(group(node, group_by, hue_of) for node in root.nodes("series")) if group_by else ()
+    series = groups(root, "series", group_by, hue_of) if group_by else ()
     return Timeseries(
         window=window,
         granularity=_granularity(root, window, asked),
         group_by=group_by,
         buckets=_buckets(root, series, group_by),
         series=series,
-        other=rest(root.node("other")),
+        other=rest(root),
         other_groups=root.whole("other_groups"),
         total_groups=root.whole("total_groups"),
         total=whole_of(root),
@@ -113,7 +114,7 @@ def _bucket(node: Node, series: tuple[Group, ...], key: str) -> Bucket:
         return Bucket(start, end, "not_collected", collected_s, None, tuple(None for _ in series))
     parts: dict[str | None, Totals] = {}
     if series:
-        parts = {one.text(key): totals(one) for one in node.nodes("groups")}
+        parts = {one.text(key): totals(one) for one in each_once(node.nodes("groups"), key)}
     other = node.node("other")
     return Bucket(
         start,

@@ -21,7 +21,7 @@ class Group:
         name: The value.
         hue: Its colour slot 0 to 15, by order of first arrival; None for `name` None and for Other.
         sums: Its sums.
-        percentage: Its share of all calls in percent, None where there are no calls.
+        percentage: Its share of all calls in percent, None where there are no calls or it is not known.
         cost_percentage: Its share of the known cost in percent, None where its cost or the whole is not known.
     """
 

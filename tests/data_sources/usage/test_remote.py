@@ -47,9 +47,7 @@ def clock():
 
 @pytest.fixture
 def usage(api, clock):
-    made = RemoteUsage(
-        api.url, KEY, now=lambda: NOW + timedelta(seconds=clock.now_s), timeout_s=(2.0, 0.3), retries=0, clock=clock
-    )
+    made = RemoteUsage(api.url, KEY, now=lambda: NOW + timedelta(seconds=clock.now_s), retries=0, clock=clock)
     yield made
     made.close()
 
@@ -281,6 +279,7 @@ def test_a_member_s_answer_is_never_given_to_another(usage, api):
 @pytest.mark.parametrize(("name", "more"), [("summary", ()), ("breakdown", ("provider",))])
 def test_a_fault_is_a_failure_with_its_cause_and_never_a_figure(usage, api, fault, kind, words, name, more):
     api.fail(fault)
+    usage._timeout_s = (2.0, 0.3)
     found = problem(getattr(usage, name)(WEEK, *more))
     assert (found.kind, found.title) == (kind, FAILED)
     assert words in found.detail
@@ -361,6 +360,7 @@ def test_a_wrong_type_is_a_failure_that_names_the_field(usage, api, sent, field)
         ({"providers": [{"name": "a"}, {"name": "b", "cost": {}}]}, "providers[1].cost as an object"),
         ({"providers": [], "other": {"calls": 1.5}}, "other.calls"),
         ({"providers": [{"name": "a", "cost": -0.5}]}, "providers[0].cost"),
+        ({"providers": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}, "providers[2].name as"),
         ({"providers": [{"name": "a", "percentage": -1}]}, "providers[0].percentage"),
     ],
 )
@@ -370,6 +370,7 @@ def test_a_wrong_group_is_named(usage, api, sent, field):
 
 
 BUCKET = {"start": "2026-11-22T00:00:00Z", "end": "2026-11-23T00:00:00Z", "state": "forming", "calls": 3}
+TWICE = [{"name": "a", "calls": 1}, {"name": "a", "calls": 2}]
 
 
 @pytest.mark.parametrize(
@@ -384,11 +385,13 @@ BUCKET = {"start": "2026-11-22T00:00:00Z", "end": "2026-11-23T00:00:00Z", "state
         ({"buckets": [BUCKET], "granularity": "hour"}, "granularity"),
         ({"buckets": [BUCKET], "group_by": "model"}, "group_by"),
         ({"buckets": [BUCKET], "group_by": "provider"}, "did not send series."),
+        ({"buckets": [{**BUCKET, "groups": TWICE}], "series": TWICE[1:]}, "buckets[0].groups[1].name as"),
+        ({"buckets": [BUCKET], "series": TWICE}, "series[1].name as"),
     ],
 )
 def test_a_wrong_series_is_named(usage, api, sent, field):
     api.bodies[f"{ROOT}/timeseries"] = sent
-    asked = "provider" if "did not send series" in field else None
+    asked = "provider" if "series" in field or "groups" in field else None
     assert field in problem(usage.timeseries(WEEK, granularity="day", group_by=asked)).detail
 
 
@@ -583,6 +586,7 @@ def test_what_is_no_export_is_a_failure(usage, api, body, words):
 @pytest.mark.parametrize(("fault", "kind"), [("slow", Kind.TIMEOUT), ("500", Kind.UPSTREAM), ("401", Kind.UPSTREAM)])
 def test_an_export_that_does_not_begin_is_a_failure(usage, api, fault, kind):
     api.fail(fault)
+    usage._timeout_s = (2.0, 0.3)
     assert problem(usage.export(WEEK)).kind is kind
 
 

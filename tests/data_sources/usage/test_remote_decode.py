@@ -45,7 +45,7 @@ def groups(dimension):
         Breakdown,
         st.just(dimension),
         st.just(WINDOW),
-        st.lists(group, max_size=4).map(tuple),
+        st.lists(group, max_size=4, unique_by=lambda one: one.name).map(tuple),
         maybe(other),
         maybe(COUNTS),
         maybe(COUNTS),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from data_sources.usage.remote import RemoteUsage
-from data_sources.usage.types import UsageQuery
+from data_sources.usage.types import NOT_SENT, UsageQuery
 from routes.source_states import states
 from tests.fakes.usage_api import KEY, OriginalUsageApi
 
@@ -80,6 +80,22 @@ def nulls(value, path=""):
 def test_every_unknown_of_a_group_has_its_reason(console, sign_in, name, plural, key):
     for group in sign_in(console).get(f"{ROOT}/{name}").json[plural]:
         assert [path for path in nulls(group) if path not in group["reasons"] and path not in (key, "hue")] == []
+
+
+def test_a_share_that_was_not_sent_is_of_the_total_that_was_or_unknown(console, api, sign_in):
+    rows = [{"name": "a", "calls": 7, "cost": 3}, {"name": "b", "calls": 3}, {"name": "c", "calls": 0}]
+    client = sign_in(console)
+
+    def asked(**more):
+        api.bodies[f"{ROOT}/by-provider"] = {"providers": rows, **more}
+        found = client.get(f"{ROOT}/by-provider").json["providers"]
+        return [(one["percentage"], one["reasons"].get("percentage")) for one in found], found[0]["cost_percentage"]
+
+    assert asked() == ([(None, NOT_SENT)] * 3, None), "the list may be cut: its sum is no total"
+    assert asked(total={"calls": 10, "cost": 4}) == ([(70.0, None), (30.0, None), (0.0, None)], 75.0)
+    assert asked(total={"calls": 5})[0][0] == (None, NOT_SENT), "more than all"
+    rows[:] = [{"name": "c", "calls": 0}]
+    assert asked(total={"calls": 0})[0] == [(None, "There are no calls to have a share of.")]
 
 
 def test_what_the_api_does_not_offer_is_a_404_problem(console, sign_in):
