@@ -55,6 +55,17 @@ _NAMES = ("provider", "model", "model_prefix", "valid_from")
 Context = tuple[str | None, str | None]
 
 
+def _in_file(value: object) -> str:
+    """A value as the file has it."""
+    if isinstance(value, str):
+        return repr(value)  # a line break in it is shown as such
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a table"
+    return str(value)
+
+
 class PriceFileError(Exception):
     """The file cannot be used. The text is one line that names the place."""
 
@@ -163,7 +174,7 @@ class _Reader:
             self._fail(None, "providers", "is a table of names")
         for name, target in given.items():
             if not isinstance(target, str) or table_provider(target) is None:
-                self._fail(None, name, f"{target!r} is no provider of the bundled price table")
+                self._fail(None, name, f"{_in_file(target)} is no provider of the bundled price table")
         return {plain(name): str(table_provider(target)) for name, target in given.items()}
 
     def _entry(self, number: int, given: dict[str, Any]) -> Entry:
@@ -215,7 +226,7 @@ class _Reader:
                 self._fail(number, name, f"is not known. Prices: {', '.join(_FIELDS)}", context)
             price = Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
             if not isinstance(price, Decimal) or not price.is_finite() or not 0 <= price < _MOST:
-                self._fail(number, name, f"{value!r} is not a price in USD between 0 and 1,000,000", context)
+                self._fail(number, name, f"{_in_file(value)} is not a price in USD between 0 and 1,000,000", context)
             key, count, dimensions = _FIELDS[name]
             rates.append(Rate(key, dimensions, price / count))
         if not given:

@@ -5,6 +5,7 @@ Nothing is turned into something else on the way: text is not a number, and a nu
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,15 @@ class WrongFieldError(ValueError):
 
 def _name(value: object) -> str:
     return _NAMES.get(type(value), "nothing" if value is None else "a number")
+
+
+def _as_sent(value: object) -> str:
+    """A value as it stands in the answer, cut where it is long; of lists and objects only that they are some."""
+    if value is None or isinstance(value, list | dict):
+        return _name(value)
+    if isinstance(value, str):
+        return repr(value[:60])  # a line break in it is shown as such
+    return (str(value) if isinstance(value, Decimal) else json.dumps(value))[:60]
 
 
 class Node:
@@ -76,8 +86,7 @@ class Node:
         field = f"{self._path}.{name}" if self._path else name
         if not self.has(name):
             return WrongFieldError(f"The usage API did not send {field}.")
-        found = _name(value) if value is None or isinstance(value, list | dict) else repr(value)[:60]
-        return WrongFieldError(f"The usage API sent {field} as {found} where {wanted} belongs.")
+        return WrongFieldError(f"The usage API sent {field} as {_as_sent(value)} where {wanted} belongs.")
 
     def whole(self, name: str) -> int | None:
         """A count, 0 or more; None where it is null or missing."""
