@@ -44,17 +44,22 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.match(text)
     if not match:
-        raise ValueError(f"{text!r} is not a size such as 400MB")
+        raise ValueError("is not a size such as 400MB")
     return int(float(match[1]) * _STEP[(match[2] or "B").upper()])
 
 
 _LEAST_MEMORY = "100MB"  # below some 64 MB the store runs out of memory on its first figures
 _STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\w+")
+_USER_INFO = re.compile(r"^(https?://)?.*@", re.DOTALL | re.IGNORECASE)  # a password may hold any sign, even an @
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its own words may quote the password
+        usable = False
+    if not usable:
         raise ValueError("must be an http:// or https:// address")
     if parts.username or parts.password:
         raise ValueError("must not carry a user or password; use the key's own setting")
@@ -204,6 +209,20 @@ class Settings(BaseSettings):
         """Arguments win over the environment, the environment over secret files."""
         return init_settings, env_settings, _SecretFiles(settings_cls)
 
+    @field_validator("host")
+    @classmethod
+    def _bare_host(cls, value: str) -> str:
+        if re.search(r"[\s/@]", value):
+            raise ValueError("must be a name or address alone, such as 127.0.0.1")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_path(cls, value: str | None) -> str | None:
+        if value is not None and re.search(r"[/?#]", value.partition("://")[2]):
+            raise ValueError("must have no path: give the console a host name of its own")
+        return value
+
     @field_validator("billing_plans", mode="before")
     @classmethod
     def _codes(cls, value: object) -> object:
@@ -279,8 +298,8 @@ def load(**given: Any) -> Settings:
         name = "OPS_" + str(first["loc"][0]).upper() if first["loc"] else "settings"
         secret = "SecretStr" in str(Settings.model_fields.get(str(first["loc"][0]).lower(), ""))
         said = _words(first["type"], first["msg"], first.get("ctx", {}))
-        value = repr(str(first["input"]))
-        shown = "" if secret or value in said else f" (it is {value})"
+        value = repr(_USER_INFO.sub(r"\1…@", str(first["input"])))
+        shown = "" if secret else f" (it is {value})"
         raise SettingsError(f"{name}: {said}{shown}") from None
 
 
