@@ -17,7 +17,7 @@ from data_sources.state.folder_lock import FolderInUseError, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder
 from data_sources.state.links import make_link_token
 from settings import Settings, SettingsError
-from verbs.terminal import address_of, cell, cli_key, fail, load_settings, out, secret_key_of
+from verbs.terminal import address_of, cell, cli_key, fail, ingest_token_of, load_settings, out, secret_key_of
 
 THREADS = 64  # senders wait in theirs until their events are durable, and are committed together
 
@@ -68,6 +68,7 @@ def serve(host: str | None, port: int | None) -> None:
         read_prices(settings)
         ensure_folder(settings.data_dir)
         secret_key = secret_key_of(settings)
+        ingest_token_of(settings)  # now, while what is wrong with it can still be one line: the server reads it forked
         lock_folder(settings.data_dir)  # held until the last process of this server ends
     except (SettingsError, KeyFolderError, FolderInUseError) as error:
         fail(str(error))

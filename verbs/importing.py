@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from data_sources.result import Kind, Problem
-from data_sources.state.keys import KeyFolderError, ensure_key
+from data_sources.state.keys import KeyFolderError
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
-from verbs.terminal import COLUMNS, address_of, fail, load_settings, moment, say, task_name
+from verbs.terminal import COLUMNS, address_of, fail, ingest_token_of, load_settings, moment, say, task_name
 
 
 @click.command("import")
@@ -40,7 +40,7 @@ def import_(
     settings = load_settings()
     address = address_of(settings, url)
     try:
-        key = key or ensure_key(settings.data_dir, "ingest_token", prefix="ops_in_")
+        key = key or ingest_token_of(settings)
     except KeyFolderError as error:
         fail(str(error))
     if undo:

@@ -83,6 +83,12 @@ def secret_key_of(settings: Settings) -> str:
     return given.get_secret_value() if given else ensure_key(settings.data_dir, "secret_key")
 
 
+def ingest_token_of(settings: Settings) -> str:
+    """Senders' key for the console of this machine."""
+    given = settings.ingest_token
+    return given.get_secret_value() if given else ensure_key(settings.data_dir, "ingest_token", prefix="ops_in_")
+
+
 def cli_key(settings: Settings) -> Callable[[], str]:
     """Makes this machine's own key: short-lived, so a long command makes one for each question."""
     try:

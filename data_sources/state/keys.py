@@ -60,6 +60,8 @@ def ensure_key(folder: Path, name: str, *, prefix: str = "") -> str:
         found = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise KeyFolderError(f"OPS_DATA_DIR: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        found = ""
     if len(found) < 16:
         raise KeyFolderError(f"OPS_DATA_DIR: {path} holds no key; delete it to have a new one made")
     return found

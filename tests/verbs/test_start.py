@@ -1,0 +1,52 @@
+"""What the start finds wrong before it serves is one line, told by the command itself and not by its server."""
+
+import pytest
+from click.testing import CliRunner
+
+import routes.serving
+import verbs.importing
+from cli import main
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """Run `serve` on a data folder up to where it would begin to serve."""
+    monkeypatch.setenv("OPS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(routes.serving, "run", lambda *_args, **_options: pytest.fail("it served"))
+    return lambda: CliRunner().invoke(main, ["serve"])
+
+
+@pytest.mark.parametrize("name", ["secret_key", "ingest_token"])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.write_bytes(b""), "holds no key; delete it to have a new one made"),
+        (lambda path: path.write_bytes(b"\xff" * 40), "holds no key; delete it to have a new one made"),
+        (lambda path: path.mkdir(), "Is a directory"),
+        (lambda path: path.symlink_to("/proc/none/key"), "No such file or directory"),
+    ],
+)
+def test_a_bad_key_file_ends_the_start_with_one_line_that_names_it(tmp_path, start, name, spoil, said):
+    spoil(tmp_path / name)
+    done = start()
+    assert (done.exit_code, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert str(tmp_path / name) in line
+    assert said in line
+
+
+def test_a_secret_file_that_is_no_text_ends_the_start_with_one_line(tmp_path, start, monkeypatch):
+    path = tmp_path / "token"
+    path.write_bytes(b"\xff" * 40)
+    monkeypatch.setenv("OPS_READ_TOKEN_FILE", str(path))
+    assert (start().exit_code, start().stderr) == (2, f"ops-center: OPS_READ_TOKEN_FILE: {path} is not UTF-8 text\n")
+
+
+def test_an_import_sends_the_key_that_the_server_takes_from_a_file(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("an-ingest-key-of-the-test\n")
+    monkeypatch.setenv("OPS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("OPS_INGEST_TOKEN_FILE", str(tmp_path / "token"))
+    asked = []
+    monkeypatch.setattr(verbs.importing, "undo_import", lambda *words: asked.append(words) or 1)
+    assert CliRunner().invoke(main, ["import", "--undo", "b1"]).exit_code == 0
+    assert asked == [("http://127.0.0.1:8050", "an-ingest-key-of-the-test", "b1")]
