@@ -13,11 +13,22 @@ import requests
 from rich.table import Table
 
 from data_sources.http import Answer, call_json, session
-from data_sources.state.folder_lock import FolderInUseError, lock_folder
+from data_sources.state.folder_lock import FolderInUseError, Served, lock_folder
 from data_sources.state.keys import KeyFolderError, ensure_folder
 from data_sources.state.links import make_link_token
 from settings import Settings, SettingsError
-from verbs.terminal import address_of, cell, cli_key, fail, ingest_token_of, load_settings, out, secret_key_of
+from verbs.terminal import (
+    address_of,
+    base_url_of,
+    cell,
+    cli_key,
+    fail,
+    ingest_token_of,
+    load_settings,
+    out,
+    secret_key_of,
+    url_option,
+)
 
 THREADS = 64  # senders wait in theirs until their events are durable, and are committed together
 
@@ -69,7 +80,8 @@ def serve(host: str | None, port: int | None) -> None:
         ensure_folder(settings.data_dir)
         secret_key = secret_key_of(settings)
         ingest_token_of(settings)  # now, while what is wrong with it can still be one line: the server reads it forked
-        lock_folder(settings.data_dir)  # held until the last process of this server ends
+        served = Served(settings.listens_at, settings.base_url)
+        lock_folder(settings.data_dir, served)  # held until the last process of this server ends
     except (SettingsError, KeyFolderError, FolderInUseError) as error:
         fail(str(error))
     except OSError as error:
@@ -113,11 +125,11 @@ def link(role: str, org: str | None, email: str | None) -> None:
         token = make_link_token(secret_key_of(settings), role, organization_id=org, email=email)  # type: ignore[arg-type]
     except KeyFolderError as error:
         fail(str(error))
-    click.echo(f"{settings.base_url}/login?token={token}")
+    click.echo(f"{base_url_of(settings)}/login?token={token}")
 
 
 @main.command()
-@click.option("--url", help="Address of the running console; default from the settings.")
+@url_option
 def doctor(url: str | None) -> None:
     """Ask the running console which sources are configured and answer."""
     settings = load_settings()

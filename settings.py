@@ -275,7 +275,13 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         """The address users type, without a trailing slash."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        return self.public_url or self.listens_at
+
+    @property
+    def listens_at(self) -> str:
+        """The server's address for programs of this machine."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
 
 def load(**given: Any) -> Settings:

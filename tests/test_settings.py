@@ -18,6 +18,7 @@ def test_everything_has_a_default_that_needs_no_account_or_key():
     loaded = settings.load()
     assert (loaded.host, loaded.port) == ("127.0.0.1", 8050)
     assert loaded.lago_url is None
+    assert settings.load(host="::1").base_url == "http://[::1]:8050"
 
 
 @pytest.mark.parametrize(

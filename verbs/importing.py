@@ -12,12 +12,12 @@ from rich.progress import Progress
 from data_sources.result import Kind, Problem
 from data_sources.state.keys import KeyFolderError
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
-from verbs.terminal import COLUMNS, address_of, fail, ingest_token_of, load_settings, moment, say, task_name
+from verbs.terminal import COLUMNS, address_of, fail, ingest_token_of, load_settings, moment, say, task_name, url_option
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
-@click.option("--url", help="Address of the running console; default from the settings.")
+@url_option
 @click.option("--key", envvar="OPS_INGEST_TOKEN", help="Ingest key; default: this machine's own, from the data folder.")
 @click.option("--map", "maps", multiple=True, metavar="FIELD=COLUMN", help="Which column a field is read from.")
 @click.option("--set", "sets", multiple=True, metavar="FIELD=VALUE", help="A field's value for every row.")

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from data_sources.state.folder_lock import served_from
 from data_sources.state.keys import KeyFolderError, ensure_key
 from data_sources.state.links import make_cli_key
 from settings import Settings, SettingsError, load
@@ -98,9 +99,24 @@ def cli_key(settings: Settings) -> Callable[[], str]:
     return lambda: make_cli_key(secret_key)
 
 
+url_option = click.option(
+    "--url", help="Address of the running console; default: of the one on this data folder, else from the settings."
+)
+
+
 def address_of(settings: Settings, url: str | None) -> str:
-    """Where the running console is."""
-    return (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    """Where the running console listens: as `--url` or the settings say, else as it noted itself (`serve --port`)."""
+    if url:
+        return url.rstrip("/")
+    noted = None if settings.model_fields_set & {"host", "port"} else served_from(settings.data_dir)
+    return noted.listens_at if noted else settings.listens_at
+
+
+def base_url_of(settings: Settings) -> str:
+    """The running console's address as users type it: as the settings say, else as it noted itself."""
+    given = settings.model_fields_set & {"host", "port", "public_url"}
+    noted = None if given else served_from(settings.data_dir)
+    return noted.base_url if noted else settings.base_url
 
 
 def moment(text: str | None, option: str) -> datetime | None:

@@ -23,11 +23,23 @@ from data_sources.usage.forget_client import ask_to_forget
 from data_sources.usage.reprice_client import RepriceReport, run_reprice
 from data_sources.usage.verify_client import run_verify
 from routes.sources import USAGE_FILE
-from verbs.terminal import COLUMNS, address_of, cell, cli_key, fail, load_settings, moment, say, show_whole, task_name
+from verbs.terminal import (
+    COLUMNS,
+    address_of,
+    cell,
+    cli_key,
+    fail,
+    load_settings,
+    moment,
+    say,
+    show_whole,
+    task_name,
+    url_option,
+)
 
 
 @click.command()
-@click.option("--url", help="Address of the running console; default from the settings.")
+@url_option
 def verify(url: str | None) -> None:
     """Count every usage figure of the running console anew, and name the first that differs (status 1)."""
     settings = load_settings()
@@ -55,7 +67,7 @@ def verify(url: str | None) -> None:
 @click.option("--user", required=True, help="The person's id, as senders name it.")
 @click.option("--apply", is_flag=True, help="Do it; without it, only what would be done is told.")
 @click.option("--keep-figures", is_flag=True, help="Keep their calls and cost, attributed to nobody.")
-@click.option("--url", help="Address of the running console; default from the settings.")
+@url_option
 def forget(user: str, apply: bool, keep_figures: bool, url: str | None) -> None:
     """Take what is known of one person out of the usage store, and their calls out of every figure."""
     settings = load_settings()
@@ -71,7 +83,7 @@ def forget(user: str, apply: bool, keep_figures: bool, url: str | None) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--url", help="Address of the running console; default from the settings.")
+@url_option
 def backup(file: Path, url: str | None) -> None:
     """Copy the running console's usage store into a file; nothing stops meanwhile."""
     settings = load_settings()
@@ -122,7 +134,7 @@ def restore(file: Path) -> None:
 @click.option("--model", help="Only this model's calls.")
 @click.option("--apply", is_flag=True, help="Do it; without it, only what would change is told.")
 @click.option("--override", is_flag=True, help="Let prices replace what senders reported.")
-@click.option("--url", help="Address of the running console; default from the settings.")
+@url_option
 def reprice(
     start: str,
     end: str | None,

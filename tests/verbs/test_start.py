@@ -1,11 +1,14 @@
 """What the start finds wrong before it serves is one line, told by the command itself and not by its server."""
 
+import os
+
 import pytest
 from click.testing import CliRunner
 
 import routes.serving
 import verbs.importing
 from cli import main
+from data_sources.state.folder_lock import Served, lock_folder
 
 
 @pytest.fixture
@@ -50,3 +53,24 @@ def test_an_import_sends_the_key_that_the_server_takes_from_a_file(tmp_path, mon
     monkeypatch.setattr(verbs.importing, "undo_import", lambda *words: asked.append(words) or 1)
     assert CliRunner().invoke(main, ["import", "--undo", "b1"]).exit_code == 0
     assert asked == [("http://127.0.0.1:8050", "an-ingest-key-of-the-test", "b1")]
+
+
+def test_commands_find_the_server_of_their_data_folder_unless_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPS_DATA_DIR", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(verbs.importing, "undo_import", lambda address, *_: asked.append(address) or 1)
+    held = lock_folder(tmp_path, Served("http://127.0.0.1:18631", "https://ops.example.com"))
+    undo = ["import", "--undo", "b1"]
+    for words in (undo, [*undo, "--url", "http://there/"]):
+        CliRunner().invoke(main, words, catch_exceptions=False)
+    assert CliRunner().invoke(main, ["link"]).output.startswith("https://ops.example.com/login?token=")
+    monkeypatch.setenv("OPS_PUBLIC_URL", "https://mine.example.com")
+    CliRunner().invoke(main, undo)
+    assert CliRunner().invoke(main, ["link"]).output.startswith("https://mine.example.com/login?token=")
+    monkeypatch.setenv("OPS_PORT", "9000")
+    CliRunner().invoke(main, undo)
+    os.close(held)
+    monkeypatch.delenv("OPS_PORT")
+    CliRunner().invoke(main, undo)
+    local = [f"http://127.0.0.1:{port}" for port in (18631, 18631, 9000, 8050)]
+    assert asked == [local[0], "http://there", *local[1:]]
