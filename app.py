@@ -43,6 +43,7 @@ from routes import (
     webhooks,
 )
 from routes.gate import Gate
+from routes.own_command import own_command
 from routes.server import Server, Sessions
 from routes.sources import Sources
 from settings import Settings, SettingsError, load
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         stylesheet=sheets.address,
         script=scripts.address,
         sandbox=settings.sandbox_url,
+        command=own_command(),
     )
     _configure(server, settings, sources, https=https)
 

@@ -14,7 +14,9 @@ WAYS = (("curl", "One call by curl"), ("litellm", "LiteLLM"), ("file", "CSV, JSO
 NO_KEY = "<ask an admin for the ingest key>"
 
 
-def first_run(base_url: str, key: str | None, states: Sequence[tuple[str, str, str]], listening: str) -> html.Div:
+def first_run(
+    base_url: str, key: str | None, states: Sequence[tuple[str, str, str]], listening: str, *, command: str
+) -> html.Div:
     """The first-run page.
 
     Args:
@@ -22,9 +24,14 @@ def first_run(base_url: str, key: str | None, states: Sequence[tuple[str, str, s
         key: The ingest key, None for readers who may not have it.
         states: (dot, name, sentence) of each source.
         listening: Since when calls are awaited, in words.
+        command: The console's own command, as it is typed on its machine.
     """
     shown = key or NO_KEY
-    ways = {"curl": _curl(base_url, shown), "litellm": _litellm(base_url, shown), "file": _file(base_url, shown)}
+    ways = {
+        "curl": _curl(base_url, shown),
+        "litellm": _litellm(base_url, shown),
+        "file": _file(base_url, shown, command),
+    }
     steps = html.Ol(
         [
             html.Li([html.H3("Choose how calls arrive"), html.Div(_picker(), className="oc-way-pick")]),
@@ -56,7 +63,7 @@ def first_run(base_url: str, key: str | None, states: Sequence[tuple[str, str, s
                 ],
                 className="oc-grid",
             ),
-            _traces(base_url, shown),
+            _traces(base_url, shown, command),
         ],
         className="oc-stack",
     )
@@ -115,14 +122,20 @@ def _litellm(base_url: str, key: str) -> list[Any]:
     return [html.P(words), copyable("usage-copy-litellm", config, "LiteLLM configuration")]
 
 
-def _file(base_url: str, key: str) -> list[Any]:
-    command = (
-        f"ops-center import calls.csv --tz UTC --url {base_url} --key '{key}' \\\n"
+def _file(base_url: str, key: str, command: str) -> list[Any]:
+    lines = (
+        f"{command} import calls.csv --tz UTC \\\n"
+        f"  --url {base_url} \\\n"
+        f"  --key '{key}' \\\n"
         "  --map started_at=TIME --map model=MODEL \\\n"
         "  --map input_tokens=INPUT --map output_tokens=OUTPUT"
     )
     words = "Name the columns of your file on the right of each =. Importing a file twice changes nothing."
-    return [html.P(words), copyable("usage-copy-file", command, "import command")]
+    return [html.P(words + _where(command)), copyable("usage-copy-file", lines, "import command")]
+
+
+def _where(command: str) -> str:
+    return " Run this in the folder of Ops Center." if "/" in command else ""
 
 
 def _states(states: Sequence[tuple[str, str, str]]) -> html.Ul:
@@ -137,9 +150,10 @@ def _states(states: Sequence[tuple[str, str, str]]) -> html.Ul:
     )
 
 
-def _traces(base_url: str, key: str) -> html.Section:
-    command = (
-        "ops-center import AzureLLMInferenceTrace_conv.csv --tz UTC --set tags=conv \\\n"
+def _traces(base_url: str, key: str, command: str) -> html.Section:
+    lines = (
+        f"{command} import AzureLLMInferenceTrace_conv.csv \\\n"
+        "  --tz UTC --set tags=conv \\\n"
         f"  --url {base_url} --key '{key}' \\\n"
         "  --map started_at=TIMESTAMP \\\n"
         "  --map input_tokens=ContextTokens --map output_tokens=GeneratedTokens"
@@ -147,12 +161,12 @@ def _traces(base_url: str, key: str) -> html.Section:
     words = (
         "Import one hour of public traces: 19,366 real calls from Azure, 16 Nov 2023, CC-BY-4.0. "
         "They hold times and token counts. Model, cost and latency are not in them and stay unknown."
-    )
+    ) + _where(command)
     return html.Section(
         html.Div(
             [
                 html.Div([html.H2("Nothing to send yet?", id="usage-traces-title"), html.P(words, className="oc-p")]),
-                copyable("usage-copy-traces", command, "import command for the traces"),
+                copyable("usage-copy-traces", lines, "import command for the traces"),
             ],
             className="oc-split",
         ),

@@ -59,12 +59,13 @@ def _count(value: int | None) -> Any:
     return tags.Span("—", className="dim", title="not reported") if value is None else formats.number(value)
 
 
-def how_to_price(found: Unpriced, *, file_set: bool) -> Component:
+def how_to_price(found: Unpriced, *, file_set: bool, command: str) -> Component:
     """What an administrator does about it, with the lines to copy.
 
     Args:
         found: The models.
         file_set: Whether a price file is set already.
+        command: The console's own command, as it is typed on its machine.
     """
     named = [model for model in found.models if model.model is not None]
     since = found.window.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
@@ -79,7 +80,7 @@ def how_to_price(found: Unpriced, *, file_set: bool) -> Component:
             "such as [price.batch]."
         ),
         html.P("New calls then have a price. For those listed here, see what would change, then add --apply:"),
-        copyable("usage-copy-reprice", f"ops-center reprice --from {since}", "reprice command"),
+        copyable("usage-copy-reprice", f"{command} reprice --from {since}", "reprice command"),
     ]
     return static(html.Details([html.Summary("How to add a price"), *steps], className="oc-how"))
 

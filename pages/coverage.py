@@ -18,6 +18,7 @@ from pages import coverage_panels as draw
 from pages.callbacks import principal, sources
 from pages.coverage_listening import listening
 from pages.usage_controls import asking, controls, usage_panel
+from routes.own_command import own_command
 
 dash.register_page(
     __name__,
@@ -151,7 +152,7 @@ _panel(
 _panel(
     "imports",
     lambda found: found.imports,
-    ("No imports", "No file was imported yet. The command ops-center import FILE does it."),
+    ("No imports", f"No file was imported yet. The command {own_command()} import FILE does it."),
     lambda found: draw.imports_table(found, may_undo=_may_undo()),
     missing=lambda _: None,
     sub=lambda _: "the newest files, whatever the window",

@@ -36,6 +36,7 @@ from pages.callbacks import needs, principal, sources
 from pages.usage_controls import asking, controls, exports, listen, usage_panel
 from pages.usage_figures import quota_figure, strip_figures, waiting
 from routes import source_states
+from routes.own_command import own_command
 
 dash.register_page(
     __name__,
@@ -200,7 +201,7 @@ def unpriced(query: UsageQuery, _: dict[str, Any]) -> Look:
         own_store = sources().settings.usage_api_url is None
         may_price = principal().may("admin") and own_store and any(model.model for model in found.models)
         file_set = sources().settings.prices_file is not None
-        how = [how_to_price(found, file_set=file_set)] if may_price else []
+        how = [how_to_price(found, file_set=file_set, command=own_command())] if may_price else []
         return html.Div([unpriced_table(found, link=link), *how])
 
     return show(
@@ -259,7 +260,7 @@ def first(clicked: int | None) -> Component:
     key = house.ingest_token if principal().may("admin") else None
     states = [(state.dot, state.name, state.detail) for state in source_states.states(house)]
     since = f"Listening. No event until {utc_now():%H:%M:%S} UTC. This page fills by itself."
-    return first_run(house.settings.base_url, key, states, since)
+    return first_run(house.settings.base_url, key, states, since, command=own_command())
 
 
 clientside_callback(

@@ -47,7 +47,7 @@ def blueprint(gate: Gate, state: State, *, secret_key: str, login_token: str | N
             fresh = state.spend_link(link.jti, link.expires_at)
         except StateUnavailableError as error:
             return error.problem.detail
-        return link.principal if fresh else "This sign-in link has been used. Ask for another: ops-center link"
+        return link.principal if fresh else "This sign-in link has been used. Ask for another."
 
     def form(message: str | None, status: int) -> Response:
         page = render_template("login.html", message=message, next=safe_next(request.values.get("next")))

@@ -51,7 +51,7 @@ def read_link_token(secret_key: str, token: str) -> Link | str:
             token, max_age=LINK_MAX_AGE_S, return_timestamp=True
         )
     except SignatureExpired:
-        return "This sign-in link has expired. Ask for another: ops-center link"
+        return "This sign-in link has expired. Ask for another."
     except BadSignature:
         return "This is not a valid sign-in link or token."
     if not isinstance(said, dict) or said.get("role") not in _ROLES:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from routes.own_command import own_command
+
 PUBLIC_RULES = {
     "/login",
     "/healthz",
@@ -104,6 +106,7 @@ def test_a_one_time_link_works_once(app):
     again = app.server.test_client().get(path)
     assert again.status_code == 403
     assert "has been used" in again.get_data(as_text=True)
+    assert f"<code>{own_command()} link</code>" in again.get_data(as_text=True)
 
 
 def test_a_look_at_a_one_time_link_does_not_use_it_up(app):
