@@ -86,8 +86,9 @@ def _in_context(
 ) -> dict[str, Any] | None:
     """The prices of a tier and of a way of processing.
 
-    The library prices in full what it does not know: a tier that no variant of the model names, and tokens for which
-    a variant that it knows has no price of its own. Neither is priced here.
+    The library prices in full what it does not know: a tier that no variant of the model names, a tier and a way of
+    processing that no variant names together, and tokens for which a variant that it knows has no price of its own.
+    None of these is priced here.
 
     Returns:
         Prices by the table's keys, None when a part of the context is not known.
@@ -95,13 +96,12 @@ def _in_context(
     if not any(info is model for model in owner.models):
         return None  # the prices of another provider, whose tiers are not this one's
     active = [v for v in info.price_variants or () if v.constraint is None or v.constraint.active(moment)]
-    context: dict[str, str] = {}
-    for value, keys in ((tier, ("service_tier", "speed")), (processing, ("processing",))):
-        if value is not None:
-            key = next((key for key in keys if any(variant.when.get(key) == value for variant in active)), None)
-            if key is None:
-                return None
-            context[key] = value
+    tiers = [{"service_tier": tier}, {"speed": tier}] if tier is not None else [dict[str, str]()]
+    way = {} if processing is None else {"processing": processing}
+    # named together, as priority and batch, they need a variant that names both: the price of either is not theirs
+    context = next((each | way for each in tiers if any(v.when == each | way for v in active)), None)
+    if context is None:
+        return None
     own = {
         key
         for variant in active

@@ -67,6 +67,9 @@ def test_a_tier_without_a_price_is_unpriced_not_full_price():
     assert cost("gpt-5-mini", "openai", processing="batch", **usage) == full / 2
     assert cost("gpt-5-mini", "openai", service_tier="batch", **usage) is None
     assert cost("gpt-5-mini", "openai", service_tier="prioritty", **usage) is None
+    # no price of the table is for both at once
+    assert cost("gpt-5-mini", "openai", service_tier="priority", processing="batch", **usage) is None
+    assert cost("claude-opus-4-6", "anthropic", service_tier="fast", processing="batch", **usage) is None
 
 
 def test_tokens_without_a_price_in_a_tier_are_unpriced_not_full_price():
