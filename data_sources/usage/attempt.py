@@ -195,7 +195,9 @@ def _check_parts(attempt: Attempt) -> None:
     """A part that exceeds its whole means that cached or reasoning tokens were left out of the total."""
     whole = attempt.input_tokens
     if whole is not None:
-        _fits("input_tokens", whole, (attempt.cache_read_tokens or 0) + (attempt.cache_write_tokens or 0))
+        # written for an hour is part of what was written, of which it is the least where the whole is not reported
+        written = attempt.cache_write_1h_tokens if attempt.cache_write_tokens is None else attempt.cache_write_tokens
+        _fits("input_tokens", whole, (attempt.cache_read_tokens or 0) + (written or 0))
         _fits("input_tokens", whole, attempt.input_audio_tokens)
     whole = attempt.output_tokens
     if whole is not None:

@@ -84,6 +84,8 @@ def test_a_start_that_is_a_guess_is_refused_with_its_reason(start, why):
         ({"input_tokens": 2**60}, "not between 0"),
         ({"input_tokens": 1.5}, "Expected `int | null`"),
         ({"input_tokens": 10, "cache_read_tokens": 8, "cache_write_tokens": 3}, "more than its 10"),
+        ({"input_tokens": 10, "cache_write_1h_tokens": 11}, "more than its 10"),
+        ({"input_tokens": 10, "cache_read_tokens": 8, "cache_write_1h_tokens": 3}, "more than its 10"),
         ({"output_tokens": 10, "reasoning_tokens": 11}, "more than its 10"),
         ({"cache_write_tokens": 5, "cache_write_1h_tokens": 6}, "more than its 5"),
         ({"cost_reported_usd": "-0.1"}, "not an amount"),
