@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 from data_sources.usage.attempt import us_of
 from data_sources.usage.costs import FILE
 from data_sources.usage.provider_names import plain, table_provider
-from data_sources.usage.unit_prices import REQUESTS, Rate, UnitPrices, arrange
+from data_sources.usage.unit_prices import ORDINARY, REQUESTS, Rate, UnitPrices, arrange, special
 
 BATCH = "batch"
 MAX_BYTES = 4 * 10**6
@@ -80,22 +80,14 @@ class Entry:
     valid_from_us: int | None
     contexts: Mapping[Context, UnitPrices]
 
-    def fits(self, provider: str | None, model: str) -> bool:
-        """Whether it is for that model of that provider, under whatever name the provider goes."""
-        if not (model.startswith(self.model) if self.is_prefix else model == self.model):
-            return False
-        if self.provider is None:
-            return True
-        if provider is None:
-            return False
-        known = table_provider(provider)
-        return plain(provider) == plain(self.provider) or (known is not None and known == table_provider(self.provider))
-
     @property
-    def rank(self) -> tuple[bool, int, bool, float]:
-        """Sorts the most fitting first: a whole name, the longest start, a named provider, the newest."""
-        since = float("-inf") if self.valid_from_us is None else self.valid_from_us
-        return (self.is_prefix, -len(self.model), self.provider is None, -since)
+    def owner(self) -> str | None:
+        """Whose model it is, under whatever name that provider goes; None for anybody's."""
+        return None if self.provider is None else _owner(self.provider)
+
+
+def _owner(provider: str) -> str:
+    return table_provider(provider) or plain(provider)
 
 
 @dataclass(slots=True)
@@ -104,7 +96,7 @@ class PriceFile:
 
     Attributes:
         version: Names the file's very content, as `price_version` of what it priced.
-        entries: The most fitting first.
+        entries: As they stand in the file.
         providers: The operator's names of the bundled table's providers, as `plain` writes them.
     """
 
@@ -115,14 +107,34 @@ class PriceFile:
 
     def entry(self, provider: str | None, model: str, moment_us: int) -> Entry | None:
         """The entry that prices a model at a moment, None where the file has nothing to say."""
+        fitting = self.fitting(provider, model)
+        return next((e for e in fitting if e.valid_from_us is None or e.valid_from_us <= moment_us), None)
+
+    def fitting(self, provider: str | None, model: str) -> tuple[Entry, ...]:
+        """The entries for a model, whatever their day, the most fitting first."""
         key = (provider, model)
-        fitting = self._found.get(key)
-        if fitting is None:
-            fitting = tuple(entry for entry in self.entries if entry.fits(provider, model.lower()))
+        found = self._found.get(key)
+        if found is None:
+            found = self._fitting(provider, model.lower())
             if len(self._found) >= 8192:
                 self._found.clear()
-            self._found[key] = fitting
-        return next((e for e in fitting if e.valid_from_us is None or e.valid_from_us <= moment_us), None)
+            self._found[key] = found
+        return found
+
+    def _fitting(self, provider: str | None, model: str) -> tuple[Entry, ...]:
+        """A whole name goes before a start, then the longest, the provider's own, the newest."""
+        owners: dict[str | None, int] = {None: 2}
+        if provider is not None:
+            own = _owner(provider)
+            # a name of [providers] may have prices of its own: they go before those of the provider it stands for
+            owners |= {self.providers.get(plain(provider), own): 1, own: 0}
+
+        def rank(entry: Entry) -> tuple[bool, int, int, float]:
+            since = float("-inf") if entry.valid_from_us is None else entry.valid_from_us
+            return (entry.is_prefix, -len(entry.model), owners[entry.owner], -since)
+
+        named = (e for e in self.entries if (model.startswith(e.model) if e.is_prefix else model == e.model))
+        return tuple(sorted((e for e in named if e.owner in owners), key=rank))
 
 
 def read_price_file(path: Path) -> PriceFile:
@@ -166,15 +178,18 @@ class _Reader:
             self._fail(None, "price", "is written [[price]], once for each price")
         entries = [self._entry(number, each) for number, each in enumerate(given)]
         self._check_twice(entries)
-        return PriceFile(version, tuple(sorted(entries, key=lambda e: e.rank)), self._providers(found))
+        return PriceFile(version, tuple(entries), self._providers(found))
 
     def _providers(self, found: Mapping[str, Any]) -> dict[str, str]:
         given = found.get("providers", {})
         if not isinstance(given, dict):
             self._fail(None, "providers", "is a table of names")
+        spelled: dict[str, str] = {}
         for name, target in given.items():
             if not isinstance(target, str) or table_provider(target) is None:
                 self._fail(None, name, f"{_in_file(target)} is no provider of the bundled price table")
+            if (first := spelled.setdefault(plain(name), name)) != name:
+                self._fail(None, name, f"is the same name as {first}")
         return {plain(name): str(table_provider(target)) for name, target in given.items()}
 
     def _entry(self, number: int, given: dict[str, Any]) -> Entry:
@@ -190,7 +205,9 @@ class _Reader:
             contexts[None, None] = self._prices(number, None, own)
         for name, value in given.items():
             if isinstance(value, dict):
-                context = (None, BATCH) if name == BATCH else (name.strip().lower(), None)
+                context = self._context(number, name)
+                if context in contexts:
+                    self._fail(number, name, "is named twice: tiers are the same in small and capital letters")
                 contexts[context] = self._prices(number, name, value)
         if not contexts:
             self._fail(number, None, "has no price. An explicit 0 is one")
@@ -201,6 +218,16 @@ class _Reader:
             self._since_us(number, given.get("valid_from")),
             contexts,
         )
+
+    def _context(self, number: int, name: str) -> Context:
+        """What the prices of an inner table are for. Under a name that no call has they would never be used."""
+        word = special(name)
+        if word is None:
+            words = ", ".join(sorted(ORDINARY))
+            self._fail(number, name, f"is no tier of its own: {words} cost what stands under [[price]] itself")
+        if word == BATCH and name != BATCH:
+            self._fail(number, name, f"is written {BATCH}, in small letters without a space")
+        return (None, BATCH) if word == BATCH else (word, None)
 
     def _name(self, number: int, given: dict[str, Any], name: str) -> str:
         value = given[name]
@@ -240,8 +267,7 @@ class _Reader:
     def _check_twice(self, entries: list[Entry]) -> None:
         seen: dict[tuple[Any, ...], int] = {}
         for number, entry in enumerate(entries):
-            owner = None if entry.provider is None else table_provider(entry.provider) or plain(entry.provider)
-            key = (owner, entry.model, entry.is_prefix, entry.valid_from_us)
+            key = (entry.owner, entry.model, entry.is_prefix, entry.valid_from_us)
             if key in seen:
                 self._fail(number, None, f"is for the same model and day as price {seen[key] + 1}")
             seen[key] = number
@@ -269,6 +295,6 @@ class _Reader:
                 first = next((at for at in range(first, last) if re.match(inner, self._lines[at])), first)
         if name is None:
             return first + 1 if number is not None else None
-        wanted = rf"\s*[\[\s]*[\"']?{re.escape(name)}[\"']?\s*[\]=]"
+        wanted = rf"\s*[\[\s]*(?:price\s*\.\s*)?[\"']?{re.escape(name)}[\"']?\s*[\]=]"
         found: Iterator[int] = (at + 1 for at in range(first, last) if re.match(wanted, self._lines[at]))
         return next(found, first + 1 if number is not None else None)

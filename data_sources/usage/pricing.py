@@ -16,10 +16,9 @@ from data_sources.usage.costs import DISPUTED, REPORTED
 from data_sources.usage.price_file import PriceFile
 from data_sources.usage.price_table import DAY_US, TABLE_VERSION
 from data_sources.usage.provider_names import plain
-from data_sources.usage.unit_prices import KEYS, REQUESTS, counts_of
+from data_sources.usage.unit_prices import KEYS, REQUESTS, counts_of, special
 
 _SHARE, _AMOUNT = Decimal("0.005"), Decimal("0.000001")
-_STANDARD = frozenset({"standard", "default", "auto", "on_demand", "realtime", "online"})
 
 
 class PriceBook:
@@ -47,7 +46,7 @@ class PriceBook:
         model = attempt.model
         if model is None:
             return None, None
-        tier, processing = _special(attempt.service_tier), _special(attempt.processing)
+        tier, processing = special(attempt.service_tier), special(attempt.processing)
         version, moment_us, provider = TABLE_VERSION, attempt.started_at_us, attempt.provider
         entry = None if self.file is None else self.file.entry(provider, model, moment_us)
         if entry is not None and self.file is not None:
@@ -95,7 +94,7 @@ class PriceBook:
         """Why calls of a model have no price, in one sentence."""
         if model is None:
             return "The events name no model."
-        if self.file is not None and any(entry.fits(provider, model.lower()) for entry in self.file.entries):
+        if self.file is not None and self.file.fitting(provider, model):
             return "The price file has no price for this time, tier or unit."
         if provider is not None and self.file is not None:
             provider = self.file.providers.get(plain(provider), provider)
@@ -132,11 +131,3 @@ def cost_source(reported: Decimal | None, computed: Decimal | None, version: str
         return REPORTED
     apart = abs(reported - computed)
     return DISPUTED if apart > _AMOUNT and apart > _SHARE * reported else REPORTED
-
-
-def _special(value: str | None) -> str | None:
-    """A tier or a way of processing that is not the ordinary one."""
-    if value is None:
-        return None
-    word = value.strip().lower()
-    return word if word and word not in _STANDARD else None

@@ -21,10 +21,20 @@ USAGE_KEYS: Mapping[str, str] = {
     "web_searches": "web_searches",
 }
 KEYS = tuple(USAGE_KEYS.values())
+# Words for the tier and the way of processing that the prices of a list are for.
+ORDINARY = frozenset({"standard", "default", "auto", "on_demand", "realtime", "online"})
 _NOTHING = Decimal(0)
 counts_of = attrgetter(*USAGE_KEYS)  # read at once: this runs for every event
 # Used without a price of its own, these would silently be priced as something cheaper, or not at all.
 _NEED_OWN_PRICE = ("cache_write_1h_tokens", "input_audio_tokens", "output_audio_tokens", "web_searches")
+
+
+def special(value: str | None) -> str | None:
+    """A tier or a way of processing, as prices go by it; None for the ordinary one."""
+    if value is None:
+        return None
+    word = value.strip().lower()
+    return word if word and word not in ORDINARY else None
 
 
 class Unit(NamedTuple):

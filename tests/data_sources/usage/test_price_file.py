@@ -35,6 +35,8 @@ def cost(*given, **fields):
     return priced(*given, **fields).cost_usd
 
 
+RATES = "input = 1\noutput = 1\n"
+PLAIN = "[[price]]\nmodel = 'a'\n" + RATES
 PRICES = """
 [[price]]
 provider = "openai"
@@ -172,6 +174,14 @@ def test_a_name_of_the_operators_stands_for_a_provider_of_the_table(book):
     assert cost(named, "gpt-5-mini", "other gateway") is None
 
 
+def test_a_name_of_the_operators_has_its_own_prices_else_those_that_the_file_gives_the_provider(book):
+    entry = '[[price]]\nprovider = "{}"\nmodel = "our-7b"\nvalid_from = {}\ninput = {}\noutput = 0\n'
+    text = '[providers]\n"eu-gateway" = "openai"\n' + entry.format("openai", "2026-01-01", 1)
+    assert [cost(book(text), provider=name) for name in ("openai", "EU gateway", "other")] == [1, 1, None]
+    text += entry.format("eu-gateway", "2020-01-01", 2)
+    assert [cost(book(text), provider=name) for name in ("openai", "EU gateway", "other")] == [1, 2, None]
+
+
 def test_why_a_model_is_unpriced_is_told(book):
     mine = book('[[price]]\nmodel = "our-7b"\nvalid_from = 2026-01-01\ninput = 1\noutput = 1\n')
     assert "lists" in mine.why_unpriced("openai", "gpt-99")
@@ -202,6 +212,12 @@ def test_why_a_model_is_unpriced_is_told(book):
             "[[price]]\nmodel = 'a'\ninput = 1\noutput = 1\n[[price]]\nmodel = 'A'\ninput = 1\noutput = 1\n",
             "line 5: price 2: is for the same model and day as price 1",
         ),
+        (PLAIN + "[price.standard]\n" + RATES, "line 5: price 1: standard: is no tier"),
+        ("[[price]]\nmodel = 'a'\n[price.default]\n" + RATES, "line 3: price 1: default: is no tier"),
+        (PLAIN + "[price.Batch]\n" + RATES, "line 5: price 1: Batch: is written batch"),
+        (PLAIN + "[price.'batch ']\n" + RATES, "line 5: price 1: batch : is written batch"),
+        (PLAIN + "[price.flex]\n" + RATES + "[price.FLEX]\n" + RATES, "line 8: price 1: FLEX: is named twice"),
+        ("[providers]\n'A b' = 'openai'\na-b = 'azure'\n", "line 3: a-b: is the same name as A b"),
         ("[prices]\nx = 1\n", "line 1: prices: is not known"),
         ("[providers]\nmine = 'nobody'\n", "line 2: mine: 'nobody' is no provider"),
         ("price = 3\n", "[[price]]"),
