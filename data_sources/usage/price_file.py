@@ -6,6 +6,7 @@
     [[price]]
     provider = "openai"              # left out: whoever the provider is
     model = "our-own-finetune-7b"    # or model_prefix = "ft:gpt-4o-mini"
+    # region = "us"                  # where the provider bills one otherwise; left out: wherever it was answered
     valid_from = 2026-03-01          # left out: always
     input = 0.30                     # USD for a million tokens
     output = 1.20
@@ -51,7 +52,7 @@ _FIELDS: Mapping[str, tuple[str, int, Mapping[str, str]]] = {
     "web_search": ("web_searches", 1000, {"tool": "search"}),
     "request": (REQUESTS, 1, {"unit": "request"}),
 }
-_NAMES = ("provider", "model", "model_prefix", "valid_from")
+_NAMES = ("provider", "model", "model_prefix", "region", "valid_from")
 Context = tuple[str | None, str | None]
 
 
@@ -72,11 +73,12 @@ class PriceFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One `[[price]]`: what it is for, since when, and the prices of each context."""
+    """One `[[price]]`: what it is for (no provider or region: any), since when, and the prices of each context."""
 
     provider: str | None
     model: str
     is_prefix: bool
+    region: str | None
     valid_from_us: int | None
     contexts: Mapping[Context, UnitPrices]
 
@@ -88,6 +90,10 @@ class Entry:
 
 def _owner(provider: str) -> str:
     return table_provider(provider) or plain(provider)
+
+
+def _region(name: str) -> str:
+    return name.strip().lower()
 
 
 @dataclass(slots=True)
@@ -103,38 +109,39 @@ class PriceFile:
     version: str
     entries: tuple[Entry, ...]
     providers: Mapping[str, str]
-    _found: dict[tuple[str | None, str], tuple[Entry, ...]] = field(default_factory=dict)
+    _found: dict[tuple[str | None, str, str | None], tuple[Entry, ...]] = field(default_factory=dict)
 
-    def entry(self, provider: str | None, model: str, moment_us: int) -> Entry | None:
+    def entry(self, provider: str | None, model: str, region: str | None, moment_us: int) -> Entry | None:
         """The entry that prices a model at a moment, None where the file has nothing to say."""
-        fitting = self.fitting(provider, model)
+        fitting = self.fitting(provider, model, region)
         return next((e for e in fitting if e.valid_from_us is None or e.valid_from_us <= moment_us), None)
 
-    def fitting(self, provider: str | None, model: str) -> tuple[Entry, ...]:
-        """The entries for a model, whatever their day, the most fitting first."""
-        key = (provider, model)
+    def fitting(self, provider: str | None, model: str, region: str | None) -> tuple[Entry, ...]:
+        """The entries for a model that was answered in a region, whatever their day, the most fitting first."""
+        key = (provider, model, region)
         found = self._found.get(key)
         if found is None:
-            found = self._fitting(provider, model.lower())
+            found = self._fitting(provider, model.lower(), None if region is None else _region(region))
             if len(self._found) >= 8192:
                 self._found.clear()
             self._found[key] = found
         return found
 
-    def _fitting(self, provider: str | None, model: str) -> tuple[Entry, ...]:
-        """A whole name goes before a start, then the longest, the provider's own, the newest."""
+    def _fitting(self, provider: str | None, model: str, region: str | None) -> tuple[Entry, ...]:
+        """A whole name goes before a start, then the longest, the provider's own, the region's own, the newest."""
         owners: dict[str | None, int] = {None: 2}
         if provider is not None:
             own = _owner(provider)
             # a name of [providers] may have prices of its own: they go before those of the provider it stands for
             owners |= {self.providers.get(plain(provider), own): 1, own: 0}
 
-        def rank(entry: Entry) -> tuple[bool, int, int, float]:
+        def rank(entry: Entry) -> tuple[bool, int, int, bool, float]:
             since = float("-inf") if entry.valid_from_us is None else entry.valid_from_us
-            return (entry.is_prefix, -len(entry.model), owners[entry.owner], -since)
+            return (entry.is_prefix, -len(entry.model), owners[entry.owner], entry.region is None, -since)
 
         named = (e for e in self.entries if (model.startswith(e.model) if e.is_prefix else model == e.model))
-        return tuple(sorted((e for e in named if e.owner in owners), key=rank))
+        fit = (e for e in named if e.owner in owners and e.region in (None, region))
+        return tuple(sorted(fit, key=rank))
 
 
 def read_price_file(path: Path) -> PriceFile:
@@ -215,6 +222,7 @@ class _Reader:
             self._name(number, given, "provider") if "provider" in given else None,
             self._name(number, given, "model_prefix" if is_prefix else "model").lower(),
             is_prefix,
+            _region(self._name(number, given, "region")) if "region" in given else None,
             self._since_us(number, given.get("valid_from")),
             contexts,
         )
@@ -267,7 +275,7 @@ class _Reader:
     def _check_twice(self, entries: list[Entry]) -> None:
         seen: dict[tuple[Any, ...], int] = {}
         for number, entry in enumerate(entries):
-            key = (entry.owner, entry.model, entry.is_prefix, entry.valid_from_us)
+            key = (entry.owner, entry.model, entry.is_prefix, entry.region, entry.valid_from_us)
             if key in seen:
                 self._fail(number, None, f"is for the same model and day as price {seen[key] + 1}")
             seen[key] = number

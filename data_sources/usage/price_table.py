@@ -15,6 +15,7 @@ from genai_prices import data_snapshot
 from genai_prices.types import TieredPrices, TimeOfDateConstraint
 from genai_prices.units import _get_registry  # the package offers no public way to its units; its version is pinned
 
+from data_sources.usage import regions
 from data_sources.usage.provider_names import GATEWAYS, plain, table_provider
 from data_sources.usage.unit_prices import KEYS, REQUESTS, Rate, UnitPrices, arrange
 
@@ -55,6 +56,14 @@ def unit_prices(
 def knows(provider: str | None, model: str) -> bool:
     """Whether the table lists the model of that provider, at whatever price."""
     return _model(provider, model) is not None
+
+
+def lacks_region(provider: str | None, model: str, region: str | None) -> bool:
+    """Whether a call that was answered in that region has a price of its own, which the table does not have."""
+    if region is None or (found := _model(provider, model)) is None:
+        return False
+    owner, info = found
+    return regions.has_its_own_price(owner.id, info.id, region)
 
 
 @lru_cache(maxsize=8192)

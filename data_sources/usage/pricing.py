@@ -48,13 +48,15 @@ class PriceBook:
             return None, None
         tier, processing = special(attempt.service_tier), special(attempt.processing)
         version, moment_us, provider = TABLE_VERSION, attempt.started_at_us, attempt.provider
-        entry = None if self.file is None else self.file.entry(provider, model, moment_us)
+        entry = None if self.file is None else self.file.entry(provider, model, attempt.region, moment_us)
         if entry is not None and self.file is not None:
             # it stands for all of the model's prices: a tier that it does not name is not the table's list price
             version, prices = self.file.version, entry.contexts.get((tier, processing))
         else:
             if self.file is not None and provider is not None and self.file.providers:
                 provider = self.file.providers.get(plain(provider), provider)
+            if price_table.lacks_region(provider, model, attempt.region):
+                return None, None
             if not price_table.changes_in_the_day(provider, model):
                 moment_us -= moment_us % DAY_US
             prices = price_table.unit_prices(provider, model, tier, processing, moment_us)
@@ -94,7 +96,7 @@ class PriceBook:
         """Why calls of a model have no price, in one sentence."""
         if model is None:
             return "The events name no model."
-        if self.file is not None and self.file.fitting(provider, model):
+        if self.file is not None and self.file.fitting(provider, model, None):
             return "The price file has no price for this time, tier or unit."
         if provider is not None and self.file is not None:
             provider = self.file.providers.get(plain(provider), provider)

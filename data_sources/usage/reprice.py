@@ -29,7 +29,7 @@ Clock: TypeAlias = Callable[[], int]
 
 _FACTS = (
     *("event_id", "call_id", "source", "started_at_us", "status", "provider", "model", "service_tier", "processing"),
-    *("cost_reported_usd", *USED),
+    *("region", "cost_reported_usd", *USED),
 )
 _PRICED = ("cost_usd", "cost_computed_usd", "price_version", "pricing", "cost_source")
 _IDENTITY = ("source", "event_id", "started_at_us")

@@ -182,6 +182,17 @@ def test_a_name_of_the_operators_has_its_own_prices_else_those_that_the_file_giv
     assert [cost(book(text), provider=name) for name in ("openai", "EU gateway", "other")] == [1, 2, None]
 
 
+def test_a_price_holds_for_every_region_unless_it_names_one(book):
+    entry = '[[price]]\nprovider = "anthropic"\nmodel = "claude-opus-4-6"\n{}input = {}\noutput = 0\n'
+    regions = (None, "global", "us", "eu")
+    american = book(entry.format('region = "US"\n', 9))
+    listed = table_cost("claude-opus-4-6", "anthropic", **USAGE)
+    found = [cost(american, "claude-opus-4-6", "anthropic", region=region, **USAGE) for region in regions]
+    assert found == [listed, listed, 9, None]
+    both = book(entry.format("", 8) + entry.format('region = "us"\n', 9))
+    assert [cost(both, "claude-opus-4-6", "anthropic", region=region, **USAGE) for region in regions] == [8, 8, 9, 8]
+
+
 def test_why_a_model_is_unpriced_is_told(book):
     mine = book('[[price]]\nmodel = "our-7b"\nvalid_from = 2026-01-01\ninput = 1\noutput = 1\n')
     assert "lists" in mine.why_unpriced("openai", "gpt-99")

@@ -80,6 +80,28 @@ def test_tokens_without_a_price_in_a_tier_are_unpriced_not_full_price():
     assert cost("gpt-3.5-turbo-1106", "openai", processing="batch", **usage) is None
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "listed", "others"),
+    [
+        ("anthropic", "claude-opus-4-6", ("global", "not_available", "us-east-1"), ("us", " US ")),
+        ("anthropic", "claude-sonnet-4-5", ("us",), ()),  # from before there was a choice
+        ("openai", "gpt-5.4", ("global", "eu-west-1"), ("eu", "us")),
+        ("openai", "gpt-5-mini", ("eu",), ()),
+        ("vertex_ai", "claude-opus-4-6", ("global",), ("us-east5", "eu")),
+        ("vertex_ai", "gemini-2.5-pro", ("europe-west1",), ()),
+        ("azure", "gpt-4o", ("swedencentral",), ("eu",)),
+        ("bedrock", "anthropic.claude-opus-4-6-v1", ("us-east-1", "us"), ("us-gov-west-1",)),
+        ("groq", "llama-3.1-8b-instant", ("us",), ()),
+    ],
+)
+def test_a_region_that_is_billed_otherwise_is_unpriced_and_any_other_is_not(provider, model, listed, others):
+    usage = {"input_tokens": 1000, "output_tokens": 10}
+    anywhere = cost(model, provider, **usage)
+    assert anywhere
+    assert [cost(model, provider, region=region, **usage) for region in listed] == [anywhere] * len(listed)
+    assert [cost(model, provider, region=region, **usage) for region in others] == [None] * len(others)
+
+
 def test_a_fast_answer_costs_its_own_price():
     usage = {"input_tokens": 10**6, "output_tokens": 0}
     models = [
