@@ -45,7 +45,7 @@ def _cells(model: UnpricedModel, address: str) -> list[Node]:
         tags.Td(formats.number(model.attempts), className="oc-num"),
         tags.Td(_count(model.tokens.input), className="oc-num"),
         tags.Td(_count(model.tokens.output), className="oc-num"),
-        tags.Td(model.why or "The source does not say.", className="dim"),
+        tags.Td(tags.Span(model.why or "The source does not say.", className="oc-wrap"), className="dim"),
     ]
 
 
@@ -77,7 +77,8 @@ def how_to_price(found: Unpriced, *, file_set: bool, command: str) -> Component:
         copyable("usage-copy-prices", price_lines(named[:SNIPPET_MODELS]), "lines of a price file"),
         html.P(
             "A model that is named there has all its prices there: a tier or batch needs lines of its own, "
-            "such as [price.batch]."
+            'such as [price.batch]. Its price holds wherever a call was answered, unless a line such as region = "us" '
+            "says where."
         ),
         html.P("New calls then have a price. For those listed here, see what would change, then add --apply:"),
         copyable("usage-copy-reprice", f"{command} reprice --from {since}", "reprice command"),

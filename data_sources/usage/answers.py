@@ -35,7 +35,7 @@ from data_sources.usage.types import (
     Timeseries,
     Unpriced,
 )
-from data_sources.usage.unpriced import BY, unpriced_models
+from data_sources.usage.unpriced import BY, reasons, unpriced_models
 from data_sources.usage.windows import Grid, Span, auto_granularity, from_us, grid, to_us
 
 _NO_LATENCY = Latency(None, None, None, None)
@@ -95,7 +95,8 @@ def summary(ask: Ask) -> tuple[Summary, Provenance]:
 def unpriced(ask: Ask, prices: PriceBook, limit: int | None) -> tuple[Unpriced, Provenance]:
     """The models with usage that has no price, `limit` of them, and why."""
     whole = ask.total(ask.span)
-    models = unpriced_models(ask.by(*BY), prices.why_unpriced)
+    why = reasons(ask.rows([sql.unpriced_kinds(ask.query, ask.kept_span())]), prices.why_unpriced)
+    models = unpriced_models(ask.by(*BY), why)
     newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
     known = bool(whole.attempts or coverage.collected_s)
     value = Unpriced(

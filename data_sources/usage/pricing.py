@@ -7,6 +7,7 @@ searches without a price of their own are unpriced, not priced as something else
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +17,7 @@ from data_sources.usage.costs import DISPUTED, REPORTED
 from data_sources.usage.price_file import PriceFile
 from data_sources.usage.price_table import DAY_US, TABLE_VERSION
 from data_sources.usage.provider_names import plain
-from data_sources.usage.unit_prices import KEYS, REQUESTS, counts_of, special
+from data_sources.usage.unit_prices import KEYS, REQUESTS, UnitPrices, counts_of, special
 
 _SHARE, _AMOUNT = Decimal("0.005"), Decimal("0.000001")
 
@@ -43,33 +44,33 @@ class PriceBook:
         Raises:
             BadEventError: It is more than an attempt can cost: its counts cannot be right.
         """
-        model = attempt.model
-        if model is None:
+        found = self._look_up(attempt)
+        if found is None or found.prices is None:
             return None, None
-        tier, processing = special(attempt.service_tier), special(attempt.processing)
-        version, moment_us, provider = TABLE_VERSION, attempt.started_at_us, attempt.provider
-        entry = None if self.file is None else self.file.entry(provider, model, attempt.region, moment_us)
-        if entry is not None and self.file is not None:
-            # it stands for all of the model's prices: a tier that it does not name is not the table's list price
-            version, prices = self.file.version, entry.contexts.get((tier, processing))
-        else:
-            if self.file is not None and provider is not None and self.file.providers:
-                provider = self.file.providers.get(plain(provider), provider)
-            if price_table.lacks_region(provider, model, attempt.region):
-                return None, None
-            if not price_table.changes_in_the_day(provider, model):
-                moment_us -= moment_us % DAY_US
-            prices = price_table.unit_prices(provider, model, tier, processing, moment_us)
-        if prices is None:
-            return None, None
-        usage = {key: count for key, count in zip(KEYS, counts_of(attempt), strict=True) if count is not None}
-        if REQUESTS in prices.keys and (usage or attempt.status == "success"):
-            usage[REQUESTS] = 1
-        exact = prices.cost(usage) if usage else None
+        usage = _usage(attempt, found.prices)
+        exact = found.prices.cost(usage) if usage else None
         if exact is not None and exact >= COST_LIMIT:
             raise BadEventError("its cost by price is 1,000,000 USD or more; are its counts right?")
         cost = money(exact)
-        return cost, None if cost is None else version
+        return cost, None if cost is None else found.version
+
+    def _look_up(self, attempt: Attempt) -> _Found | None:
+        """The prices of an attempt's model, time and context; None where it names no model."""
+        model, provider, moment_us = attempt.model, attempt.provider, attempt.started_at_us
+        if model is None:
+            return None
+        tier, processing = special(attempt.service_tier), special(attempt.processing)
+        if self.file is not None:
+            if (entry := self.file.entry(provider, model, attempt.region, moment_us)) is not None:
+                # it stands for all of the model's prices: a tier that it does not name is not the table's list price
+                return _Found(entry.contexts.get((tier, processing)), self.file.version, provider)
+            if provider is not None and self.file.providers:
+                provider = self.file.providers.get(plain(provider), provider)
+        if price_table.lacks_region(provider, model, attempt.region):
+            return _Found(None, TABLE_VERSION, provider)
+        if not price_table.changes_in_the_day(provider, model):
+            moment_us -= moment_us % DAY_US
+        return _Found(price_table.unit_prices(provider, model, tier, processing, moment_us), TABLE_VERSION, provider)
 
     def priced(self, attempt: Attempt) -> Attempt:
         """The attempt with its costs and how well they are known.
@@ -92,17 +93,48 @@ class PriceBook:
             cost_source=cost_source(reported, computed, version),
         )
 
-    def why_unpriced(self, provider: str | None, model: str | None) -> str:
-        """Why calls of a model have no price, in one sentence."""
-        if model is None:
+    def why_unpriced(self, attempt: Attempt) -> str:
+        """Why an attempt that has no cost has none, in one sentence, by the prices of now."""
+        model, found = attempt.model, self._look_up(attempt)
+        if model is None or found is None:
             return "The events name no model."
-        if self.file is not None and self.file.fitting(provider, model, None):
-            return "The price file has no price for this time, tier or unit."
-        if provider is not None and self.file is not None:
-            provider = self.file.providers.get(plain(provider), provider)
-        if price_table.knows(provider, model):
-            return "The price table has no price for a tier, a way of processing or a unit that was used."
+        if found.prices is not None:
+            usage = _usage(attempt, found.prices)
+            return found.prices.why_not(usage) or "There is a price by now; repricing gives it to calls from before."
+        context = _words(attempt)
+        if found.version != TABLE_VERSION:
+            return f"The price file has no price for {context or 'calls of no special tier'} of this model."
+        if price_table.lacks_region(found.provider, model, attempt.region):
+            return f"The price table has no price for region {attempt.region}, which is billed otherwise."
+        if price_table.knows(found.provider, model):
+            if context:
+                return f"The price table has no price for {context} of this model."
+            return "The price table prices this model by units that nobody reports, such as seconds."
+        if self.file is not None and self.file.fitting(attempt.provider, model, attempt.region):
+            return "The price file has no price for that time, and no price table lists this model of this provider."
         return "No price table lists this model of this provider."
+
+
+class _Found(NamedTuple):
+    """What was found: the prices, None for none; whose version; and what the table calls the provider by."""
+
+    prices: UnitPrices | None
+    version: str
+    provider: str | None
+
+
+def _usage(attempt: Attempt, prices: UnitPrices) -> dict[str, int]:
+    usage = {key: count for key, count in zip(KEYS, counts_of(attempt), strict=True) if count is not None}
+    if REQUESTS in prices.keys and (usage or attempt.status == "success"):
+        usage[REQUESTS] = 1
+    return usage
+
+
+def _words(attempt: Attempt) -> str:
+    """The tier and the way of processing, where they are not the ordinary ones."""
+    tier, processing = special(attempt.service_tier), special(attempt.processing)
+    named = (tier and f"service tier {tier}", processing and f"{processing} processing")
+    return " with ".join(word for word in named if word)
 
 
 BUNDLED = PriceBook()

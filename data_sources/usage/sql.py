@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from sqlglot import exp
 
+from data_sources.usage.attempt import USED
 from data_sources.usage.schema import SLOT_US
 from data_sources.usage.types import DIMENSIONS, UsageQuery
 from data_sources.usage.windows import MINUTE_US, SLOTS_PER_DAY, SLOTS_PER_HOUR, Span, segments
@@ -46,6 +47,9 @@ MEASURES = (
     *(f"{name}_tokens" for name in _TOKENS),
     *(f"{name}_known" for name in _TOKENS),
 )
+
+# What a price may hang on, beside whose model it is.
+KIND = ("started_at_us", "status", "service_tier", "processing", "region", *USED)
 
 _ATTEMPT_COLUMNS = {"user": "user_id", "team": "team_id", "organization": "organization_id"}
 _ROLLUP_DIMENSIONS = frozenset({"provider", "model", "power_level", "status", "source", "cost_source"})
@@ -356,6 +360,34 @@ def _last_by_source(filters: _Filters) -> str:
     statement = exp.select(source, exp.alias_(last, "last_us")).from_("attempts").where(*where("attempts", filters))
     newest_first = exp.Ordered(this=exp.column("last_us"), desc=True)
     return _text(statement.group_by(source.copy()).order_by(newest_first, source.copy()), DIALECT)
+
+
+def unpriced_kinds(query: UsageQuery, span: Span) -> tuple[str, dict[str, Value]]:
+    """The unpriced attempts of a span by all that a price may hang on, for the reason why they have none.
+
+    Returns:
+        One statement. Columns: provider, model, how many attempts, then the `KIND` of the oldest and of the newest.
+    """
+    filters, values = bind(query)
+    return _unpriced_kinds(filters), values | _time_values("attempts", span)
+
+
+@lru_cache(maxsize=64)
+def _unpriced_kinds(filters: _Filters) -> str:
+    names = ("provider", "model", "service_tier", "processing", "region")
+    # of a count it matters whether it was reported, and whether anything was used
+    keys = [*(exp.column(name) for name in names), *(exp.Sign(this=exp.column(name)) for name in USED)]
+    example, time = exp.Tuple(expressions=[exp.column(name) for name in KIND]), exp.column("started_at_us")
+    unpriced = exp.EQ(this=exp.column("pricing"), expression=exp.Literal.string("unpriced"))
+    statement = exp.select(
+        "provider",
+        "model",
+        exp.Count(this=exp.Star()),
+        exp.ArgMin(this=example, expression=time),
+        exp.ArgMax(this=example.copy(), expression=time.copy()),
+    )
+    found = statement.from_("attempts").where(*where("attempts", filters), unpriced).group_by(*keys)
+    return _text(found, DIALECT)
 
 
 def count_rows(query: UsageQuery, span: Span, *, calls_only: bool) -> tuple[str, dict[str, Value]]:

@@ -27,6 +27,18 @@ _NOTHING = Decimal(0)
 counts_of = attrgetter(*USAGE_KEYS)  # read at once: this runs for every event
 # Used without a price of its own, these would silently be priced as something cheaper, or not at all.
 _NEED_OWN_PRICE = ("cache_write_1h_tokens", "input_audio_tokens", "output_audio_tokens", "web_searches")
+# usage key -> what a sentence calls it
+_WORDS = {
+    "input_tokens": "input",
+    "output_tokens": "output",
+    "cache_read_tokens": "cache reads",
+    "cache_write_tokens": "cache writes",
+    "cache_write_1h_tokens": "one-hour cache writes",
+    "output_reasoning_tokens": "reasoning",
+    "input_audio_tokens": "audio input",
+    "output_audio_tokens": "audio output",
+    "web_searches": "web searches",
+}
 
 
 def special(value: str | None) -> str | None:
@@ -82,6 +94,21 @@ class UnitPrices(NamedTuple):
             if leaf:
                 total += leaf * (_price_at(base, tiers, usage.get("input_tokens")) if tiers else base)
         return total
+
+    def why_not(self, usage: Mapping[str, int]) -> str | None:
+        """Why `cost` gives none, in one sentence; None where it gives one."""
+        if self.cost(usage) is not None:
+            return None
+        if used := [_WORDS[key] for key in _WORDS if key in self.without_price and usage.get(key)]:
+            return f"There is no price for {' and '.join(used)}."
+        if usage.get("input_audio_tokens") and usage.get("cache_read_tokens"):
+            return "How many of the cached tokens are audio was not reported."
+        for key, _, base, tiers in self.units:
+            if key in ("input_tokens", "output_tokens") and key not in usage and (base or tiers):
+                return f"The number of {_WORDS[key]} tokens was not reported."
+        if usage.get("cache_write_1h_tokens") and "cache_write_tokens" not in usage:
+            return "The number of tokens written to the cache was not reported."
+        return "The parts of the tokens add up to more than the whole."
 
 
 def _price_at(base: Decimal, tiers: tuple[tuple[int, Decimal], ...], input_tokens: int | None) -> Decimal:

@@ -1,19 +1,51 @@
-"""Which models have usage without a price."""
+"""Which models have usage without a price, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
+from data_sources.usage import sql
+from data_sources.usage.attempt import Attempt
 from data_sources.usage.figures import ZERO, add, sums_of
 from data_sources.usage.types import Sums, Tokens, UnpricedModel
 
 BY = ("provider", "model", "cost_source")
 
+Whose: TypeAlias = tuple[str | None, str | None]  # provider and model
+_NOT_KEPT = "Its calls are no longer kept one by one, so the reason is not known."
+_MOST_REASONS = 3
 
-def unpriced_models(
-    rows: Iterable[tuple[Any, ...]], why: Callable[[str | None, str | None], str]
-) -> list[UnpricedModel]:
+
+def reasons(rows: Iterable[tuple[Any, ...]], why: Callable[[Attempt], str]) -> dict[Whose, str]:
+    """Why models have no price, in a sentence for each reason, the most frequent first.
+
+    Args:
+        rows: Of `sql.unpriced_kinds`.
+        why: Says why one attempt has no price.
+    """
+    found: dict[Whose, dict[str, int]] = {}
+    for provider, model, attempts, oldest, newest in rows:
+        counts = found.setdefault((provider, model), {})
+        # prices have their time: what is missing for the oldest may be there for the newest
+        for reason in {why(_example(provider, model, kind)) for kind in (oldest, newest)}:
+            counts[reason] = counts.get(reason, 0) + attempts
+    return {whose: _joined(counts) for whose, counts in found.items()}
+
+
+def _example(provider: str | None, model: str | None, kind: tuple[Any, ...]) -> Attempt:
+    facts = dict(zip(sql.KIND, kind, strict=True))
+    return Attempt(event_id="", call_id="", source="", provider=provider, model=model, **facts)
+
+
+def _joined(counts: Mapping[str, int]) -> str:
+    ranked = sorted(counts, key=lambda reason: (-counts[reason], reason))
+    more = len(ranked) - _MOST_REASONS
+    told = ranked[:_MOST_REASONS] + ([f"And {more} more reasons." if more > 1 else "And one more."] if more > 0 else [])
+    return " ".join(told)
+
+
+def unpriced_models(rows: Iterable[tuple[Any, ...]], why: Mapping[Whose, str]) -> list[UnpricedModel]:
     """Read the answer of a question by `BY`.
 
     What has no cost is unpriced or unmetered; the latter reports no usage, so all usage of a group without a cost is
@@ -21,12 +53,12 @@ def unpriced_models(
 
     Args:
         rows: The values of `BY`, then `sql.MEASURES`.
-        why: Says why a model of a provider has no price.
+        why: The reasons of those whose attempts are kept.
 
     Returns:
         The models with unpriced usage, most calls first; of their tokens those of input and output.
     """
-    found: dict[tuple[str | None, str | None], Sums] = {}
+    found: dict[Whose, Sums] = {}
     for provider, model, cost_source, *measures in rows:
         if cost_source is None:
             found[provider, model] = add(found.get((provider, model), ZERO), sums_of(measures))
@@ -34,6 +66,6 @@ def unpriced_models(
     for (provider, model), sums in found.items():
         if sums.unpriced_attempts:
             tokens = Tokens(sums.tokens.input, sums.tokens.output, None, None, None)
-            reason = why(provider, model)
+            reason = why.get((provider, model), _NOT_KEPT)
             models.append(UnpricedModel(provider, model, sums.unpriced_calls, sums.unpriced_attempts, tokens, reason))
     return sorted(models, key=lambda one: (-one.calls, -one.attempts, one.provider or "", one.model or ""))

@@ -144,18 +144,25 @@ def test_models_without_a_price_are_told_with_calls_tokens_and_why(tmp_path):
         event(6, provider="openai", model="gpt-5-mini", service_tier="turbo", **usage),
         event(7, provider="openai", model="gpt-5-mini", **usage),
         event(8, model=None, input_tokens=7),
+        event(9, provider="openai", model="gpt-5-mini", output_tokens=5),
+        event(10, provider="openai", model="gpt-5-mini", service_tier="turbo", **usage),
     ]
     with writing(tmp_path) as (store, writer):
         writer.submit(attempts(*made), batch_id="b")
         found = unpriced_of(store)
         assert [(m.provider, m.model, m.calls, m.attempts, m.tokens.input, m.tokens.output) for m in found.models] == [
+            ("openai", "gpt-5-mini", 3, 3, 2000, 25),
             ("openai", "gpt-99", 2, 3, 3000, 30),
             (None, None, 1, 1, 7, None),
-            ("openai", "gpt-5-mini", 1, 1, 1000, 10),
         ]
-        assert ["lists" in found.models[0].why, "no model" in found.models[1].why, "tier" in found.models[2].why]
+        assert [model.why for model in found.models] == [
+            "The price table has no price for service tier turbo of this model. "
+            "The number of input tokens was not reported.",
+            "No price table lists this model of this provider.",
+            "The events name no model.",
+        ]
         whole = value(EmbeddedUsage(store, now=lambda: NOW).summary(WEEK)).figures
-        assert (found.calls, found.attempts) == (whole.unpriced_calls, whole.unpriced_attempts) == (4, 5)
+        assert (found.calls, found.attempts) == (whole.unpriced_calls, whole.unpriced_attempts) == (6, 7)
         assert (found.total.calls, found.total_models) == (whole.total_calls, 3)
         assert len(unpriced_of(store, limit=1).models) == 1
         for model in found.models:

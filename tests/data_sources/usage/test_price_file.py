@@ -193,12 +193,50 @@ def test_a_price_holds_for_every_region_unless_it_names_one(book):
     assert [cost(both, "claude-opus-4-6", "anthropic", region=region, **USAGE) for region in regions] == [8, 8, 9, 8]
 
 
-def test_why_a_model_is_unpriced_is_told(book):
-    mine = book('[[price]]\nmodel = "our-7b"\nvalid_from = 2026-01-01\ninput = 1\noutput = 1\n')
-    assert "lists" in mine.why_unpriced("openai", "gpt-99")
-    assert "tier" in mine.why_unpriced("openai", "gpt-5-mini")
-    assert "price file" in mine.why_unpriced("openai", "our-7b")
-    assert "no model" in mine.why_unpriced("openai", None)
+FILE = (
+    '[[price]]\nmodel = "our-7b"\nvalid_from = 2026-01-01\ninput = 1\noutput = 1\n'
+    '[[price]]\nmodel = "only-batch"\n[price.batch]\ninput = 1\noutput = 1\n'
+)
+TOKENS = {"input_tokens": 10, "output_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"model": None}, "The events name no model."),
+        ({"model": "gpt-99"}, "No price table lists this model of this provider."),
+        ({"model": "gpt-5-mini", "input_tokens": None}, "The number of input tokens was not reported."),
+        ({"model": "gpt-5-mini", "output_tokens": None}, "The number of output tokens was not reported."),
+        ({"model": "gpt-5-mini", "service_tier": "Turbo"}, "table has no price for service tier turbo of this model."),
+        (
+            {"model": "gpt-5-mini", "service_tier": "priority", "processing": "batch"},
+            "The price table has no price for service tier priority with batch processing of this model.",
+        ),
+        ({"model": "gpt-4o", "input_audio_tokens": 5}, "There is no price for audio input."),
+        (
+            {"provider": "anthropic", "model": "claude-opus-4-6", "cache_write_1h_tokens": 5},
+            "The number of tokens written to the cache was not reported.",
+        ),
+        (
+            {"provider": "anthropic", "model": "claude-opus-4-6", "region": "us"},
+            "The price table has no price for region us, which is billed otherwise.",
+        ),
+        ({"model": "our-7b", "web_searches": 1}, "There is no price for web searches."),
+        (
+            {"model": "our-7b", "service_tier": "flex"},
+            "The price file has no price for service tier flex of this model.",
+        ),
+        ({"model": "our-7b", "started_at_us": 1_700_000_000_000_000}, "The price file has no price for that time, and"),
+        ({"model": "only-batch"}, "The price file has no price for calls of no special tier of this model."),
+        ({"model": "our-7b"}, "There is a price by now; repricing gives it to calls from before."),
+    ],
+)
+def test_why_an_attempt_is_unpriced_is_told(book, facts, said):
+    named = {"event_id": "a", "call_id": "a", "source": "s", "started_at_us": NOON_US, "provider": "openai"}
+    attempt = Attempt(**named | TOKENS | facts)
+    mine = book(FILE)
+    assert said in mine.why_unpriced(attempt)
+    assert (mine.computed(attempt)[0] is None) == ("by now" not in said)
 
 
 @pytest.mark.parametrize(

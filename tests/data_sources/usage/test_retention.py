@@ -111,6 +111,7 @@ def reader(tmp_path):
         made = [
             event(day * 100 + place, user_id=f"u{place % 2}", provider="p", duration_ms=place, status="success")
             | {"started_at_us": now - day * DAY_US - place}
+            | ({"model": "m", "input_tokens": 1} if day == 41 else {})
             for day in (1, 2, 40, 41)
             for place in range(25)
         ]
@@ -129,6 +130,11 @@ def test_sums_stay_and_percentiles_say_why_they_are_gone(reader):
     assert sum(group.sums.calls for group in reader.breakdown(UsageQuery(range="year"), "provider").value.groups) == 100
     series = reader.timeseries(UsageQuery(range="year"), granularity="day").value
     assert sum(bucket.sums.calls for bucket in series.buckets if bucket.sums) == 100
+    [unpriced] = reader.unpriced(UsageQuery(range="year")).value.models
+    assert (unpriced.calls, unpriced.why) == (
+        25,
+        "Its calls are no longer kept one by one, so the reason is not known.",
+    )
 
 
 def test_what_needs_single_calls_beyond_the_edge_is_refused_with_the_reason(reader):
