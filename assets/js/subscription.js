@@ -2,6 +2,8 @@
 (function () {
   "use strict";
   var STEP_MS = 2000, RETRY_MS = 5000;
+  // So often a purchase is looked for whose click was not answered: the console may still be at it.
+  var LOOKS = 6;
   var busy = false, watching = null;
 
   // ---- Select plan: one question at a time, however often it is clicked
@@ -18,6 +20,17 @@
   function failed(title, text, code) {
     window.opsToast({ kind: "danger", title: title, text: text, code: code });
   }
+  // The answer was lost, and what was asked for may be done all the same: nobody says that nothing was. The page is read
+  // again, and a purchase that is under way is followed.
+  function lost() {
+    failed("Whether anything was bought is not known", "The answer was lost. The page looks up what is so; do not select a plan again before that.");
+    var line = document.getElementById("subscription-purchase");
+    if (!line) return;
+    draw(line, "open", "Whether anything was bought is not known", "It is being looked up.");
+    refresh();
+    watch(line, null, LOOKS);
+    return function () { bring(line); };
+  }
   // The second time with the token of the offer that was agreed to. Settles when the answer is dealt with, with what is
   // to be brought into view, if there is something.
   function select(button, token) {
@@ -32,7 +45,8 @@
     return window.opsPost("/api/v1/billing/checkout/create", body).then(function (answer) {
       return answer.json().then(function (said) {
         if (!answer.ok) {
-          failed(said.title || "Nothing was bought", said.detail || "", said.code || "HTTP " + answer.status);
+          if (!said.title) throw new Error("not the console's answer");
+          failed(said.title, said.detail || "", said.code || "HTTP " + answer.status);
           lock(false, button);
           if (answer.status === 409) refresh();  // the page is older than what is so
           return;
@@ -55,8 +69,8 @@
         refresh();
       });
     }).catch(function () {
-      failed("Nothing was bought", "The console did not answer.");
       lock(false, button);
+      return lost();
     });
   }
   document.addEventListener("click", function (event) {
@@ -151,9 +165,10 @@
     window.opsToast({ kind: said.good === true ? "ok" : said.good === false ? "danger" : "info", title: said.title, text: said.message });
   }
   window.opsPurchaseTold = told;
-  function watch(box, attempt) {
+  // `looks`: how often to look for a purchase that perhaps was begun.
+  function watch(box, attempt, looks) {
     var me = watching = {};
-    var asked = attempt !== null;
+    var asked = attempt !== null, seeks = looks > 0;
     var waited = false, state = null;
     function again(ms) { setTimeout(step, ms); }
     function settle(waited_for, say) {
@@ -167,10 +182,17 @@
           if (watching !== me) return;
           if (answer.status === 401) return;
           if (!answer.ok) {
-            if (!asked && !waited) return;  // nobody waits for anything
+            if (!asked && !waited && !seeks) return;  // nobody waits for anything
             if (answer.status === 404) return settle(null, function () { draw(box, "none", said.title, said.detail || ""); name(null); });
             draw(box, "open", said.title || "Waiting for Lago to confirm", (said.detail || "") + " Whether the plan has started is not known yet.");
             again(RETRY_MS);
+            return;
+          }
+          if (said.state === null && seeks && !waited) {
+            looks -= 1;
+            if (looks > 0) { again(RETRY_MS); return; }
+            refresh();
+            draw(box, "none", "No purchase is under way", "What runs and what is planned stands below.");
             return;
           }
           if (said.state === null) {
@@ -179,7 +201,7 @@
             return;
           }
           attempt = said.attempt_id;
-          if (said.done && !asked && !waited) return;
+          if (said.done && !asked && !waited && !seeks) return;
           if (!said.done) waited = true;
           var turned = said.state !== state;  // the panels may know more now
           state = said.state;
@@ -190,7 +212,7 @@
             if (said.done) told(said); else again(said.held_up ? RETRY_MS : STEP_MS);
           });
         });
-      }).catch(function () { if (asked || waited) again(RETRY_MS); });
+      }).catch(function () { if (asked || waited || seeks) again(RETRY_MS); });
     }
     step();
   }

@@ -2,6 +2,8 @@
 (function () {
   "use strict";
   var STEP_MS = 2000, RETRY_MS = 5000;
+  // What was asked for may be done so long after its answer was given up.
+  var LATE_MS = 10000;
   // What is held comes with the plans.
   var PANELS = ["subscription-plans", "subscription-usage", "subscription-credits", "subscription-card", "subscription-invoices"];
   var pending = null, running = false;
@@ -37,8 +39,9 @@
     pending.agreed().then(function (after) { if (pending) pending.after = after; box().close(); }, function () { box().close(); });
   }
 
-  // ---- one question at a time; the button says that it works and comes back
-  function send(button, url, body, failure) {
+  // ---- one question at a time; the button says that it works and comes back. `lost`: what is said instead of `failure`
+  // where something may be done though its answer never came
+  function send(button, url, body, failure, lost) {
     if (running) return Promise.resolve(null);
     running = true;
     var label = button.textContent, was = button.disabled;
@@ -46,11 +49,13 @@
     return window.opsPost(url, body).then(function (answer) {
       return answer.json().then(function (said) {
         if (answer.ok) return said;
-        failed(said.title || failure, said.detail || "", said.code || "HTTP " + answer.status);
+        if (!said.title) throw new Error("not the console's answer");
+        failed(said.title, said.detail || "", said.code || "HTTP " + answer.status);
         return { failed: said.code || "HTTP" };
       });
     }).catch(function () {
-      failed(failure, "The console did not answer. Whether anything was done is not known; load the page again.");
+      if (lost) failed(lost, "The answer was lost. The page is read again and shows what is so.");
+      else failed(failure, "The console did not answer. Try again in a moment.");
       return { failed: "connection" };
     }).then(function (said) {
       running = false;
@@ -62,9 +67,13 @@
   function manage(button, token) {
     var body = { action: button.dataset.manage, subscription_id: button.dataset.subscription };
     if (token) body.confirm = token;
-    return send(button, "/api/v1/billing/subscription/manage", body, "Nothing was changed").then(function (said) {
+    return send(button, "/api/v1/billing/subscription/manage", body, "Nothing was changed", token || body.action !== "cancel" ? "Whether anything was changed is not known" : "").then(function (said) {
       if (!said) return;
-      if (said.failed) { refresh(); return; }
+      if (said.failed) {
+        refresh();
+        if (said.failed === "connection") setTimeout(refresh, LATE_MS);
+        return;
+      }
       if (said.status === "confirm") { window.opsAsk(said.offer, function () { return manage(button, said.offer.token); }, button); return; }
       window.opsToast({ title: said.title, text: said.message });
       refresh();
