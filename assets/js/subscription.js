@@ -75,7 +75,8 @@
   }
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-select-plan]");
-    if (button) select(button).then(function (after) { if (after) after(); });
+    if (button && busy) window.opsOneMoment();
+    else if (button) select(button).then(function (after) { if (after) after(); });
     var again = event.target.closest("[data-retry-purchase], [data-retry-event]");
     if (again) lookAgain(again);
     var customer = event.target.closest("[data-choose-customer]");

@@ -39,11 +39,24 @@
     pending.agreed().then(function (after) { if (pending) pending.after = after; box().close(); }, function () { box().close(); });
   }
 
+  var ACTIONS = "[data-manage], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-card-update]";
+  // While one action runs the others are seen to wait; those that are drawn meanwhile say so when they are clicked.
+  function others(wait, button) {
+    document.querySelectorAll(wait ? ACTIONS : "[data-waits]").forEach(function (each) {
+      if (!wait) { each.disabled = false; delete each.dataset.waits; }
+      else if (each !== button && !each.disabled) { each.disabled = true; each.dataset.waits = ""; }
+    });
+  }
+  window.opsOneMoment = function () {
+    window.opsToast({ title: "One moment", text: "Something else is being done. Click again when it is." });
+  };
+
   // ---- one question at a time; the button says that it works and comes back. `lost`: what is said instead of `failure`
   // where something may be done though its answer never came
   function send(button, url, body, failure, lost) {
     if (running) return Promise.resolve(null);
     running = true;
+    others(true, button);
     var label = button.textContent, was = button.disabled;
     button.disabled = true; button.setAttribute("aria-busy", "true"); button.textContent = "One moment";
     return window.opsPost(url, body).then(function (answer) {
@@ -59,6 +72,7 @@
       return { failed: "connection" };
     }).then(function (said) {
       running = false;
+      others(false);
       button.disabled = was; button.setAttribute("aria-busy", "false"); button.textContent = label;
       return said;
     });
@@ -82,7 +96,7 @@
 
   // ---- addresses: opened in another tab, which the browser allows only at the click itself
   function open(button, url, body, failure) {
-    var tab = running ? null : window.open("", "_blank");
+    var tab = window.open("", "_blank");
     if (tab) { tab.opener = null; tab.document.title = "One moment"; }
     send(button, url, body, failure).then(function (said) {
       if (said && said.url) {
@@ -136,8 +150,9 @@
   };
 
   document.addEventListener("click", function (event) {
-    var button = event.target.closest("[data-manage], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-invoices-page], [data-card-update], [data-ask-keep], [data-ask-do]");
+    var button = event.target.closest(ACTIONS + ", [data-invoices-page], [data-ask-keep], [data-ask-do]");
     if (!button || button.disabled) return;
+    if (running && button.matches(ACTIONS)) { window.opsOneMoment(); return; }
     var what = button.dataset;
     if (what.askKeep !== undefined) box().close();
     else if (what.askDo !== undefined) agree(button);

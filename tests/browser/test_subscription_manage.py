@@ -167,8 +167,11 @@ def test_everything_a_customer_has_is_there_in_words_and_one_broken_panel_stays_
     browser.wait_for_text("#subscription-invoices", "4 to 4 of 4")
     click(browser, "[data-invoices-page='1']")
     browser.wait_for_text("#subscription-invoices", "The newest 3 of 4")
-    click(browser, "[data-invoice-pdf]")
+    at_work = "return [...document.querySelectorAll('[data-manage], [data-invoice-pdf], [data-card-update]')]"
+    click_one = "document.querySelector('[data-invoice-pdf]').click();"
+    assert browser.driver.execute_script(f"{click_one} {at_work}.every(each => each.disabled)")
     browser.wait_for_text(TOASTS, "The PDF is not ready yet")
+    assert browser.driver.execute_script(f"{at_work}.every(each => !each.disabled)")
     billing.lago.fail("500", "/api/v1/wallets")
     browser.driver.execute_script("window.opsRetry('subscription-credits')")
     look(browser, "#subscription-credits", "stale")
