@@ -181,7 +181,12 @@
       window.opsPost("/api/v1/billing/checkout/progress", attempt === null ? {} : { attempt_id: attempt }).then(function (answer) {
         return answer.json().then(function (said) {
           if (watching !== me) return;
-          if (answer.status === 401) return;
+          if (answer.status === 401) {
+            if (!asked && !waited && !seeks) return;
+            draw(box, "open", "You are signed out", "How the purchase stands is not known. Sign in again to see; it goes on by itself.");
+            again(RETRY_MS);
+            return;
+          }
           if (!answer.ok) {
             if (!asked && !waited && !seeks) return;  // nobody waits for anything
             if (answer.status === 404) return settle(null, function () { draw(box, "none", said.title, said.detail || ""); name(null); });

@@ -129,7 +129,12 @@
       if (!alive()) return;
       window.opsPost("/api/v1/billing/card/progress", { session_id: session }).then(function (answer) {
         return answer.json().then(function (said) {
-          if (!alive() || answer.status === 401) return;
+          if (!alive()) return;
+          if (answer.status === 401) {
+            draw("open", "You are signed out", "Whether Lago charges the new card is not known. Sign in again to see.");
+            setTimeout(step, RETRY_MS);
+            return;
+          }
           if (!answer.ok) {
             var final = answer.status === 404 || said.code === "collector_mismatch";
             draw(final ? "none" : "open", said.title || "Your card could not be looked up", (said.detail || "") + (final ? "" : " Whether Lago charges the new card is not known yet."));

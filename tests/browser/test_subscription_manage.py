@@ -95,6 +95,7 @@ def test_an_upgrade_is_asked_kept_or_made_once_and_waits_for_lago_over_a_reload(
 
 def test_a_payment_that_fails_while_the_page_is_loaded_again_is_still_told(browser, page, billing):
     browser.phone()
+    browser.expect_log("401")
     page("team")
     click(browser, "[data-select-plan=business]")
     asked(browser, "Switch to Business")
@@ -105,6 +106,11 @@ def test_a_payment_that_fails_while_the_page_is_loaded_again_is_still_told(brows
         "return document.activeElement === line && box.top >= 0 && box.bottom <= window.innerHeight"
     )
     browser.wait_for(lambda: browser.driver.execute_script(in_view, PURCHASE), "the line is out of sight")
+    cookies = browser.driver.get_cookies()
+    browser.driver.delete_all_cookies()  # signed out in another tab
+    browser.wait_for_text(PURCHASE, "You are signed out")
+    for each in cookies:
+        browser.driver.add_cookie(each)
     browser.driver.get("about:blank")
     billing.lago.settle(paid=False)
     browser.driver.back()
