@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from data_sources.billing import attempts as book
-from data_sources.billing.account.moves import next_period, next_period_at, on_words
+from data_sources.billing.account.moves import day_in, next_period, next_period_at, on_words
 from data_sources.billing.account.types import Managed, Offer
 from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import moment, read_current
@@ -161,7 +161,7 @@ def _cancel_offer(one: Subscription, current: Current, at: datetime) -> Offer:
 
 
 def _ended(one: Subscription, current: Current, at: datetime) -> Managed:
-    on = on_words(next_period(one, current) if at == next_period_at(one) else at.date())
+    on = on_words(day_in(at, current))
     return Managed("done", f"{_name(one)} ends {on}", "Until then it goes on, and you can resume it here.")
 
 

@@ -26,7 +26,7 @@ def move_of(plan: Plan, current: Current) -> Move:
     same = next((one for one in active if one.plan_code == plan.code), None)
     if same is not None:
         if same.ending_at is not None:
-            return Move("resume", same, _day(same.ending_at, current), _ends(same, current), "ends")
+            return Move("resume", same, day_in(same.ending_at, current), _ends(same, current), "ends")
         return Move("current", same, None, f"This customer is on {plan.name} already.", "already_subscribed")
     coming = next((one for one in active if one.next_plan_code == plan.code), None)
     if coming is not None:
@@ -72,7 +72,7 @@ def ends_longer_period(held: Subscription, plan: Plan) -> bool:
 def next_period(held: Subscription, current: Current) -> date | None:
     """The first day of the next period, in the customer's own time zone."""
     at = next_period_at(held)
-    return None if at is None else _day(at, current)
+    return None if at is None else day_in(at, current)
 
 
 def next_period_at(held: Subscription) -> datetime | None:
@@ -110,10 +110,11 @@ def _locked(reason: str, code: str, held: Subscription | None = None) -> Move:
 
 def _ends(held: Subscription, current: Current) -> str:
     assert held.ending_at is not None  # noqa: S101  asked only of subscriptions with an end
-    return f"{held.plan_name or held.plan_code} ends {on_words(_day(held.ending_at, current))}."
+    return f"{held.plan_name or held.plan_code} ends {on_words(day_in(held.ending_at, current))}."
 
 
-def _day(moment: datetime, current: Current) -> date:
+def day_in(moment: datetime, current: Current) -> date:
+    """The day of a moment by the customer's calendar."""
     return moment.astimezone(zone_of(current.timezone)).date()
 
 

@@ -57,6 +57,8 @@ def test_a_plan_ends_on_the_day_it_would_renew_so_that_every_paid_day_is_there(h
     assert (got.status, got.title) == ("done", "Team ends on 1 Dec 2026")
     assert "you can resume it here" in got.message
     assert puts(house) == ["2026-11-30T23:00:00Z"]
+    house.lago.subscriptions[0]["ending_at"] = "2026-12-24T23:30:00Z"  # by somebody else
+    assert done(source.account.manage(ANNA, "cancel", SUB, None)).title == "Team ends on 25 Dec 2026"
     assert house.lago.held_by("org-acme") == ["team"]
 
 
