@@ -102,8 +102,10 @@ def _send_to_stripe(
     if isinstance(payer, Problem):
         return untouched(payer)
     changed = {} if agreed is None else {"change": book.UPGRADE, "replaces": agreed}
+    runs = next((one for one in decided.seen.held.current.subscriptions if agreed and one.lago_id == agreed), None)
+    told = change.as_told(plan, runs)
     attempt = till.attempts.open(
-        buyer, plan, collector=till.terms.collector, subscription_id=target, state=book.OPENED, **changed
+        buyer, told, collector=till.terms.collector, subscription_id=target, state=book.OPENED, **changed
     )
     if attempt is None:
         return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")

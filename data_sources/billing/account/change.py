@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from data_sources.billing import attempts as book
 from data_sources.billing import gated_start
 from data_sources.billing.account import downgrade
-from data_sources.billing.account.moves import ends_longer_period, move_of, on_words
+from data_sources.billing.account.moves import ends_longer_period, move_of, names_of, on_words
 from data_sources.billing.account.types import Move, Offer
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.customers import Held, read_held
@@ -137,6 +137,11 @@ def default_card(lago: LagoClient, buyer: Buyer) -> str | Problem | None:
     return None
 
 
+def as_told(plan: Plan, held: Subscription | None) -> Plan:
+    """The plan under the name that the offer has for it, by which its purchase is told from then on."""
+    return plan if held is None else replace(plan, name=names_of(held, plan)[1])
+
+
 def _with_card(
     till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, card: str, seen: Seen
 ) -> CheckoutAnswer | Problem:
@@ -150,7 +155,7 @@ def _with_card(
         return target
     attempt = till.attempts.open(
         buyer,
-        plan,
+        as_told(plan, held),
         collector=till.terms.collector,
         subscription_id=target,
         state=book.CARD_SAVED,
@@ -172,7 +177,7 @@ def _downgrade(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, 
         return target
     attempt = till.attempts.open(
         buyer,
-        plan,
+        as_told(plan, held),
         collector=till.terms.collector,
         subscription_id=target,
         state=book.STARTING,
@@ -209,10 +214,7 @@ def _offer(terms: Terms, buyer: Buyer, plan: Plan, move: Move, card: str | None)
         paid = f"The card on file is charged {price}. The exact amount is on the invoice."
         lines: tuple[str, ...] = (f"{plan.name} starts as soon as Lago confirms the payment.", paid)
         return Offer(f"Start {plan.name}?", lines, None, f"Start {plan.name}", "Not now", token)
-    old, new = held.plan_name or held.plan_code, plan.name
-    if old == new and held.interval is not None:
-        # The same plan for another length of time: only that tells the two apart.
-        old, new = f"{old} ({held.interval})", f"{new} ({plan.interval})"
+    old, new = names_of(held, plan)
     keep = f"Keep {old}"
     if move.kind == "downgrade":
         free = "It costs nothing." if plan.is_free else f"It costs {price}."

@@ -69,6 +69,14 @@ def ends_longer_period(held: Subscription, plan: Plan) -> bool:
     return old is not None and old > new
 
 
+def names_of(held: Subscription, plan: Plan) -> tuple[str, str]:
+    """The names of what runs and of another plan; twins of one name are told apart by how often they are paid."""
+    old, new = held.plan_name or held.plan_code, plan.name
+    if old == new and held.interval is not None:
+        return f"{old} ({held.interval})", f"{new} ({plan.interval})"
+    return old, new
+
+
 def next_period(held: Subscription, current: Current) -> date | None:
     """The first day of the next period, in the customer's own time zone."""
     at = next_period_at(held)

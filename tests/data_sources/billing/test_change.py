@@ -113,11 +113,15 @@ def test_a_downgrade_to_a_free_plan_waits_for_the_end_of_the_period_too(house: H
 
 def test_from_a_prepaid_year_to_a_month_is_a_change_at_once_and_warned_of(house: House) -> None:
     runs(house, "team-yearly")
-    got = offer(house.source(), "team")
+    source = house.source()
+    got = offer(source, "team")
     assert got.title == "Switch from Team (yearly) to Team (monthly) now?"
     assert got.warning is not None
     assert "The period that you have paid for ends now" in got.warning
     assert (got.verb, got.keep) == ("Switch to Team (monthly)", "Keep Team (yearly)")
+    purchase = agree(source, "team").purchase
+    house.lago.settle(paid=True)
+    assert told(source.progress(ANNA, purchase)).title == "Team (monthly) has started"
 
 
 def test_without_a_card_an_upgrade_leads_to_stripe_after_it_was_agreed(house: House) -> None:
