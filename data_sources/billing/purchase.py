@@ -100,7 +100,7 @@ def untouched(problem: Problem, done: str = "Nothing was bought or changed.") ->
         problem: Why it failed; a refusal has its own next step and stays as it is.
         done: What was not done.
     """
-    if problem.kind not in (Kind.TIMEOUT, Kind.UPSTREAM, Kind.BUSY) or "Nothing was" in problem.detail:
+    if problem.kind not in (Kind.TIMEOUT, Kind.UPSTREAM, Kind.BUSY) or "Nothing " in problem.detail:
         return problem
     again = "" if "admin" in problem.detail else " Try again in a moment."
     return replace(problem, detail=f"{problem.detail} {done}{again}")
@@ -257,7 +257,7 @@ def _earlier_page(
         return refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
     session = stripe.session(earlier.session_id)
     if isinstance(session, Problem):
-        return session
+        return untouched(session, "Nothing new was bought.")
     same = mine and (earlier.plan_code, earlier.terms) == (plan.code, plan.terms)
     if session is not None and session.mode == "subscription" and session.confirming:
         # A debit, whoever clicks: not paid yet, and it must not be asked for twice.
@@ -284,7 +284,7 @@ def _earlier_page(
     if same and fresh and session.url:
         return CheckoutAnswer("redirect", session.url, _redirecting(terms.collector, plan))
     closed = stripe.expire(earlier.session_id)
-    return closed if isinstance(closed, Problem) else None
+    return untouched(closed, "Nothing new was bought.") if isinstance(closed, Problem) else None
 
 
 def _opened_unseen(
@@ -340,7 +340,7 @@ def open_page(
             again = f"Nothing was charged. Select {plan.name} again in a moment: the same page opens."
             return replace(session, detail=f"{session.detail} {again}")
         attempts.move(attempt, book.ABANDONED, note=session.code)
-        return session
+        return untouched(session, "Nothing was charged.")
     moved = attempts.move(
         attempt,
         book.REDIRECTED,

@@ -65,7 +65,7 @@ def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Pr
         return refusal(reason, "not_sold_here")
     unsettled = _settle_earlier(till, buyer)
     if unsettled is not None:
-        return unsettled
+        return untouched(unsettled, "Nothing new was bought.")
     decided = change.decide(till, buyer, plan, wanted)
     if isinstance(decided, Problem):
         return untouched(decided)  # what was done is answered with how it stands, and is no problem

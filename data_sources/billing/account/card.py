@@ -53,7 +53,7 @@ def update(
         return Problem(Kind.CONFLICT, TITLE, detail, code="too_many", retry_after_s=3600)
     provider_id = stripe_customer(lago, buyer, customer, wait=terms.wait)
     if isinstance(provider_id, Problem):
-        return provider_id
+        return untouched(provider_id, "Nothing was changed.")
     attempts.note_action(buyer.customer_id, ASKED)
     name = f"{_PREFIX}{secrets.token_hex(13)}"
     session = stripe.save_card(
@@ -69,7 +69,7 @@ def update(
         )
     )
     if isinstance(session, Problem):
-        return session
+        return untouched(session, "Nothing was changed.")
     attempts.note_action(buyer.customer_id, "card page", session_id=session.id)
     return CheckoutAnswer("redirect", session.url, "Stripe's page opens to save a card.")
 

@@ -9,21 +9,23 @@ from data_sources.billing.account.read import read_invoice
 from data_sources.billing.account.types import Invoice, Link
 from data_sources.billing.lago import FIRST_GATED_VERSION, LagoClient
 from data_sources.billing.lago_account import is_of
+from data_sources.billing.purchase import untouched
 from data_sources.billing.types import Buyer
 from data_sources.result import Kind, Problem
 
 _WEB = frozenset({"http", "https"})
 _SAFE = frozenset({"https"})
+_NOT_OPENED, _NOT_PAID = "Nothing was opened.", "Nothing was paid."
 
 
 def pdf(lago: LagoClient, buyer: Buyer, invoice_id: str) -> Link | Problem:
     """Where the PDF of one of the customer's invoices is, or that Lago has not made it yet."""
     found = _own(lago, buyer, invoice_id)
     if isinstance(found, Problem):
-        return found
+        return untouched(found, _NOT_OPENED)
     address = lago.invoice_pdf(found.id)
     if isinstance(address, Problem):
-        return address
+        return untouched(address, _NOT_OPENED)
     if address is None:
         detail = f"Lago is making the PDF of {found.number}. Try again in a minute."
         return Link(None, "The PDF is not ready yet", detail)
@@ -44,27 +46,29 @@ def pay(
     title = "The payment page could not be opened"
     found = _own(lago, buyer, invoice_id)
     if isinstance(found, Problem):
-        return found
+        return untouched(found, _NOT_PAID)
     if found.status != "finalized" or found.payment_status not in ("pending", "failed"):
         detail = f"Nothing is to be paid for {found.number} any more. Load the page again."
         return Problem(Kind.CONFLICT, title, detail, code="not_payable")
     version = lago.version()
     if isinstance(version, Problem):
-        return version
+        return untouched(version, _NOT_PAID)
     if version is None or version < FIRST_GATED_VERSION:
         # Before that a payment page and Lago's own charge could both succeed: paid twice.
         detail = "This Lago could charge the card as well, so that it would be paid twice. Ask your admin."
         return Problem(Kind.CONFLICT, title, detail, code="lago_too_old")
     address = lago.payment_url(found.id)
     if isinstance(address, Problem):
-        return address
+        return untouched(address, _NOT_PAID)
     return _link(address, _WEB if may_open(address) else _SAFE, "The payment page is open")
 
 
 def portal(lago: LagoClient, buyer: Buyer) -> Link | Problem:
     """Lago's own page of the customer."""
     address = lago.portal_url(buyer.customer_id)
-    return address if isinstance(address, Problem) else _link(address, _WEB, "Lago's portal is open")
+    if isinstance(address, Problem):
+        return untouched(address, _NOT_OPENED)
+    return _link(address, _WEB, "Lago's portal is open")
 
 
 def _own(lago: LagoClient, buyer: Buyer, invoice_id: str) -> Invoice | Problem:

@@ -159,6 +159,11 @@ def test_the_portal_is_the_customers_own(house: House) -> None:
     house.lago.add_customer("org-acme")
     assert ready(house.source().account.portal(ANNA)).url.startswith(f"{house.lago.url}/customer-portal/")
     assert problem(house.source().account.portal(EVE)).kind is Kind.NOT_FOUND
+    house.lago.fail("500")
+    bill = house.lago.bill("org-acme", "OPS-1", 2000)["lago_id"]
+    account = house.source().account
+    assert problem(account.portal(ANNA)).detail.endswith(" Nothing was opened. Try again in a moment.")
+    assert problem(account.pay(ANNA, bill)).detail.endswith(" Nothing was paid. Try again in a moment.")
 
 
 def connected(house: House) -> None:

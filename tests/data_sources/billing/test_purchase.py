@@ -214,6 +214,8 @@ def test_a_page_of_stripes_own_over_https_is_handed_out(house: House) -> None:
 def test_a_page_opened_on_other_terms_is_closed_and_not_used_again(house: House, change: dict[str, Any]) -> None:
     source = house.source()
     first = answered(buy(source)).checkout_url
+    house.stripe.fail("500", "/v1/checkout", times=1)  # the earlier page cannot be looked at
+    assert refused(buy(source)).detail.endswith(" Nothing new was bought. Try again in a moment.")
     house.lago.plan_of("business").update(change)
     assert answered(buy(source)).checkout_url != first
     assert [one["status"] for one in house.stripe.sessions.values()] == ["expired", "open"]
@@ -241,6 +243,8 @@ def test_a_broken_stripe_is_a_refusal_and_the_next_click_is_free_again(house: Ho
     got = refused(buy(house.source(stripe=house.gateway(timeout_s=0.3))))
     assert got.kind in (Kind.UPSTREAM, Kind.TIMEOUT)
     assert got.detail.startswith(words)
+    assert "Nothing was charged." in got.detail
+    assert "again in a moment" in got.detail or "admin" in got.detail
     assert stripe.KEY not in got.detail
     house.stripe.heal()
     assert answered(buy(house.source())).status == "redirect"
