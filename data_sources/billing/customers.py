@@ -141,6 +141,7 @@ def read_subscription(row: Json, plan: Plan | None) -> Subscription:
         trial_ends_at=_trial_end(row, plan, started),
         lago_id=row.get("lago_id") if isinstance(row.get("lago_id"), str) else None,
         is_free=plan is not None and plan.is_free and row.get("plan_amount_cents") in (None, 0),
+        pay_in_advance=plan.pay_in_advance if plan else None,
     )
 
 

@@ -178,6 +178,7 @@ class Subscription:
         trial_ends_at: End of the running trial, UTC; None when there is none or it is not known.
         lago_id: Lago's own id of it; another one after each change of plan.
         is_free: Whether it costs nothing, for sure.
+        pay_in_advance: Whether its base price is due at the start of a period; None when the plan does not tell.
     """
 
     external_id: str
@@ -195,6 +196,7 @@ class Subscription:
     trial_ends_at: datetime | None
     lago_id: str | None = None
     is_free: bool = False
+    pay_in_advance: bool | None = None
 
     @property
     def amount(self) -> Decimal | None:

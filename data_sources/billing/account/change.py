@@ -225,24 +225,46 @@ def _offer(terms: Terms, buyer: Buyer, plan: Plan, move: Move, card: str | None)
         )
         return Offer(f"Switch to {new} {on_words(move.on)}?", lines, None, f"Switch {on_words(move.on)}", keep, token)
     how = "The card on file is charged" if card is not None else "You save a card on Stripe's page; then it is charged"
-    credited = "" if held.is_free else " What was paid ahead for the rest of its period is credited."
+    ahead, settled, less = _settled(held)
     lines = (
         f"{new} starts as soon as Lago confirms the payment. Until then {old} goes on.",
-        f"{old} ends at that moment.{credited}",
-        f"{how} {price}{', less that credit' if credited else ''}. The exact amount is on the invoice.",
+        f"{old} ends at that moment{settled}",
+        f"{how} {price}{less}. The exact amount is on the invoice.",
     )
     warning = None
     if ends_longer_period(held, plan):
+        period = "The period that you have paid for" if ahead else "Its period"
         warning = (
-            f"{old} is paid {held.interval}. The period that you have paid for ends now, not when it would, because "
+            f"{old} is paid {held.interval}. {period} ends now, not when it would, because "
             f"{new} costs as much or more over a year."
         )
     return Offer(f"Switch from {old} to {new} now?", lines, warning, f"Switch to {new}", keep, token)
+
+
+def _settled(held: Subscription) -> tuple[bool, str, str]:
+    """How a plan that ends at once is settled: whether it was paid ahead, what is said of it, and of the new charge."""
+    if held.is_free:
+        return False, ".", ""
+    if held.trial_ends_at is not None:
+        return False, ", and its trial with it.", ""
+    if held.pay_in_advance is False and held.amount_cents != 0:
+        return False, ". It is paid afterwards: its price for the days until then is billed as well.", ""
+    if not held.pay_in_advance or not held.amount_cents:
+        perhaps = ". What was paid ahead for the rest of its period, if anything, is credited."
+        return False, perhaps, ", less such a credit"
+    return True, ". What was paid ahead for the rest of its period is credited.", ", less that credit"
 
 
 def _token(buyer: Buyer, plan: Plan, move: Move, card: str | None) -> str:
     """Everything that the offer is about: when any of it changes, the token does."""
     held = move.held
     parts = (buyer.customer_id, plan.code, plan.terms, move.kind, str(move.on), str(card is not None))
-    about = () if held is None else (str(held.lago_id), held.plan_code, str(held.amount_cents), str(held.currency))
+    about = (
+        ()
+        if held is None
+        else (
+            *(str(held.lago_id), held.plan_code, str(held.amount_cents), str(held.currency)),
+            *(str(held.trial_ends_at), str(held.pay_in_advance)),
+        )
+    )
     return hashlib.sha256("\n".join((*parts, *about)).encode()).hexdigest()[:32]

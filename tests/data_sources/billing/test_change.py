@@ -147,6 +147,21 @@ def test_leaving_a_free_plan_with_a_card_on_file_speaks_of_no_credit(house: Hous
     assert "USD 100.00 monthly, before tax. The exact amount is on the invoice." in words
 
 
+@pytest.mark.parametrize(
+    ("how", "settled"),
+    [
+        ({"trial_period": 14.0}, "Team ends at that moment, and its trial with it."),
+        ({"pay_in_advance": False}, "its price for the days until then is billed as well."),
+    ],
+)
+def test_where_nothing_was_paid_ahead_nothing_is_told_to_be_credited(house: House, how: Any, settled: str) -> None:
+    house.lago.plan_of("team").update(how)
+    runs(house, "team", started_at=utc_now().isoformat())
+    got = offer(house.source(), "business")
+    assert got.lines[1].endswith(settled)
+    assert "credit" not in " ".join(got.lines)
+
+
 def test_a_first_plan_with_a_card_on_file_is_asked_and_needs_no_stripe(house: House) -> None:
     runs(house, "team", status="terminated")
     source = house.source()
