@@ -112,11 +112,11 @@ def renewal(one: Subscription, timezone: str, following: Subscription | None = N
     if one.status == "incomplete":
         return "Starts when the payment succeeds", "Lago confirms it. What runs until then goes on."
     if one.ending_at is not None:
-        return f"Ends {_day(one.ending_at, zone)}", "It goes on until then and does not renew."
+        return f"Ends {_day(one.ending_at, zone)}", f"It goes on until then and does not renew.{_and_trial(one, zone)}"
     if one.next_plan_code is not None:
         on = day_words(one.next_plan_on) if one.next_plan_on else "later"
         name = following.plan_name if following is not None else None
-        return f"Changes {on}", f"To the plan {name or one.next_plan_code}."
+        return f"Changes {on}", f"To the plan {name or one.next_plan_code}.{_and_trial(one, zone)}"
     if one.trial_ends_at is not None:
         left = _days_left(one.trial_ends_at, zone)
         return f"Trial until {_day(one.trial_ends_at, zone)}", f"{left}. The base price is free until then."
@@ -127,6 +127,22 @@ def renewal(one: Subscription, timezone: str, following: Subscription | None = N
     # Lago names the last second of a period; the next one begins a second later, in the customer's own zone.
     named = zone.key if isinstance(zone, ZoneInfo) else str(zone)
     return f"Renews {_day(one.period_ends_at + timedelta(seconds=1), zone)}", f"In the time zone {named}."
+
+
+def trial_note(one: Subscription, timezone: str) -> str | None:
+    """The countdown of a running trial beside what comes after it, and what is charged at its end; None without one."""
+    return _and_trial(one, zone_of(timezone)).strip() or None
+
+
+def _and_trial(one: Subscription, zone: tzinfo) -> str:
+    trial = one.trial_ends_at
+    if trial is None:
+        return ""
+    note = f" Trial until {_day(trial, zone)}: {_days_left(trial, zone).lower()}."
+    if one.ending_at is None or trial >= one.ending_at or one.amount_cents == 0 or one.pay_in_advance is False:
+        return note
+    told = "its price is charged" if one.pay_in_advance else "whether its price is charged is not known"
+    return f"{note} On that day {told}."
 
 
 def _days_left(end: datetime, zone: tzinfo) -> str:

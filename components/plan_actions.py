@@ -9,7 +9,7 @@ from typing import Any
 
 from dash import html
 
-from components.held import day_words, renewal
+from components.held import day_words, renewal, trial_note
 from components.parts import icon, setting
 from components.plan_words import PER, mail_address
 from data_sources.billing.account.types import Move
@@ -55,7 +55,11 @@ def action(plan: Plan, shop: Shop, held: Subscription | None) -> list[Any]:
     if held is not None and shop.current is not None:
         words = renewal(held, shop.current.timezone)[0] or "Current plan"
         yours = html.Div(words, className="oc-plan-yours")
-        return [yours, _manage("resume", held, "Resume")] if held.ending_at is not None else [yours]
+        if held.ending_at is None:
+            return [yours]
+        note = trial_note(held, shop.current.timezone)
+        told = [] if note is None else [html.P(note, className="t oc-plan-why")]
+        return [yours, *told, _manage("resume", held, "Resume")]
     if move is not None and move.kind == "scheduled" and move.held is not None:
         return [
             html.Div(f"Starts {_on(move.on)}", className="oc-plan-yours"),

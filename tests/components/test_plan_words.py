@@ -1,13 +1,16 @@
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.held import renewal
+from components.held import day_words, renewal
 from components.plan_words import amount_words, mail_address, plan_words, price_words, saving_words
 from data_sources.billing.customers import read_subscription
 from data_sources.billing.plans import read_plan
+from data_sources.result import utc_now
 from tests.fakes import lago
 
 
@@ -118,5 +121,10 @@ def test_what_comes_next_is_said_and_never_guessed():
     assert renewal(held(ending_at="2026-12-24T00:00:00Z"), "UTC")[0] == "Ends 24 Dec 2026"
     changed = held(next_plan_code="starter", downgrade_plan_date="2026-12-01")
     assert renewal(changed, "UTC") == ("Changes 1 Dec 2026", "To the plan starter.")
+    trial = replace(held(), trial_ends_at=utc_now() + timedelta(days=1), pay_in_advance=True)
+    ends = replace(trial, ending_at=utc_now() + timedelta(days=9))
+    day = day_words(trial.trial_ends_at.date())
+    told = f"It goes on until then and does not renew. Trial until {day}: 1 day left. On that day its price is charged."
+    assert renewal(ends, "UTC")[1] == told
     unknown = held(current_billing_period_ending_at=None)
     assert renewal(unknown, "UTC") == ("", "Lago does not tell when it renews.")

@@ -150,14 +150,44 @@ def _of_customer(current: Current, action: str, subscription_id: str) -> Subscri
 
 def _cancel_offer(one: Subscription, current: Current, at: datetime) -> Offer:
     on, name = on_words(next_period(one, current)), _name(one)
-    about = (current.customer_id, one.external_id, str(one.lago_id), one.plan_code, at.astimezone(UTC).isoformat())
+    about = (
+        *(current.customer_id, one.external_id, str(one.lago_id), one.plan_code, at.astimezone(UTC).isoformat()),
+        *(str(one.trial_ends_at), str(one.pay_in_advance)),
+    )
     lines = (
         f"{name} goes on until then, with everything in it, and ends {on} instead of renewing.",
-        "Nothing more is charged for it from that day on. Usage until then, where the plan bills it, still is.",
+        f"{_last_price(one, current, at)} Usage until then, where the plan bills it, still is charged.",
         "Until then you can resume it here.",
     )
     token = hashlib.sha256("\n".join(about).encode()).hexdigest()[:32]
     return Offer(f"Cancel {name} {on}?", lines, None, f"Cancel {on}", f"Keep {name}", token)
+
+
+def _last_price(one: Subscription, current: Current, at: datetime) -> str:
+    """What of the base price is still charged for a plan that ends at this moment, and when."""
+    on = on_words(day_in(at, current))
+    none_later = "Nothing more is charged for it from that day on."
+    if one.amount_cents == 0:
+        return none_later
+    trial = one.trial_ends_at
+    if trial is not None and trial >= at:
+        return "Its trial lasts until then, so its price is not charged."
+    if one.pay_in_advance is False:
+        days = "the period until then"
+        if trial is not None:
+            days = f"the days after its trial, which ends {_on(trial, current)},"
+        return f"It is paid afterwards: its price for {days} is invoiced {on}, and nothing for later days."
+    if trial is None:
+        unknown = f"Lago does not tell whether its price until then is paid already; if not, it is invoiced {on}."
+        return none_later if one.pay_in_advance else unknown
+    if one.pay_in_advance:
+        rest = "its price for the rest of the period is charged"
+        return f"Its trial ends {_on(trial, current)}: on that day {rest}, though it ends {on}."
+    return f"Its trial ends {_on(trial, current)}. Whether its price is charged on that day is not known."
+
+
+def _on(moment: datetime, current: Current) -> str:
+    return on_words(day_in(moment, current))
 
 
 def _ended(one: Subscription, current: Current, at: datetime) -> Managed:

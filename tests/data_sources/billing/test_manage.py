@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from data_sources.billing.account.types import Managed
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Wanted
-from data_sources.result import Failed, Kind, Problem, Ready, Result
+from data_sources.result import Failed, Kind, Problem, Ready, Result, utc_now
 from tests.data_sources.billing.conftest import ANNA, EVE, House
 from tests.data_sources.billing.steps import answered
 
@@ -46,6 +46,26 @@ def test_cancelling_is_asked_with_the_date_and_what_it_means(house: House) -> No
     assert (got.offer.verb, got.offer.keep) == ("Cancel on 1 Dec 2026", "Keep Team")
     assert "ends on 1 Dec 2026 instead of renewing" in got.offer.lines[0]
     assert puts(house) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "ends_in", "told"),
+    [
+        ({}, 20, "Nothing more is charged for it from that day on. Usage"),
+        ({"pay_in_advance": False}, 20, "It is paid afterwards: its price for the period until then is invoiced on "),
+        ({"pay_in_advance": None}, 20, "Lago does not tell whether its price until then is paid already"),
+        ({"trial_period": 14.0}, 20, "on that day its price for the rest of the period is charged, though it ends on "),
+        ({"trial_period": 14.0, "pay_in_advance": False}, 20, "its price for the days after its trial, which ends on "),
+        ({"trial_period": 14.0}, 10, "Its trial lasts until then, so its price is not charged."),
+    ],
+)
+def test_what_is_still_charged_for_a_cancelled_plan_is_said(house: House, how: Any, ends_in: int, told: str) -> None:
+    house.lago.plan_of("team").update(how)
+    until = (utc_now() + timedelta(days=ends_in)).isoformat()
+    house.lago.subscribe("org-acme", "team", started_at=utc_now().isoformat(), current_billing_period_ending_at=until)
+    offer = done(house.source().account.manage(ANNA, "cancel", SUB, None)).offer
+    assert offer is not None
+    assert told in offer.lines[1]
 
 
 def test_a_plan_ends_on_the_day_it_would_renew_so_that_every_paid_day_is_there(house: House) -> None:
