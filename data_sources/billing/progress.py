@@ -61,7 +61,7 @@ def progress_of(attempt: Attempt, to: Reader = BUYER) -> Progress:
             True,
             False,
         ),
-        book.ENDED: (f"{name} has ended", f"{attempt.note}", True, False),
+        book.ENDED: (f"{name} has ended", _ended(attempt), True, False),
         book.STARTING: ("Waiting for Lago to confirm", f"You have not been moved to {name} yet.", False, None),
         book.WAITING: (
             "Confirming payment…",
@@ -126,6 +126,12 @@ def held_up(attempt: Attempt, problem: Problem) -> Progress:
         message = f"{attempt.note} {unknown}"
     detail = f"{message} {problem.detail} It is looked at again by itself."
     return Progress(attempt.id, attempt.state, title, detail, False, None, problem)
+
+
+def _ended(attempt: Attempt) -> str:
+    if attempt.note is not None and attempt.note.startswith(book.UNEQUAL):
+        return "A payment for it is still to be put right; your admin sees it."
+    return str(attempt.note)
 
 
 def _planned(attempt: Attempt) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import stripe
 
 from data_sources.billing.stripe_checkout import MALFORMED, StripeGateway, malformed, problem_of
-from data_sources.result import Problem
+from data_sources.result import Kind, Problem
 
 # It will never charge again.
 OVER = frozenset({"canceled", "incomplete_expired"})
@@ -26,13 +26,27 @@ class StripeSubscription:
         id: `sub_…`.
         status: incomplete, incomplete_expired, trialing, active, past_due, canceled, unpaid or paused.
         cancel_at: When it ends by itself, UTC; None when it goes on.
+        at_period_end: Whether that is the end of its running period, and was asked for in these words.
+        starts_at: Where its running period begins, UTC; None when Stripe names none.
+        renews_at: Where its running period ends, so when it charges next unless it ends, UTC; None likewise.
+        ended_at: When it ended, UTC; None while it has not.
         livemode: Whether real money is meant.
     """
 
     id: str
     status: str
     cancel_at: datetime | None
+    at_period_end: bool
+    starts_at: datetime | None
+    renews_at: datetime | None
+    ended_at: datetime | None
     livemode: bool
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether it ended when it was to, and was not ended before by somebody."""
+        planned = self.renews_at if self.at_period_end else self.cancel_at
+        return self.over and planned is not None and self.ended_at is not None and self.ended_at >= planned
 
     @property
     def failing(self) -> bool:
@@ -56,6 +70,7 @@ class PaidInvoice:
         created: When Stripe made it, in seconds of the epoch.
         starts_at: Where the period begins that it is for, UTC; when Stripe made it, if it names none.
         ends_at: Where that period ends, UTC; None when it names none.
+        given_back: Whether credit notes at Stripe have given all of it back.
     """
 
     id: str
@@ -64,6 +79,7 @@ class PaidInvoice:
     created: int
     starts_at: datetime
     ends_at: datetime | None
+    given_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +120,30 @@ class StripeSubscriptions:
         what = "The subscription at Stripe could not be ended"
         return self._one(what, lambda: self._v1.subscriptions.cancel(subscription_id))
 
-    def end_at(self, subscription_id: str, when: datetime | None) -> StripeSubscription | Problem:
-        """Have it end by itself at a time, or go on (None); `POST /v1/subscriptions/{id}`."""
+    def end_at(self, held: StripeSubscription, when: datetime | None) -> StripeSubscription | Problem:
+        """Have it end by itself at a time, or go on (None); `POST /v1/subscriptions/{id}`.
+
+        The end of its running period is asked for in Stripe's own words, so that it cannot renew in the same second.
+        """
         what = "The end of the subscription at Stripe could not be set"
-        value: Any = "" if when is None else int(when.timestamp())
+        asked: dict[str, Any]
+        if when is None:
+            asked = {"cancel_at_period_end": False} if held.at_period_end else {"cancel_at": ""}
+        else:
+            at_renewal = held.renews_at == when
+            asked = {"cancel_at_period_end": True} if at_renewal else {"cancel_at": int(when.timestamp())}
         # What was paid stays paid: Lago says what is given back.
-        params: Any = {"cancel_at": value, "proration_behavior": "none"}
-        return self._one(what, lambda: self._v1.subscriptions.update(subscription_id, params))
+        params: Any = {**asked, "proration_behavior": "none"}
+        return self._one(what, lambda: self._v1.subscriptions.update(held.id, params))
+
+    def stop_renewing(self, held: StripeSubscription) -> StripeSubscription | Problem:
+        """Have it end with its running period, unless it ends anyway."""
+        if held.over or held.cancel_at is not None:
+            return held
+        if held.renews_at is None:
+            what = "The end of the subscription at Stripe could not be set"
+            return Problem(Kind.UPSTREAM, what, "Stripe does not tell when it renews.", code="malformed")
+        return self.end_at(held, held.renews_at)
 
     def paid(self, subscription_id: str) -> list[PaidInvoice] | Problem:
         """Every invoice of a subscription that was paid with money, the oldest first; `GET /v1/invoices`."""
@@ -150,17 +183,26 @@ class StripeSubscriptions:
     def _one(self, what: str, ask: Any) -> StripeSubscription | Problem:
         try:
             raw: dict[str, Any] = ask().to_dict()
-            ends = raw.get("cancel_at")
+            items = raw["items"]["data"]
+            item = items[0] if items else {}  # sold here, each has one price
             return StripeSubscription(
                 id=raw["id"],
                 status=raw["status"],
-                cancel_at=None if ends is None else datetime.fromtimestamp(ends, UTC),
+                cancel_at=_at(raw.get("cancel_at")),
+                at_period_end=raw["cancel_at_period_end"],
+                starts_at=_at(item.get("current_period_start")),
+                renews_at=_at(item.get("current_period_end")),
+                ended_at=_at(raw.get("ended_at")),
                 livemode=raw["livemode"],
             )
         except stripe.StripeError as error:
             return problem_of(error, what)
         except MALFORMED as error:
             return malformed(error, what)
+
+
+def _at(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _paid_invoice(raw: dict[str, Any]) -> PaidInvoice:
@@ -173,5 +215,6 @@ def _paid_invoice(raw: dict[str, Any]) -> PaidInvoice:
         currency=raw["currency"].upper(),
         created=raw["created"],
         starts_at=datetime.fromtimestamp(named["start"], UTC),
-        ends_at=None if named["end"] is None else datetime.fromtimestamp(named["end"], UTC),
+        ends_at=_at(named["end"]),
+        given_back=raw.get("post_payment_credit_notes_amount", 0) >= raw["amount_paid"],
     )

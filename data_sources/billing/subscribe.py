@@ -230,12 +230,12 @@ def fulfil(till: Till, attempt: Attempt) -> Progress | Problem:
     if attempt.collector == "lago" or attempt.amount_cents == 0:
         return gated_start.go_on(till, attempt)
     told = paid_start.go_on(till, attempt)
-    if isinstance(told, Problem) or told.state != book.STARTED:
+    if isinstance(told, Problem) or told.state not in (book.STARTED, book.ENDED):
         return told
     started = till.attempts.one(attempt.id)
     unequal = books.keep(till, started) if started is not None else None
     # The plan runs and is paid for: what the books still lack is the sweeper's business, not the reader's.
-    return unequal if unequal is not None and attempt.state == book.STARTED else told
+    return unequal if unequal is not None and attempt.state in (book.STARTED, book.ENDED) else told
 
 
 def follow(

@@ -73,7 +73,6 @@ class StripeBilling:
             "collection_method": "charge_automatically",
             "discounts": [],
             "invoice_settings": {"issuer": {"type": "self"}},
-            "items": {"object": "list", "data": [], "has_more": False, "url": "/v1/subscription_items"},
             "automatic_tax": {"enabled": False, "liability": None, "disabled_reason": None},
             "livemode": session["livemode"],
             "metadata": session["metadata"],
@@ -153,15 +152,19 @@ class StripeBilling:
     def end(self, subscription: dict[str, Any]) -> None:
         """It charges no more."""
         subscription["status"] = "canceled"
+        subscription["ended_at"] = int(self.now.timestamp())
 
     def travel(self, days: int, *, pays: bool = True) -> list[tuple[str, dict[str, Any]]]:
         """Let time pass: what is due renews or ends; the events of it, in order."""
         told: list[tuple[str, dict[str, Any]]] = []
         self.now += timedelta(days=days)
         for one in self.subscriptions.values():
-            while one["status"] in ("active", "past_due") and one["_until"] <= self.now:
-                due = one["_until"].timestamp()
-                if one["cancel_at"] is not None and one["cancel_at"] <= due + 1:
+            while one["status"] in ("active", "past_due"):
+                due, now = one["_until"].timestamp(), self.now.timestamp()
+                ends = one["cancel_at"] if one["cancel_at"] is not None else now + 1
+                if min(due, ends) > now:
+                    break
+                if ends <= int(due):
                     self.end(one)
                     told.append(("customer.subscription.deleted", one))
                     break
@@ -202,8 +205,41 @@ class StripeBilling:
             self.end(found)
         if asked.method == "POST":
             given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
-            found["cancel_at"] = int(given["cancel_at"]) if given.get("cancel_at") else None
-        return 200, {name: value for name, value in found.items() if not name.startswith("_")}
+            at_period_end = given.get("cancel_at_period_end") == "true"
+            when = int(found["_until"].timestamp()) if at_period_end else given.get("cancel_at")
+            found["cancel_at_period_end"] = at_period_end
+            found["cancel_at"] = int(when) if when else None
+        return 200, _shown(found)
+
+
+def _shown(subscription: dict[str, Any]) -> dict[str, Any]:
+    """With its only item, which names the running period."""
+    until, number = subscription["_until"], subscription["id"].removeprefix("sub_")
+    price = {
+        "id": f"price_{number}",
+        "object": "price",
+        "active": False,
+        "billing_scheme": "per_unit",
+        "created": subscription["created"],
+        "currency": subscription["currency"],
+        "livemode": subscription["livemode"],
+        "metadata": {},
+        "product": f"prod_{number}",
+        "type": "recurring",
+    }
+    item = {
+        "id": f"si_{number}",
+        "object": "subscription_item",
+        "created": subscription["created"],
+        "current_period_start": int((until - timedelta(days=subscription["_days"])).timestamp()),
+        "current_period_end": int(until.timestamp()),
+        "discounts": [],
+        "metadata": {},
+        "price": price,
+        "subscription": subscription["id"],
+    }
+    items = {"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"}
+    return {name: value for name, value in subscription.items() if not name.startswith("_")} | {"items": items}
 
 
 def _line(line_id: str, subscription: dict[str, Any], period: dict[str, int]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, Json, LagoClient
 from data_sources.billing.lago_account import InvoiceRows
 from data_sources.billing.money import major_units
-from data_sources.billing.purchase import Terms, Till
+from data_sources.billing.purchase import Terms, Till, untouched
 from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.stripe_subscriptions import StripeSubscriptions
@@ -168,6 +168,9 @@ class AccountDesk:
         """Let a subscription end, let it go on, or take back a planned change."""
 
         def act(lago: LagoClient, who: Buyer, mine: Attempts) -> Managed | Problem:
+            stopped = _over_at_stripe(self._stripe, mine.running(who.customer_id)) if action == "resume" else None
+            if stopped is not None:
+                return stopped
             done = manage(lago, mine, who, action, subscription_id, confirm)
             if isinstance(done, Managed) and done.status == "done":
                 # Where Stripe collects, it ends or goes on with Lago; what fails here is tried again by the sweeper.
@@ -265,6 +268,22 @@ class AccountDesk:
             return Failed(error.problem)
         now = utc_now()
         return Failed(done) if isinstance(done, Problem) else Ready(done, Provenance(SOURCE, title, now, now))
+
+
+def _over_at_stripe(stripe: StripeGateway | None, running: list[Attempt]) -> Problem | None:
+    """Why a plan that ends cannot go on: Stripe's part of it has ended already, so nobody would pay for it."""
+    if stripe is None:
+        return None
+    for one in running:
+        held = StripeSubscriptions(stripe).read(str(one.stripe_subscription_id))
+        if isinstance(held, Problem):
+            return untouched(held, "Nothing was changed.")
+        if held.over:
+            detail = (
+                f"What Stripe charges for {one.plan_name} has ended already. When the plan has ended, choose again."
+            )
+            return Problem(Kind.CONFLICT, TITLE, detail, code="ended_at_stripe")
+    return None
 
 
 def _failed_charge(stripe: StripeGateway, attempt: Attempt, busy: Problem | None) -> FailedCharge | None:

@@ -10,11 +10,11 @@ import pytest
 import requests
 
 from data_sources.billing import attempts as book
-from data_sources.billing import sweeper
+from data_sources.billing import books, sweeper
 from data_sources.billing.account.types import FailedCharge
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer
-from data_sources.result import Ready, utc_now
+from data_sources.result import Empty, Failed, Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, House
 from tests.data_sources.billing.steps import (
     SUB,
@@ -109,6 +109,10 @@ def test_a_renewal_that_fails_leaves_lagos_invoice_open_and_both_sides_are_told(
     assert source.account.failed_charges(ANNA)[0].page is None
     assert requests.post(page, timeout=5).ok
     assert source.account.failed_charges(ANNA) == ()
+    invoices = [house.lago.invoices.pop(0)]
+    look(source, timedelta(hours=2))  # told no more, although Lago's invoice cannot be marked yet
+    assert now_of(house).note is None
+    house.lago.invoices[:0] = invoices
     tells(source, "invoice.paid", SUB, "evt_2")
     source.sweeper.look(utc_now())
     assert (now_of(house).note, house.lago.invoices[0]["metadata"][0]["value"]) == (None, "in_00000001")
@@ -153,6 +157,64 @@ def test_an_end_that_lago_has_set_or_taken_back_is_stripes_too(house: House, sou
     row["ending_at"] = None
     look(source, timedelta(hours=4))
     assert held["cancel_at"] is None
+
+
+def test_after_a_cancel_stripe_never_renews_however_much_later_lagos_period_begins(
+    house: House, source: BillingSource
+) -> None:
+    started(house, source)
+    row, held = house.lago.subscriptions[0], house.stripe.billing.subscriptions[SUB]
+    renews, begun = int(held["_until"].timestamp()), utc_now() + timedelta(days=18)
+    row |= {"started_at": begun.isoformat(), "ending_at": (begun + timedelta(days=30)).isoformat()}
+    look(source, timedelta(hours=2))
+    assert (held["cancel_at"], held["cancel_at_period_end"]) == (renews, True)
+    row["ending_at"] = None
+    look(source, timedelta(hours=4))
+    assert (held["cancel_at"], held["cancel_at_period_end"]) == (None, False)
+    row["ending_at"] = (begun + timedelta(days=90)).isoformat()  # an admin, in Lago: two more periods are to be paid
+    look(source, timedelta(hours=6))
+    assert abs(held["cancel_at"] - renews - timedelta(days=60).total_seconds()) < 60
+    row["ending_at"] = (begun + timedelta(days=30)).isoformat()
+    look(source, timedelta(hours=9))
+    house.stripe.billing.travel(31)
+    look(source, timedelta(hours=16))
+    assert (held["status"], len(house.stripe.billing.invoices)) == ("canceled", 1)
+    assert (now_of(house).state, house.lago.held_by("org-acme")) == (book.STARTED, ["business"])  # until Lago's end
+    resumed = source.account.manage(ANNA, "resume", "sub-org-acme", None)
+    assert isinstance(resumed, Failed)
+    assert (resumed.problem.code, row["ending_at"] is None) == ("ended_at_stripe", False)
+    row["status"] = "terminated"
+    look(source, timedelta(hours=24))
+    assert now_of(house).note == "Its subscription at Stripe has ended."
+
+
+def test_a_payment_that_lago_makes_no_invoice_for_stays_with_the_admin_until_it_is_given_back(
+    house: House, source: BillingSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase = started(house, source)
+    row, at_stripe = house.lago.subscriptions[0], house.stripe.billing
+    at_stripe.travel(31)
+    look(source, timedelta(hours=2))
+    assert now_of(house).note is None  # Lago may still make it
+    monkeypatch.setattr(books, "INVOICE_COMES", timedelta(days=-31))
+    look(source, timedelta(hours=4))
+    assert "(in_00000001) for the period from" in str(now_of(house).note)
+    monkeypatch.undo()
+    row["ending_at"] = at_stripe.now.isoformat()
+    look(source, timedelta(hours=6))
+    assert "Lago has no invoice for it. Give it back with a credit note at Stripe." in str(now_of(house).note)
+    house.lago.bill_period(row, at=at_stripe.now, status="draft")  # of a Lago that leaves time to mend it
+    look(source, timedelta(hours=8))
+    assert "only a draft" in str(now_of(house).note)
+    house.lago.invoices.pop(0)
+    row["status"] = "terminated"
+    look(source, timedelta(hours=11))
+    (listed,) = source.desk.purchases().value
+    assert (now_of(house).state, listed.needs_person) == (book.ENDED, True)
+    assert told(source.progress(ANNA, purchase)).message.startswith("A payment for it is still to be put right")
+    at_stripe.invoices[1]["post_payment_credit_notes_amount"] = 10000
+    assert isinstance(source.desk.retry("token:admin", purchase), Ready)
+    assert isinstance(source.desk.purchases(), Empty)
 
 
 def test_another_plan_in_lago_than_the_one_paid_for_needs_a_person(house: House, source: BillingSource) -> None:
