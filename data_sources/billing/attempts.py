@@ -41,6 +41,8 @@ CONFIRMING = "card is being confirmed"
 PAYING = "payment is being confirmed"
 # How the note of a purchase begins that Lago started otherwise than it was chosen.
 OTHERWISE = "Lago took it "
+# Note on a held purchase whose subscription at Stripe has ended by itself, with the period that was paid for.
+RAN_OUT = "The time that was paid for has passed before it could start."
 # How the note of a running purchase begins whose payments at Stripe and invoices in Lago do not agree.
 UNEQUAL = "The books differ: "
 # How the note of a running purchase begins whose last charge at Stripe has failed; other differences may follow.

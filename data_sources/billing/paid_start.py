@@ -1,7 +1,8 @@
 """Collector `stripe`: from the payment that Stripe itself took to a subscription that Lago calls active.
 
 Money is there before the plan is, so nothing here ever gives up: what cannot be started is held, with its reason, until
-a person has looked; until then nothing else is sold to the customer. Called by `subscribe.fulfil` alone.
+a person has looked; until then nothing else is sold to the customer, and Stripe does not renew it. What starts later
+renews again: `books.keep` sets Lago's end at Stripe. Called by `subscribe.fulfil` alone.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def go_on(till: Till, attempt: Attempt) -> Progress | Problem:
 
 def _start(till: Till, attempt: Attempt) -> Progress | Problem:
     if attempt.note is not None and attempt.note.startswith(_OTHER_MONEY):
-        return _over(till, attempt) or progress_of(attempt)
+        return _over(till, attempt) or _stop_renewing(till, attempt) or progress_of(attempt)
     over = _over(till, attempt)
     if over is not None:
         return over
@@ -147,22 +148,40 @@ def _started(till: Till, attempt: Attempt, row: Json) -> Progress:
 
 
 def _over(till: Till, attempt: Attempt) -> Progress | Problem | None:
-    """An admin may have ended the subscription at Stripe instead, to give the money back: then nothing starts."""
+    """An admin may have ended the subscription at Stripe instead, to give the money back: then nothing starts.
+
+    One that ran out while it was held ended by itself: its money is still there, and only a person can give it back.
+    """
     if till.stripe is None or attempt.stripe_subscription_id is None:
         return None
-    held = StripeSubscriptions(till.stripe).read(attempt.stripe_subscription_id)
+    at_stripe = StripeSubscriptions(till.stripe)
+    held = at_stripe.read(attempt.stripe_subscription_id)
     if isinstance(held, Problem):
         return held
     if not held.over:
         return None
+    paid = at_stripe.paid(held.id) if held.ran_out else []
+    if isinstance(paid, Problem):
+        return paid
+    if not all(one.given_back for one in paid):
+        return _hold(till, attempt, book.RAN_OUT)
     note = "Its subscription at Stripe was ended before the plan started."
     moved = till.attempts.move(attempt, book.REFUSED, note=note)
     return progress_of(moved if moved is not None else attempt)
 
 
-def _hold(till: Till, attempt: Attempt, why: str) -> Progress:
-    if attempt.state == book.HELD and attempt.note == why[:500]:
-        return progress_of(attempt)
-    log.error("attempt %s: paid at Stripe and not started: %s", attempt.id, why)
-    moved = till.attempts.move(attempt, book.HELD, note=why[:500])
-    return progress_of(moved if moved is not None else attempt)
+def _hold(till: Till, attempt: Attempt, why: str) -> Progress | Problem:
+    if attempt.state != book.HELD or attempt.note != why[:500]:
+        log.error("attempt %s: paid at Stripe and not started: %s", attempt.id, why)
+        attempt = till.attempts.move(attempt, book.HELD, note=why[:500]) or attempt
+    return _stop_renewing(till, attempt) or progress_of(attempt)
+
+
+def _stop_renewing(till: Till, attempt: Attempt) -> Problem | None:
+    """Nothing else is charged for what is held; what fails here is tried again with the next look, long before."""
+    if till.stripe is None or attempt.stripe_subscription_id is None:
+        return None
+    at_stripe = StripeSubscriptions(till.stripe)
+    held = at_stripe.read(attempt.stripe_subscription_id)
+    stopped = held if isinstance(held, Problem) else at_stripe.stop_renewing(held)
+    return stopped if isinstance(stopped, Problem) else None

@@ -57,7 +57,7 @@ def progress_of(attempt: Attempt, to: Reader = BUYER) -> Progress:
         ),
         book.HELD: (
             f"{name} has not started, and {to.your.lower()} payment is in",
-            f"{attempt.note} Your admin sees this and can start it or give the money back. Nothing else is charged.",
+            f"{attempt.note} Your admin sees this and can {_start_or_return(attempt)}. Nothing else is charged.",
             True,
             False,
         ),
@@ -126,6 +126,10 @@ def held_up(attempt: Attempt, problem: Problem) -> Progress:
         message = f"{attempt.note} {unknown}"
     detail = f"{message} {problem.detail} It is looked at again by itself."
     return Progress(attempt.id, attempt.state, title, detail, False, None, problem)
+
+
+def _start_or_return(attempt: Attempt) -> str:
+    return "give the money back" if attempt.note == book.RAN_OUT else "start it or give the money back"
 
 
 def _ended(attempt: Attempt) -> str:

@@ -303,12 +303,36 @@ def test_a_price_that_changed_while_it_was_paid_is_held_and_goes_on_when_it_is_b
 ) -> None:
     purchase = pay(house, source)
     house.lago.plan_of("business")["amount_cents"] = 12000
+    house.stripe.fail("500", f"/v1/subscriptions/{SUB}", method="POST", times=1)
+    assert told(source.progress(ANNA, purchase)).state == book.HELD
     held = told(source.progress(ANNA, purchase))
     assert (held.state, posts(house)) == (book.HELD, [])
+    assert "Nothing else is charged." in held.message
+    at_stripe = house.stripe.billing.subscriptions[SUB]
+    assert at_stripe["cancel_at_period_end"] is True
     assert refused(buy(source)).code == "paid_not_started"
     house.lago.plan_of("business")["amount_cents"] = 10000
     assert told(source.desk.retry("token:admin", purchase)).good is True
     assert len(house.stripe.sessions) == 1
+    assert (at_stripe["cancel_at"], at_stripe["cancel_at_period_end"]) == (None, False)
+
+
+@pytest.mark.parametrize("change", [{}, {"amount_subtotal": 100}])
+def test_what_ran_out_while_it_was_held_is_charged_once_and_stays_with_the_admin_until_it_is_given_back(
+    house: House, source: BillingSource, change: dict[str, Any]
+) -> None:
+    purchase = pay(house, source)
+    house.stripe.sessions[SESSION].update(change)
+    house.lago.plan_of("business")["amount_cents"] = 12000
+    source.progress(ANNA, purchase)
+    house.stripe.billing.travel(65)
+    (invoice,) = house.stripe.billing.invoices
+    house.lago.plan_of("business")["amount_cents"] = 10000
+    held = told(source.desk.retry("token:admin", purchase))
+    assert (held.state, posts(house)) == (book.HELD, [])
+    assert "has passed before it could start. Your admin sees this and can give the money back." in held.message
+    invoice["post_payment_credit_notes_amount"] = invoice["amount_paid"]
+    assert told(source.desk.retry("token:admin", purchase)).state == book.REFUSED
 
 
 def test_money_given_back_at_stripe_frees_the_place_of_what_was_held(house: House, source: BillingSource) -> None:
