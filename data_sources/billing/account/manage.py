@@ -80,6 +80,9 @@ def _resume(lago: LagoClient, attempts: Attempts, current: Current, one: Subscri
         done = _noted(attempts, current, one, "resume", lambda: _set_end(lago, one, None))
         if isinstance(done, Problem):
             return done
+    elif one.next_plan_code is not None:
+        detail = f"{_renews(one, current)} Take that back to keep {_name(one)}. Load the page again."
+        return _refused(detail, "already_planned")
     return Managed("done", f"{_name(one)} goes on", _renews(one, current))
 
 
@@ -92,7 +95,8 @@ def _undo(lago: LagoClient, attempts: Attempts, current: Current, one: Subscript
         return done
     if one.status == "pending":
         return Managed("done", f"{_name(one)} was taken back", "It will not start, and nothing is charged for it.")
-    return Managed("done", "The planned change was taken back", f"{_name(one)} goes on. {_renews(one, current)}")
+    kept = replace(one, next_plan_code=None, next_plan_on=None)
+    return Managed("done", "The planned change was taken back", f"{_name(one)} goes on. {_renews(kept, current)}")
 
 
 def _set_end(lago: LagoClient, one: Subscription, at: datetime | None) -> Problem | None:
@@ -197,6 +201,8 @@ def _ended(one: Subscription, current: Current, at: datetime) -> Managed:
 
 def _renews(one: Subscription, current: Current) -> str:
     day = next_period(one, current)
+    if one.next_plan_code is not None:
+        return f"It does not renew: the plan {one.next_plan_code} follows {on_words(one.next_plan_on or day)}."
     return "Lago does not tell when it renews." if day is None else f"It renews {on_words(day)}."
 
 

@@ -92,6 +92,10 @@ def test_cancelling_twice_is_the_same_end_and_resuming_takes_it_back(house: Hous
     assert (got.title, got.message) == ("Team goes on", "It renews on 1 Dec 2026.")
     assert done(source.account.manage(ANNA, "resume", SUB, None)).title == "Team goes on"
     assert puts(house) == ["2026-12-01T00:00:00Z", None]
+    house.lago.subscriptions[0] |= {"next_plan_code": "starter", "downgrade_plan_date": "2026-12-01"}
+    planned = problem(source.account.manage(ANNA, "resume", SUB, None))  # from a tab of before
+    assert planned.code == "already_planned"
+    assert planned.detail.startswith("It does not renew: the plan starter follows on 1 Dec 2026. Take that back")
 
 
 def test_what_was_confirmed_must_still_be_what_is_done(house: House) -> None:
