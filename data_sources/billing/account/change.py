@@ -105,7 +105,8 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
     if isinstance(card, Problem):
         return card
     if (move.kind == "start" and plan.is_free) or (card is None and (held is None or held.is_free)):
-        return GoOn(seen)
+        # Nothing is asked here, so something else was confirmed: the plan has ended since, or the card is gone.
+        return GoOn(seen) if wanted.confirm is None else refusal(OFFER_CHANGED, "offer_changed")
     if till.attempts.running(buyer.customer_id):
         return refusal(CHANGE_AT_STRIPE, "collector_mismatch")
     # What was clicked last counts: an earlier purchase of another plan must not start behind an open question.

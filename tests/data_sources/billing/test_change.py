@@ -183,7 +183,12 @@ def test_what_was_confirmed_must_still_be_what_is_done(house: House) -> None:
     house.lago.subscriptions[0]["lago_id"] = "another"
     assert refused(buy(source, "business", confirm=again)).code == "offer_changed"
     assert refused(buy(source, "business", confirm="made up")).code == "offer_changed"
-    assert posts(house) == []
+    planned = offer(source, "starter").token
+    house.lago.subscriptions[0]["status"] = "terminated"  # nothing is asked any more, neither of it nor without a card
+    assert refused(buy(source, "starter", confirm=planned)).code == "offer_changed"
+    house.lago.methods.clear()
+    assert refused(buy(source, "business", confirm=again)).code == "offer_changed"
+    assert (posts(house), house.stripe.sessions) == ([], {})
 
 
 def test_a_price_that_changed_between_the_page_and_the_click_is_refused(house: House) -> None:
@@ -357,7 +362,8 @@ def test_nobody_changes_the_plan_of_another_organization(house: House) -> None:
     runs(house, "team")
     source = house.source()
     token = offer(source, "business").token
-    got = answered(source.checkout(EVE, Wanted("business", confirm=token)))
+    assert refused(source.checkout(EVE, Wanted("business", confirm=token))).code == "offer_changed"
+    got = answered(source.checkout(EVE, Wanted("business")))
     assert got.checkout_url == house.stripe.only_session()["url"]
     assert house.lago.held_by("org-acme") == ["team"]
 
