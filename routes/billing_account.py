@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
 from flask import Blueprint, Response
 
+from data_sources.billing.account.desk import NO_PORTAL
 from data_sources.billing.account.types import Link, Managed
 from data_sources.billing.source import OTHER_CUSTOMER, BillingSource
 from data_sources.result import Failed
 from routes.billing_api import encode_checkout, encode_offer, encode_progress
 from routes.gate import needs, principal
 from routes.wire import answer, body_of, query_params
+
+_OTHER_SHOWN = "Meanwhile another customer was chosen, in another tab perhaps. Load the page again."
 
 
 class ManageBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,14 +40,10 @@ class CardBody(msgspec.Struct, forbid_unknown_fields=True):
     session_id: str
 
 
-class CardUpdateBody(msgspec.Struct, forbid_unknown_fields=True):
+class ShownBody(msgspec.Struct, forbid_unknown_fields=True):
     """For whom the page was shown: an admin may have chosen another customer in another tab."""
 
     shown_customer: str | None = None
-
-
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing is to be said."""
 
 
 def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
@@ -88,16 +88,19 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
     def portal() -> Response:
         """Lago's own page of the customer."""
         query_params(())
-        body_of(NothingBody)
+        shown = body_of(ShownBody).shown_customer
         source = billing()
-        return answer(source.account.portal(source.buyer(principal())), encode_link)
+        buyer = source.buyer(principal())
+        if buyer is not None and shown not in (None, buyer.customer_id):
+            return answer(Failed(replace(OTHER_CUSTOMER, title=NO_PORTAL, detail=_OTHER_SHOWN)), encode_link)
+        return answer(source.account.portal(buyer), encode_link)
 
     @made.post("/api/v1/billing/card/update")
     @needs("billing:write")
     def card_update() -> Response:
         """Open Stripe's page to save another card; starts no plan."""
         query_params(())
-        shown = body_of(CardUpdateBody).shown_customer
+        shown = body_of(ShownBody).shown_customer
         source = billing()
         buyer = source.buyer(principal())
         if buyer is not None and shown not in (None, buyer.customer_id):

@@ -115,10 +115,14 @@
     if (paying && document.visibilityState === "visible") { paying = false; refresh(); }
   });
 
+  // For whom the page was shown: another customer may have been chosen in another tab.
+  function shown() {
+    var cards = document.getElementById("subscription-cards");
+    return cards && cards.dataset.customer ? { shown_customer: cards.dataset.customer } : {};
+  }
+
   function updateCard(button) {
-    var cards = document.getElementById("subscription-cards"), body = {};
-    if (cards && cards.dataset.customer) body.shown_customer = cards.dataset.customer;
-    send(button, "/api/v1/billing/card/update", body, "The card was not changed").then(function (said) {
+    send(button, "/api/v1/billing/card/update", shown(), "The card was not changed").then(function (said) {
       if (said && said.checkout_url) location.assign(said.checkout_url);
     });
   }
@@ -165,7 +169,7 @@
     else if (what.invoicePdf) open(button, "/api/v1/billing/invoices/pdf", { invoice_id: what.invoicePdf }, "The PDF could not be read");
     else if (what.invoicePay) { paying = true; open(button, "/api/v1/billing/invoices/pay", { invoice_id: what.invoicePay }, "The payment page could not be opened"); }
     else if (what.invoicesPage) window.dash_clientside.set_props("subscription-invoices-page", { data: Number(what.invoicesPage) });
-    else if (what.portal !== undefined) open(button, "/api/v1/billing/portal", {}, "Lago's portal could not be opened");
+    else if (what.portal !== undefined) open(button, "/api/v1/billing/portal", shown(), "Lago's portal could not be opened");
     else updateCard(button);
   });
   document.addEventListener("close", function (event) {

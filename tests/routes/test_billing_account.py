@@ -118,11 +118,13 @@ def test_an_action_that_is_not_one_is_refused(anna, billing):
     assert billing.lago.asked == []
 
 
-def test_a_card_is_saved_for_the_customer_that_was_shown_or_for_nobody(anna, billing):
+@pytest.mark.parametrize("path", [CARD, PORTAL])
+def test_a_card_or_the_portal_is_of_the_customer_that_was_shown_or_of_nobody(anna, billing, path):
     billing.lago.add_customer("org-acme")
-    got = anna.post(CARD, json={"shown_customer": "org-other"})
+    got = anna.post(path, json={"shown_customer": "org-other"})
     assert (got.status_code, got.json["code"]) == (409, "customer_changed")
-    assert billing.stripe.sessions == {}
+    assert (billing.stripe.sessions, billing.lago.asked) == ({}, [])
+    assert anna.post(path, json={"shown_customer": "org-acme"}).status_code == 200
 
 
 def test_a_pdf_that_is_not_made_is_null_and_says_so(anna, billing):

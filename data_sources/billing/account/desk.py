@@ -30,6 +30,7 @@ from data_sources.state.store import StateUnavailableError
 T = TypeVar("T")
 
 KEPT = 256
+NO_PORTAL = "Lago's portal could not be opened"
 NOBODY = Problem(
     Kind.CONFLICT,
     "There is no customer",
@@ -200,7 +201,7 @@ class AccountDesk:
 
     def portal(self, buyer: Buyer | None) -> Result[Link]:
         """Lago's own page of the customer."""
-        return self._do(buyer, "Lago's portal could not be opened", lambda lago, who, _: links.portal(lago, who))
+        return self._do(buyer, NO_PORTAL, lambda lago, who, _: links.portal(lago, who))
 
     def update_card(self, buyer: Buyer | None) -> Result[CheckoutAnswer]:
         """Open Stripe's page on which another card is saved."""
