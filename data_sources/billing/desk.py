@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.audit import RETRIED, AuditEntry
 from data_sources.billing.doorway import CLICK_S
@@ -127,11 +128,21 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
         currency=attempt.currency,
         state=attempt.state,
         title=progress_of(attempt, ADMIN).title,
-        note=attempt.note,
+        note=_why(attempt),
         is_open=attempt.open_customer is not None,
         needs_person=attempt.needs_person,
         created_at=attempt.created_at,
         updated_at=attempt.updated_at,
+    )
+
+
+def _why(attempt: Attempt) -> str | None:
+    """Why it stands as it does: what the last step noted, or what it waits for without anybody's mistake."""
+    if attempt.note is not None or attempt.state != book.CARD_SAVED:
+        return attempt.note
+    return (
+        f"Lago has not taken the saved card over: {attempt.payment_method} is not this customer's default card, nor is "
+        "one saved later. Look at the customer's payment methods in Lago."
     )
 
 

@@ -63,7 +63,7 @@ def _start(lago: LagoClient, attempts: Attempts, terms: Terms, attempt: Attempt)
     methods = lago.payment_methods(attempt.customer_id)
     if isinstance(methods, Problem):
         return methods
-    if not any(one.get("provider_method_id") == attempt.payment_method and one.get("is_default") for one in methods):
+    if not any(_may_charge(one, attempt) for one in methods):
         return progress_of(attempt)
     plan = plan_on_offer(lago, terms, attempt.plan_code)
     if isinstance(plan, Problem):
@@ -84,6 +84,20 @@ def _start(lago: LagoClient, attempts: Attempts, terms: Terms, attempt: Attempt)
         # Another tab is at it; what comes of it shows in the next look.
         return progress_of(attempt)
     return _post(lago, attempts, claimed)
+
+
+def _may_charge(method: Json, attempt: Attempt) -> bool:
+    """Whether Lago would charge the card that was saved for this purchase, or one that the customer has saved since.
+
+    A default card of before is not it: Lago has yet to take the new one over.
+    """
+    if method.get("is_default") is not True:
+        return False
+    if method.get("provider_method_id") == attempt.payment_method:
+        return True
+    taken, saved = moment(method.get("created_at")), attempt.card_saved_at
+    newer = taken is not None and saved is not None and taken > saved
+    return newer and method.get("payment_provider_type") == "stripe"
 
 
 def _post(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | Problem:

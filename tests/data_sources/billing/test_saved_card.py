@@ -169,6 +169,12 @@ def test_another_card_on_file_is_not_taken_for_the_one_just_saved(house: House) 
     house.lago.take_card(house.stripe.only_session()["customer"], "pm_old")
     purchase = back(house, source).attempt_id
     assert told(source.progress(ANNA, purchase)).state == "card_saved"
+    (row,) = source.desk.purchases().value
+    assert "pm_00000000 is not this customer's default card" in str(row.note)
+    # Another one that the customer has saved since: the first was finished while Lago did not answer.
+    house.lago.take_card(house.stripe.only_session()["customer"], "pm_new")
+    house.lago.methods["org-acme"][1]["created_at"] = (utc_now() + timedelta(seconds=1)).isoformat()
+    assert told(source.progress(ANNA, purchase)).state == "waiting"
 
 
 def test_a_card_that_is_not_the_default_would_not_be_charged_and_waits(house: House) -> None:
