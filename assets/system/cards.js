@@ -96,8 +96,8 @@ function load(view, waiting) {
 
 export function meter(mount) {
   const box = make("div", "oc-meter ink"), bar = make("i");
-  if (words.known(mount.used) && mount.total > 0) bar.style.width = ((100 * mount.used) / mount.total).toFixed(1) + "%";
-  else box.classList.add("unknown");
+  if (!words.known(mount.used) || !(mount.total > 0)) { box.classList.add("unknown"); return box; }  // no bar: one without a width is full
+  bar.style.width = ((100 * mount.used) / mount.total).toFixed(1) + "%";
   box.append(bar);
   return box;
 }

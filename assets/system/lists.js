@@ -40,7 +40,7 @@ export function interfaces(view) {
       tr.append(name);
     }
     tr.append(figure(rate ? rate[0] : null, reason, pairOf), figure(rate ? rate[1] : null, reason, pairOf));
-    if (wide) faults(each.name).forEach((value) => tr.append(figure(value, "not counted here", (v) => [words.digits(v), "/s"])));
+    if (wide) faults(each.name).forEach((value) => tr.append(figure(value, (rate && rate[2]) || "not counted here", (v) => [words.digits(v), "/s"])));
     return tr;
   }
   fill("system-interfaces-rows", ordered().map((each) => row(each, false)));

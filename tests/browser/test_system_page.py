@@ -8,6 +8,7 @@ import pytest
 from components import formats
 from data_sources.system.interfaces import LinuxInterfaces
 from data_sources.system.levels import SlowReadings
+from data_sources.system.mounts import MountWatch
 from data_sources.system.network import ProcNetDev
 from data_sources.system.sampler import Sampler
 from data_sources.system.source import SystemSource
@@ -159,6 +160,12 @@ def test_an_interface_that_vanishes_is_a_gap_and_never_a_zero(browser, console, 
     )
     assert line[-1] is None
     assert 0 not in line
+    browser.find("#system-tabs-network").click()
+    browser.wait_for(lambda: browser.find_all("[data-interface=eth0]"), "the interface is not in the list")
+    row = "return document.querySelector('[data-interface=eth0]').closest('tr').textContent"
+    browser.wait_for(
+        lambda: browser.driver.execute_script(row).count("interface gone") == 4, "errors and drops say another reason"
+    )
 
 
 def test_the_page_writes_rates_and_sizes_as_the_server_does(browser, console):
@@ -226,10 +233,18 @@ def test_one_unit_serves_the_chart_and_every_figure_beside_it(browser, console):
     assert browser.text("#system-sent-value").split() == ["2.00", "B/s"]
 
 
+def fail(_):
+    raise OSError("Host is down")
+
+
 def test_each_figure_of_a_gpu_has_its_unit_and_a_machine_without_disks_says_so(browser, app, serve, machine):
     gpu = Gpu(0, "A100", percent=40.0, memory_used=5 * 10**9, memory_total=80 * 10**9, celsius=61.0, watts=200.0)
     machine.disk = {}
-    source = SystemSource(machine.sampler(), SlowReadings(ask_gpus=lambda: (gpu,)), now=machine.now)
+    source = SystemSource(
+        machine.sampler(),
+        SlowReadings((MountWatch("/nfs", "nfs", ask=fail),), ask_gpus=lambda: (gpu,)),
+        now=machine.now,
+    )
     source.sampler.start = lambda: None
     served = serve(app)
     use(app, source)
@@ -245,6 +260,9 @@ def test_each_figure_of_a_gpu_has_its_unit_and_a_machine_without_disks_says_so(b
         "no sample",
     ]
     browser.wait_for_text("#system-disk-instead", "No devices")
+    browser.wait_for_text("#system-mounts", "nfs")
+    bar = "const bar = document.querySelector('#system-mounts .oc-meter'); return [bar.className, bar.children.length]"
+    assert browser.driver.execute_script(bar) == ["oc-meter ink unknown", 0], "what is not known is no full bar"
 
 
 def test_a_sampler_that_stops_behind_a_live_server_is_stale(browser, console, machine):
