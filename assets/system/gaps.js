@@ -4,14 +4,18 @@ import { age } from "./words.js";
 // A step so long that nobody looked in between: no line is drawn over it, even where both ends are known.
 export function stalled(times, i, periodMs) { return i > 0 && times[i] - times[i - 1] > 1.5 * periodMs; }
 
-export function gaps(times, isKnown, reasons, from, to, periodMs) {
+export const SILENT_PERIODS = 3;
+export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";
+
+// `jumped(i)` tells whether the sampler looked in time and only the wall clock went on by more.
+export function gaps(times, isKnown, reasons, from, to, periodMs, jumped) {
   var found = [], i = 0;
   if (!times.length) return [{ from: from, to: to, reason: "not started" }];
   if (times[0] - from > 1.5 * periodMs) found.push({ from: from, to: times[0], reason: "not started" });
   while (i < times.length) {
     if (isKnown(i)) {
       // A level is known again at once after a stall: the time without a sample is a gap all the same.
-      if (stalled(times, i, periodMs) && isKnown(i - 1)) found.push({ from: times[i - 1], to: times[i], reason: "late sample" });
+      if (stalled(times, i, periodMs) && isKnown(i - 1)) found.push({ from: times[i - 1], to: times[i], reason: jumped(i) ? JUMPED : "late sample" });
       i += 1;
       continue;
     }
@@ -23,7 +27,7 @@ export function gaps(times, isKnown, reasons, from, to, periodMs) {
     else found.push({ from: begin, to: times[i], reason: reasons[start] || "unknown" });
     i += 1;
   }
-  if (to - times[times.length - 1] > 3 * periodMs) found.push({ from: times[times.length - 1], to: to, reason: "stale" });
+  if (to - times[times.length - 1] > SILENT_PERIODS * periodMs) found.push({ from: times[times.length - 1], to: to, reason: "stale" });
   return found.filter(function (gap) { return gap.to > from && gap.to > gap.from; })
     .map(function (gap) { return Object.assign(gap, { from: Math.max(gap.from, from) }); });
 }
@@ -36,6 +40,9 @@ export function why(gap, name, host) {
     case "not started": return host ? "Prometheus has nothing of this host before." : "Nothing was measured before the console's last start.";
     case "measuring": return "The first reading. A rate needs two.";
     case "late sample": return "No sample for " + age(step) + ". Rates over so long a step are not drawn.";
+    case JUMPED: return "The clock was set forward, or the machine slept.";
+    case TURNED: return "The clock was set back. What was measured before bears later times.";
+    case NOT_YET: return "This time has not come yet.";
     case "counter reset": return "The counter was set back. What passed meanwhile is not known.";
     case "interface gone": return (name || "The interface") + " was not there.";
     case "route changed": return "The default route moved to another interface.";

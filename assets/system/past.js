@@ -3,6 +3,7 @@
 import { draw } from "./draw.js";
 import { get, mayAsk, poll, ride } from "./feed.js";
 import { asked, H, LIVE_S, S, URL_HISTORY } from "./state.js";
+import { known } from "./words.js";
 
 const POINTS = 360, LEAST_MS = 10000, MOST_MS = 60000, LIMIT_MS = 20000;
 let busy = null, wanted = false, slow = false;
@@ -14,11 +15,31 @@ export function want(on) {
   if (now) setTimeout(() => { poll(); renew(); }, 0);
 }
 
-// A window is live as long as memory holds it; what is zoomed into must not have left it.
+// A window is live as long as memory holds it; what is zoomed into must not have left it. After a restart memory begins
+// within the window: it is the history's for as long as that has something of the run before.
 export function isPast() {
   if (asked.window > LIVE_S) return true;
-  return !!asked.zoom && Date.now() - asked.zoom.from > 3600000;
+  if (asked.zoom && Date.now() - asked.zoom.from > 3600000) return true;
+  return beginsLate() && hasEarlier();
 }
+
+// Memory begins later than the window. Another host's memory is its Prometheus, which forgets nothing on our restart.
+export function beginsLate() {
+  if (asked.host || asked.window > LIVE_S || S.seq === null || !S.t.length) return false;
+  const from = asked.zoom ? asked.zoom.from : S.t[S.t.length - 1] - asked.window * 1000;
+  return S.t[0] - from > 1.5 * asked.periodMs;
+}
+// The history was asked about the time before memory begins, since it began there.
+export function toldBefore() {
+  if (!H.body || H.key !== question(POINTS)) return false;
+  return Date.parse(H.body.window.start) <= S.t[0] && (!!asked.zoom || S.t[0] <= Date.parse(H.body.window.end));
+}
+function hasEarlier() {
+  if (!toldBefore()) return false;
+  const before = (S.t[0] / 1000 - H.body.t0_s) / H.body.step_s;  // so many whole steps
+  return Object.values(H.body.series).some((series) => series.mean.some((value, i) => i + 1 <= before && known(value)));
+}
+function lacks() { return isPast() || wanted || (beginsLate() && !toldBefore()); }
 
 function span(points) {
   const query = new URLSearchParams();
@@ -47,7 +68,8 @@ export function again() { H.askedAt = -MOST_MS; poll(); renew(); }
 
 // Whether it is to be asked now; if so, it counts as asked.
 function begin() {
-  if (!(isPast() || wanted) || !mayAsk() || !due()) return false;
+  if (!lacks() || !mayAsk() || !due()) return false;
+  if (asked.zoom && asked.zoom.from > (S.t.length ? S.t[S.t.length - 1] : Date.now())) return false;  // there is no past of it
   const address = question(POINTS);
   if (H.key !== address) { H.key = address; H.body = null; H.problem = null; }  // old lines are of another question
   H.askedAt = performance.now();
@@ -76,7 +98,7 @@ ride({
     if (slow) { H.askedAt = -MOST_MS; renew(); } else failedFor(error);
   },
   lost() { H.askedAt = -MOST_MS; },
-  hurry() { return !slow && S.seq !== null && (isPast() || wanted) && H.key !== question(POINTS); },
+  hurry() { return !slow && S.seq !== null && lacks() && H.key !== question(POINTS); },
 });
 
 export function renew() {

@@ -109,7 +109,7 @@ export function spark(times, values, from, to, color, top, periodMs) {
     piece = [];
   }
   values.forEach(function (value, i) {
-    if (!known(value) || times[i] < from) { flush(); return; }
+    if (!known(value) || times[i] < from || times[i] > to) { flush(); return; }
     if (periodMs && stalled(times, i, periodMs)) flush();
     piece.push((((times[i] - from) / (to - from)) * 100).toFixed(2) + "," + (27 - (most > 0 ? value / most : 0) * 26).toFixed(2));
   });

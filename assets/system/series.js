@@ -29,15 +29,30 @@ export function reachS() {
   return Math.min(3600, Math.max(Math.min(asked.window, LIVE_S), zoomed));
 }
 
-export function clear() { S.t = []; S.v = {}; S.why = {}; S.now = null; }
+export function clear() { S.t = []; S.v = {}; S.why = {}; S.now = null; S.turnedAt = null; }
+
+function keep(columns, isKept) { columns.forEach((column) => column.splice(0, column.length, ...column.filter((_, i) => isKept(i)))); }
+
+// A clock that was set back: what was measured before bears times that are yet to come. It has no place on an axis that
+// ends now.
+function dropFuture(columns) {
+  const future = new Set();
+  let least = Infinity;
+  for (let i = S.t.length - 1; i >= 0; i -= 1) {
+    if (S.t[i] < least) least = S.t[i];
+    else { if (!future.size) S.turnedAt = least; future.add(i); }
+  }
+  if (future.size) keep(columns, (i) => !future.has(i));
+}
 
 export function take(body) {
   const before = S.t.length, count = body.t.length, found = columns(body), gaps = body.gaps || {};
   new Set(Object.keys(S.v).concat(Object.keys(found))).forEach((name) => append(S.v, name, before, found[name], count));
   new Set(Object.keys(S.why).concat(Object.keys(gaps))).forEach((of) => append(S.why, of, before, gaps[of], count));
   S.t.push(...body.t);
-  const keepMs = reachS() * 1000;
-  let old = 0;
-  while (old < S.t.length && S.t[S.t.length - 1] - S.t[old] > keepMs) old += 1;
-  if (old) [S.t].concat(Object.values(S.v), Object.values(S.why)).forEach((column) => column.splice(0, old));
+  const keepMs = reachS() * 1000, all = [S.t].concat(Object.values(S.v), Object.values(S.why));
+  dropFuture(all);
+  let old = 0;  // the last one before the window stays: where a gap reaches into it, that is its beginning
+  while (old + 1 < S.t.length && S.t[S.t.length - 1] - S.t[old + 1] > keepMs) old += 1;
+  if (old) all.forEach((column) => column.splice(0, old));
 }

@@ -1,7 +1,8 @@
 // The columns that are drawn, whichever way they came: live points or steps of the history. One shape for both:
 // `at` (ms), `periodMs`, `mid`, `most`, `least` by name, gaps with reasons, and a summary of the window.
+import { ageS } from "./age.js";
 import * as gaps from "./gaps.js";
-import { isPast } from "./past.js";
+import { beginsLate, isPast, toldBefore } from "./past.js";
 import { H, S, asked } from "./state.js";
 import { known } from "./words.js";
 
@@ -11,6 +12,39 @@ function groupOf(name) {
   const first = name.split("_")[0];
   return { net: "network", mem: "memory", swap: "memory", disk: "disk" }[first] || first.replace(/\d+$/, "");
 }
+
+// The time up to which something can be known: the newest sample's, gone on by its age.
+function now() { return S.t.length ? S.t[S.t.length - 1] + (ageS() || 0) * 1000 : Date.now(); }
+
+function notYet(view) {
+  const from = Math.max(view.from, now());
+  return view.to - from > gaps.SILENT_PERIODS * asked.periodMs ? [{ from, to: view.to, reason: gaps.NOT_YET }] : [];
+}
+
+// The sampler's own clock tells a step that was late; where it tells of none, the wall clock jumped.
+function jumped(i) { return !asked.host && !Object.values(S.why).some((reasons) => reasons[i] === "late sample"); }
+
+// Why nothing is known of the time before memory begins.
+function before(gap, name) {
+  if (S.turnedAt === S.t[0]) return [Object.assign({}, gap, { reason: gaps.TURNED })];
+  if (!beginsLate()) return [gap];
+  if (!toldBefore()) return [Object.assign({}, gap, { reason: H.problem ? "history failed" : "reading" })];
+  const found = told(name).filter((each) => each.from < gap.to && each.to > gap.from)
+    .map((each) => Object.assign(each, { from: Math.max(each.from, gap.from), to: Math.min(each.to, gap.to) })).sort((a, b) => a.from - b.from);
+  if (!found.length) return [gap];
+  const last = found[found.length - 1], first = found[0].from - gap.from > 1.5 * asked.periodMs ? [Object.assign({}, gap, { to: found[0].from })] : [];
+  last.to = Math.max(last.to, gap.to);
+  return first.concat(found);
+}
+
+// What the history tells of gaps: its own beginnings and ends, whatever the steps.
+function told(name) {
+  const of = groupOf(name);
+  return (H.body.gaps || []).filter((gap) => !gap.of || gap.of.split("@")[0].replace("_io", "") === of)
+    .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), reason: gap.reason }));
+}
+
+const LEVELS = /^(mem|swap|load|mount|temp|gpu)/;
 
 const live = {
   past: false,
@@ -26,8 +60,13 @@ const live = {
     return S.why[of] || S.why[of + "_io"] || (of === "network" && asked.name && S.why["network@" + asked.name]) || NOTHING;
   },
   gaps(name, view) {
-    const values = live.mid(name);
-    return gaps.gaps(S.t, (i) => known(values[i]), live.why(name), view.from, view.to, asked.periodMs);
+    const values = live.mid(name), to = Math.min(view.to, now()), turned = S.turnedAt;
+    if (to <= view.from) return notYet(view);
+    const found = gaps.gaps(S.t, (i) => known(values[i]), live.why(name), view.from, to, asked.periodMs, jumped)
+      .flatMap((gap) => (gap.reason === "not started" && S.t.length ? before(gap, name) : [gap])).concat(notYet(view));
+    // Set back by less than the window: what was dropped leaves no room for a hatch, and is told in words.
+    if (turned !== null && turned !== S.t[0] && turned > view.from) found.push({ from: turned - asked.periodMs, to: turned, reason: gaps.TURNED, small: true });
+    return found.sort((a, b) => a.from - b.from);
   },
   // The figures of the window, by the same definition as the history's: nearest rank of the 2 s rates.
   summary(name, view) {
@@ -40,7 +79,7 @@ const live = {
     });
     if (!shown.length) return { p95: null, max: null, max_at: null, of: null };
     shown.sort((a, b) => a - b);
-    return { p95: shown[Math.ceil(0.95 * shown.length) - 1], max: most, max_at: mostAt, of: asked.periodMs / 1000 + " s rates" };
+    return { p95: shown[Math.ceil(0.95 * shown.length) - 1], max: most, max_at: mostAt, of: asked.periodMs / 1000 + " s " + (LEVELS.test(name) ? "samples" : "rates") };
   },
 };
 
@@ -66,17 +105,16 @@ const past = {
   why() { return NOTHING; },
   never() { return false; },
   gaps(name, view) {
-    const values = past.mid(name), of = groupOf(name), found = [];
+    const values = past.mid(name), found = [];
+    if (view.from >= now()) return notYet(view);
     if (!H.body) return [{ from: view.from, to: view.to, reason: H.problem ? "history failed" : "reading" }];
-    const told = (H.body.gaps || []).filter((gap) => !gap.of || gap.of.split("@")[0].replace("_io", "") === of)
-      .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), reason: gap.reason }));
-    // What the server tells has its own beginning and end, whatever the steps. One in which no whole step is unknown has no
-    // room for a hatch: it is told in words.
-    told.forEach((gap) => found.push(Object.assign({ small: true }, gap)));
+    // One in which no whole step is unknown has no room for a hatch: it is told in words.
+    told(name).forEach((gap) => found.push(Object.assign({ small: true }, gap)));
+    const explained = found.length > 0;
     past.at.forEach((at, i) => {
       if (known(values[i])) return;
       const from = past.start(i), to = Math.min(past.start(i + 1), view.to), last = found[found.length - 1];
-      const because = told.length ? found.filter((gap) => gap.from < to && gap.to > from && gap.small !== undefined) : [];
+      const because = explained ? found.filter((gap) => gap.from < to && gap.to > from && gap.small !== undefined) : [];
       if (because.length) because.forEach((gap) => { gap.small = false; });
       else if (last && last.to === from && last.small === undefined) last.to = to;
       else found.push({ from, to, reason: "unknown" });

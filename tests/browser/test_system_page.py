@@ -117,7 +117,8 @@ def send_over_loopback(count):
     return count
 
 
-def test_the_last_hour_is_the_servers_so_a_reload_shows_the_same(browser, console):
+def test_the_last_hour_is_the_servers_so_a_reload_and_a_restart_show_the_same(browser, console, app, machine, tmp_path):
+    use(app, machine.held_source(tmp_path / "history.db"))
     console.tick()
     for received in (2000, 90_000, 4000):
         console.tick(received=received, sent=received // 2)
@@ -134,6 +135,19 @@ def test_the_last_hour_is_the_servers_so_a_reload_shows_the_same(browser, consol
     assert browser.text("#system-memory-now-value").split() == ["2.00", "GB"]
     assert browser.text("#system-disk-now-value") != ""
     assert browser.text("#system-load-value") == "0.50"
+    assert "of 2 s samples" in browser.text("#system-memory-now-span")
+    assert "of 2 s rates" in browser.text("#system-received-span")
+
+    app.server.extensions["ops"].system.close()
+    machine.wait(60)
+    use(app, machine.held_source(tmp_path / "history.db"))
+    console.tick()
+    console.tick(received=2000)
+    browser.wait_for_text("#system-gaps", "12:01:17\nOps Center was not running.")
+    browser.wait_for_text("#system-received-span", "max 200 kB/s")
+    assert "of 10 s means in 5 min" in browser.text("#system-received-span").replace("\u00a0", " ")
+    assert "peak 200 kB/s" in browser.text("#system-network-legend")
+    assert "last start" not in browser.text("#system-gaps")
 
 
 def test_a_measured_zero_is_a_figure_and_not_unknown(browser, console):
@@ -202,7 +216,7 @@ def test_the_page_writes_rates_and_sizes_as_the_server_does(browser, console):
             assert tuple(size) == formats.size(round(value))
 
 
-def test_a_held_up_sampler_is_a_hatched_gap_told_in_words(browser, console):
+def test_a_held_up_sampler_and_a_clock_that_is_set_are_gaps_told_in_words(browser, console, machine):
     console.tick()
     console.tick(received=5000)
     console.tick(received=10**9, seconds=18)
@@ -217,6 +231,28 @@ def test_a_held_up_sampler_is_a_hatched_gap_told_in_words(browser, console):
     )
     assert ["no sample", "none", "/", 10] in drawn
     assert ["received, lone points", "markers", None, 2] in drawn, "what has no neighbour has no line: it gets a dot"
+
+    machine.clock_offset_s = 100.0
+    console.tick(received=5000)
+    browser.wait_for_text("#system-gaps", "The clock was set forward")
+    machine.clock_offset_s = 1000.0  # by more than the window
+    console.tick(received=5000)
+    browser.wait_for_text("#system-sub", "12:17:13")
+    assert "last start" not in browser.text("#system-gaps")
+    assert "The clock was set forward" in browser.text("#system-gaps")
+    machine.clock_offset_s = -3600.0
+    console.tick(received=5000)
+    console.tick(received=7000)
+    browser.wait_for_text("#system-gaps", "11:00:35\nThe clock was set back.")
+    browser.wait_for_text("#system-received-value", "3.50")
+    assert "last start" not in browser.text("#system-gaps")
+    beyond = browser.driver.execute_script(
+        "const plot = document.querySelector('#system-network-graph .js-plotly-plot');"
+        "return plot.data.flatMap(trace => trace.x).filter(x => x !== null && x > plot.layout.xaxis.range[1])"
+    )
+    assert beyond == [], "nothing is drawn where the time has not come yet"
+    browser.driver.get(f"{console.url}{PATH}?from=2030-01-01T00:00:00Z&to=2030-01-01T01:00:00Z")
+    browser.wait_for_text("#system-gaps", "This time has not come yet.")
 
 
 def test_one_unit_serves_the_chart_and_every_figure_beside_it(browser, console):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from data_sources.system.interfaces import busiest
 from data_sources.system.levels import SlowReadings
@@ -119,9 +120,10 @@ class FakeMachine:
     def sampler(self, **options: object) -> Sampler:
         return Sampler(self, self, self, clock_ns=self.clock_ns, now=self.now, **options)  # type: ignore[arg-type]
 
-    def held_source(self, **options: object) -> SystemSource:
+    def held_source(self, history_file: Path | None = None, **options: object) -> SystemSource:
         """A source whose sampler only ticks when the test says so."""
-        source = SystemSource(self.sampler(**options), SlowReadings((self.mount(),)), now=self.now)
+        slow = SlowReadings((self.mount(),))
+        source = SystemSource(self.sampler(**options), slow, history_file=history_file, now=self.now)
         source.sampler.start = lambda: None  # type: ignore[method-assign]
         return source
 
