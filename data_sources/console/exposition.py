@@ -16,7 +16,7 @@ class Metric(NamedTuple):
     """One metric: its samples are (labels, value); a value of None is left out."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "summary"]
     help: str
     samples: Iterable[tuple[dict[str, str], Value]]
 
@@ -54,7 +54,7 @@ def metrics(now: ConsoleNow) -> list[Metric]:
         _one("ops_center_data_folder_min_free_bytes", "gauge", "With less no event is accepted.", now.min_free_bytes),
         Metric(
             "ops_center_sampler_lateness_seconds",
-            "gauge",
+            "summary",  # of the last hour only: a sum and a count since the start would be of something else
             "How far the sampler's steps were from their period, over the last hour.",
             [({"quantile": quantile}, value) for quantile, value in lateness],
         ),

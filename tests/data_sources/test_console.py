@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from data_sources.console.exposition import metrics, text
 from data_sources.console.own import OwnWatch, jitter
-from data_sources.console.types import Connection, ConsoleNow, Received
+from data_sources.console.types import Connection, ConsoleNow, Jitter, Received
 from tests.fakes.machine import FakeMachine
 
 
@@ -47,6 +47,7 @@ def test_what_is_not_known_has_no_line():
         'a"b\\c\nd',
         received=Received(3, 0),
         webhooks={"stripe": at, "lago": None},
+        jitter=Jitter(0.01, None, 3.0, 5, 1),
         connections=(Connection("Lago", False, "failed", ""), Connection("Stripe", None, "not set", "")),
     )
     lines = text(metrics(told)).splitlines()
@@ -54,6 +55,11 @@ def test_what_is_not_known_has_no_line():
     assert "ops_center_usage_events_duplicate_total 0" in lines  # counted, and none came: a true zero
     assert 'ops_center_webhook_last_verified_timestamp_seconds{sender="stripe"} 1772323200.0' in lines
     assert not any('"lago"' in line for line in lines if "webhook" in line)
+    assert "# TYPE ops_center_sampler_lateness_seconds summary" in lines  # no other kind may have quantiles
+    assert [line for line in lines if line.startswith("ops_center_sampler_lateness")] == [
+        'ops_center_sampler_lateness_seconds{quantile="0.5"} 0.01',
+        'ops_center_sampler_lateness_seconds{quantile="1"} 3.0',
+    ]
     assert [line for line in lines if line.startswith("ops_center_source")] == [
         'ops_center_source_answers{source="lago"} 0'
     ]

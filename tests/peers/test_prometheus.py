@@ -88,6 +88,10 @@ def test_prometheuss_own_checker_finds_nothing_wrong_with_our_metrics(make_app):
     if promtool is None:
         pytest.skip("promtool could not be had here")
     client = make_app(read_token="reader-key-of-the-tests").server.test_client()
-    told = client.get("/metrics", headers={"Authorization": "Bearer reader-key-of-the-tests"}).data
-    done = subprocess.run([promtool, "check", "metrics"], input=told, capture_output=True, check=False)
+
+    def told():
+        return client.get("/metrics", headers={"Authorization": "Bearer reader-key-of-the-tests"}).data
+
+    wait_until(lambda: b"lateness" in told(), "the sampler has taken two samples")
+    done = subprocess.run([promtool, "check", "metrics"], input=told(), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
