@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -35,7 +36,8 @@ def hosts_table(found: HostList, now: datetime) -> Component:
     """
     heads = ("Host", "State", "CPU", "Memory", "Load", "Received", "Sent", "Disk read", "Written", "Root", "Last read")
     head = tags.Tr([tags.Th(name, scope="col", className="oc-num" if place > 1 else "") for place, name in _n(heads)])
-    body = [tags.Tr(_cells(row, now)) for row in found.rows]
+    count = Counter(row.instance for row in found.rows)
+    body = [tags.Tr(_cells(row, now, twice=count[row.instance] > 1)) for row in found.rows]
     table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table")
     wrap: dict[str, Any] = {"tabIndex": 0, "role": "region", "aria-label": "Table of hosts"}
     parts: list[Component] = [static(tags.Div(table, className="oc-tablewrap", **wrap))]
@@ -60,19 +62,22 @@ def foot(found: HostList) -> str:
     return f"{up} of {len(found.rows)} up. Rates over the last measured step; 1 MB = 1,000,000 B."
 
 
-def _cells(row: HostRow, now: datetime) -> list[Node]:
+def _cells(row: HostRow, now: datetime, *, twice: bool) -> list[Node]:
     return [
-        tags.Td(_name(row)),
+        tags.Td(_name(row, twice=twice)),
         tags.Td(_state(row)),
         *_measured(row),
         tags.Td(_age(row, now), className="oc-num"),
     ]
 
 
-def _name(row: HostRow) -> Node:
+def _name(row: HostRow, *, twice: bool) -> Node:
+    """Its name, and its address where that is another; where two jobs scrape one address, which job this line is of."""
     href = PAGE if row.id is None else f"{PAGE}?{urlencode({'host': row.id})}"
     told = "This machine" if row.id is None else f"{row.instance}, job {row.job}"
-    also = [] if row.instance in (None, row.name) else [tags.Span(f" {row.instance}", className="dim")]
+    more = [row.instance] if row.instance not in (None, row.name) else []
+    more += [f"job {row.job}"] if twice else []
+    also = [tags.Span(f" {', '.join(str(each) for each in more)}", className="dim")] if more else []
     where = [tags.Span(" this machine", className="dim")] if row.id is None else also
     return tags.Span([tags.A(row.name, href=href, title=told), *where], className="oc-cut")
 
