@@ -36,7 +36,7 @@ def encode_series(live: Live, names: tuple[str, ...]) -> dict[str, Any]:
         "period_s": live.period_s,
         "t": [int(point.at.timestamp() * 1000) for point in live.points],
         "series": columns,
-        "gaps": _gaps(found, {group(name) for name in names}, network_group(live.interface)),
+        "gaps": _gaps(found, {*names, *map(group, names)}, network_group(live.interface)),
     }
 
 

@@ -218,7 +218,7 @@ def not_running(runs: Sequence[tuple[float, float]], cut: Grid) -> list[GapSpan]
 
 def _shown(gaps: Iterable[GapSpan], query: HistoryQuery, names: set[str]) -> list[GapSpan]:
     """The gaps of what is shown, under names that do not depend on the interface."""
-    own, wanted = network_group(query.interface), {group(name) for name in names}
+    own, wanted = network_group(query.interface), {*names, *map(group, names)}
     shown = []
     for span in gaps:
         if span.of == EVERYTHING:
@@ -243,10 +243,10 @@ def unexplained(
     """
     edges_s = cut.t0_s + np.arange(cut.count + 1) * cut.step_s
     found = []
-    for of, missing in _missing(series, query, cut):
+    for of, name, missing in _missing(series, query, cut):
         told = np.zeros(cut.count, bool)
         for span in spans:
-            if span.of is None or span.of == of:
+            if span.of in (None, of, name):
                 told |= (edges_s[1:] > span.start_s) & (edges_s[:-1] < span.end_s)
         ends = np.flatnonzero(np.diff(np.concatenate([[False], missing & ~told, [False]]).astype(np.int8)))
         reason = Gap.GONE if of == "network" else "not there"
@@ -261,14 +261,14 @@ def unexplained(
 
 def _missing(
     series: Mapping[str, SeriesWindow], query: HistoryQuery, cut: Grid
-) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Steps of which nothing is known, by series; an interface's series come and go together."""
+) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Steps of which nothing is known, by reading and series; an interface's series come and go together."""
     network = np.ones(cut.count, bool)
     for name, window in series.items():
         if group(name) == "network":
             network &= window.gap == 1
         else:
-            yield group(name), window.gap == 1
+            yield group(name), name, window.gap == 1
     wanted = query.names is None or any(group(name) == "network" for name in query.names)
     if query.interface is not None and wanted:
-        yield "network", network
+        yield "network", "network", network

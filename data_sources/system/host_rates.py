@@ -10,6 +10,7 @@ from .host import HostReader
 from .types import Counters, CpuTimes, Gap, HostSample, Rate
 
 T = TypeVar("T")
+PRESSURE = ("cpu", "mem", "io")
 UNREADABLE = (OSError, ValueError, RuntimeError)  # what system files and psutil raise when they cannot tell
 
 
@@ -62,7 +63,11 @@ class HostRates:
         if whole is None:
             reasons["cpu"] = Gap.RESET
         each = tuple(rates.busy_percent(old, new) for old, new in zip(before[1], cores, strict=True))
-        return whole, each, rates.mode_percents(old, new)
+        by_mode = rates.mode_percents(old, new)
+        # one core, or the kernel's guess of the wait for disks, may go back while the whole is known
+        named = [*((f"core_{number}", percent) for number, percent in enumerate(each)), *by_mode.items()]
+        reasons.update({f"cpu_{name}": Gap.RESET for name, percent in named if percent is None})
+        return whole, each, by_mode
 
     def _read_disks(self, reasons: dict[str, str]) -> tuple[Rate, dict[str, Rate]]:
         at_ns = self._clock_ns()
@@ -86,7 +91,9 @@ class HostRates:
             return {}
         before, self._waited = self._waited, (at_ns, waited)
         if not waited:
+            reasons["psi"] = Gap.UNSUPPORTED
             return {}
+        reasons.update({f"psi_{name}": Gap.UNSUPPORTED for name in PRESSURE if name not in waited})
         if before is None:
             reasons["psi"] = Gap.MEASURING
             return dict.fromkeys(waited)
@@ -94,10 +101,13 @@ class HostRates:
         if rates.is_late(step_ns, self._period_ns):
             reasons["psi"] = Gap.LATE
             return dict.fromkeys(waited)
-        return {
+        found = {
             name: rates.waited_percent(before[1][name], value, step_ns / 1e9) if name in before[1] else None
             for name, value in waited.items()
         }
+        for name in (name for name, percent in found.items() if percent is None):
+            reasons[f"psi_{name}"] = Gap.RESET if name in before[1] else Gap.MEASURING
+        return found
 
     def _try(self, name: str, read: Callable[[], T], reasons: dict[str, str]) -> T | None:
         try:

@@ -243,6 +243,8 @@ class Levels:
 class HostSample:
     """CPU, memory, load and disk at one tick; each None has its reason in `reasons`.
 
+    The reason stands under the reading's name, or under the series' own where the others of that reading are known.
+
     Attributes:
         cpu_percent: Busy share of all cores over the step, 0 to 100.
         core_percents: The same per core.

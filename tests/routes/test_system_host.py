@@ -1,5 +1,6 @@
 """CPU, memory, disks, the machine and its processes: null with a reason, no zero for an unknown, no arguments."""
 
+import dataclasses
 import os
 import sys
 import threading
@@ -7,6 +8,7 @@ import threading
 import pytest
 
 from data_sources.system.processes import ProcessReading, ProcessWatch, read_processes, with_shares
+from data_sources.system.types import CpuTimes
 from tests.data_sources.system.test_sampler import wait_until
 from tests.fakes.machine import GB, FakeMachine
 
@@ -75,6 +77,29 @@ def test_what_cannot_be_read_is_null_with_its_reason(get, machine, source):
     assert get("memory").json["reasons"]["memory"] == "read error"
     assert get("memory").json["used"] is None
     assert get("disk").json["reason"] == "read error"
+
+
+def test_one_core_or_mode_that_goes_back_and_pressure_that_is_not_counted_have_their_reasons(get, machine, source):
+    del machine.waited["mem"]
+    source.sampler.tick()
+    tick(machine, source)
+    machine.wait(2)
+    first, other = machine.cores
+    back = CpuTimes(first.busy_s, first.idle_s - 2, {**first.modes, "iowait": first.modes["iowait"] - 9})
+    machine.cores = [back, dataclasses.replace(other, idle_s=other.idle_s + 4)]
+    machine.waited["cpu"] -= 5
+    source.sampler.tick()
+    cpu, memory = get("cpu").json, get("memory").json
+    assert (cpu["cores"][0], cpu["modes"]["iowait"], cpu["pressure_percent"]) == (None, None, None)
+    assert cpu["percent"] is not None
+    assert memory["pressure_percent"] is None
+    reset = dict.fromkeys(("cpu_core_0", "cpu_iowait", "psi_cpu"), "counter reset")
+    assert cpu["reasons"] == {**reset, "psi_mem": "not offered here"}
+    live = get("live?series=cpu,cpu_core_0,cpu_core_1").json
+    assert (live["series"]["cpu_core_0"][-1], live["gaps"]["cpu_core_0"]["2"]) == (None, "counter reset")
+    machine.waited.clear()
+    tick(machine, source)
+    assert (get("disk").json["pressure_percent"], get("disk").json["reasons"]["psi"]) == (None, "not offered here")
 
 
 def test_once_nobody_samples_every_figure_is_null(get, machine, source):
