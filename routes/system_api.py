@@ -220,7 +220,7 @@ def _encode(live: Live, names: Named) -> dict[str, Any]:
     if names.alone is None:
         return _with(encode_live(live), live, names.also) if names.also else encode_live(live)
     body = encode_series(live, names.alone)
-    if live.reset or live.new_interfaces:
+    if live.reset or live.new_facts:
         body["about"] = _about(live, live.points[-1] if live.points else None)
     return body
 
@@ -259,7 +259,7 @@ def encode_live(live: Live) -> dict[str, Any]:
         body["now"] = _now(newest, series[-1])
     if live.reset or any(point.seq % _MOUNTS_EVERY == 0 for point in points):
         body["mounts"] = [_mount(mount) for mount in live.mounts]
-    if live.reset or live.new_interfaces:
+    if live.reset or live.new_facts:
         body["about"] = _about(live, newest)
     return body
 

@@ -91,7 +91,7 @@ class RemoteHost:
             points=points,
             seq=newest.seq if newest else sampler.seq,
             reset=reset,
-            new_interfaces=since is not None and sampler.changed_at_seq > since,
+            new_facts=since is not None and sampler.changed_at_seq > since,
             age_s=self._age_s(),
             period_s=self.period_s,
             interface=interface,

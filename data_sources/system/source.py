@@ -40,7 +40,7 @@ class SystemSource:
         sampler: Sampler,
         slow: SlowReadings | None = None,
         *,
-        limit: float | None = None,
+        cpu_limit: Callable[[], float | None] = lambda: None,
         history_file: Path | None = None,
         min_free_bytes: int = 0,
         now: Callable[[], datetime] = utc_now,
@@ -50,7 +50,7 @@ class SystemSource:
         Args:
             sampler: Takes the samples; not started yet.
             slow: File systems, temperatures and graphics processors; not started yet.
-            limit: Cores the container may use, None without a limit.
+            cpu_limit: Reads how many cores the container may use now, None without a limit.
             history_file: Where the history is kept; None keeps the last hour only.
             min_free_bytes: With less free disk no history is written.
             now: The wall clock of the history's windows.
@@ -66,7 +66,9 @@ class SystemSource:
             levels=self._slow.now,
         )
         sampler.on_sample = self._history.record
-        self._limit = limit
+        self._cpu_limit = cpu_limit
+        self._limit: tuple[int, float | None] | None = None
+        self._limited_at_seq = -1  # since when the limit is what it is
         self._opened = False
         self._lock = threading.Lock()
         self._scope: tuple[int, HostFacts] | None = None
@@ -79,7 +81,7 @@ class SystemSource:
         sampler = Sampler(network_reader(), host_reader(group), interface_catalog(), period_s=period_s)
         slow = SlowReadings.of_this_machine((MountWatch("/", "root"), MountWatch(str(data_dir), "data folder")))
         history_file = data_dir / HISTORY_FILE
-        return cls(sampler, slow, limit=group.cpu(), history_file=history_file, min_free_bytes=min_free_bytes)
+        return cls(sampler, slow, cpu_limit=group.cpu, history_file=history_file, min_free_bytes=min_free_bytes)
 
     def open(self) -> None:
         """Start measuring. Cheap to call again; needed again after a fork, and called by every question."""
@@ -140,17 +142,18 @@ class SystemSource:
             keep = int(window_s / sampler.period_s) + 1
             points = points[-keep:]
         newest = points[-1] if points else sampler.newest()
-        age_s, levels = sampler.age_s(), self._slow.now()
+        age_s, levels, facts = sampler.age_s(), self._slow.now(), self.facts()
+        changed_at_seq = max(sampler.changed_at_seq, self._limited_at_seq)
         live = Live(
             points=points,
             seq=newest.seq if newest else sampler.seq,
             reset=reset,
-            new_interfaces=since is not None and sampler.changed_at_seq > since,
+            new_facts=since is not None and changed_at_seq > since,
             age_s=age_s,
             period_s=sampler.period_s,
             interface=interface,
             infos=sampler.infos,
-            facts=self.facts(),
+            facts=facts,
             mounts=levels.mounts,
             levels=levels,
         )
@@ -202,7 +205,7 @@ class SystemSource:
         return Ready(found, Provenance("The system's process table", query, found.at, rows=len(found.rows)))
 
     def facts(self) -> HostFacts:
-        """About the machine; the scope is looked up again when the interfaces change."""
+        """About the machine; the scope is looked up again when the interfaces change, the limit once a tick."""
         changed = self.sampler.changed_at_seq
         if self._scope is None or self._scope[0] != changed:
             scope, rule = find_scope(self.sampler.infos)
@@ -213,13 +216,20 @@ class SystemSource:
                     scope,
                     rule,
                     psutil.cpu_count(),
-                    self._limit,
+                    None,
                     self.sampler.network.source,
                     system.nodename,
                     f"{system.sysname} {system.release}",
                 ),
             )
-        return self._scope[1]
+        tick = self.sampler.seq
+        limit = self._limit
+        if limit is None or limit[0] != tick:
+            before, limit = limit, (tick, self._cpu_limit())
+            self._limit = limit
+            if before is not None and before[1] != limit[1]:
+                self._limited_at_seq = tick + 1  # those who have had this tick are told too
+        return replace(self._scope[1], cpu_limit=limit[1])
 
     def _stale(self, age_s: float | None) -> Problem | None:
         if age_s is None or age_s <= STALE_PERIODS * self.sampler.period_s:

@@ -332,7 +332,7 @@ class Live:
         points: Samples after the viewer's cursor, oldest first; the whole window when `reset`.
         seq: Cursor for the next question.
         reset: The cursor was too old or of another run: drop what is drawn and take `points`.
-        new_interfaces: The set of interfaces or the total's choice changed after the cursor.
+        new_facts: The set of interfaces, the total's choice or a limit changed after the cursor.
         age_s: Age of the newest sample in seconds, by the sampler's own clock; None before the first.
         period_s: The sampler's period in seconds.
         interface: The interface asked for; None is the total.
@@ -345,7 +345,7 @@ class Live:
     points: tuple[Sample, ...]
     seq: int
     reset: bool
-    new_interfaces: bool
+    new_facts: bool
     age_s: float | None
     period_s: float
     interface: str | None

@@ -34,6 +34,25 @@ def test_making_a_source_reads_nothing_and_asking_starts_the_sampler(tmp_path):
     assert not source.sampler.running
 
 
+def test_the_limit_of_cores_is_read_again_with_each_tick_as_the_memorys_is():
+    machine, source = held()
+    limits = [2.0, None, 0.5]
+    source._cpu_limit = lambda: limits[0]
+    source.sampler.tick()
+    told = [source.facts().cpu_limit]
+    for _ in limits[1:]:
+        limits.pop(0)
+        machine.wait(2)
+        since = source.sampler.tick().seq
+        told.append(source.facts().cpu_limit)
+    assert told == [2.0, None, 0.5]
+    live = source.live(since).value
+    assert (live.facts.cpu_limit, live.new_facts) == (0.5, True), "a page that is open is told"
+    machine.wait(2)
+    since = source.sampler.tick().seq
+    assert not source.live(since).value.new_facts
+
+
 def test_stale_comes_with_the_third_missed_period_and_keeps_the_last_figure():
     machine, source = held()
     source.sampler.tick()
@@ -59,7 +78,7 @@ def test_a_viewer_gets_the_window_once_and_then_only_what_is_new():
     source.sampler.tick()
     second = source.live(since=first.seq).value
     assert (second.reset, len(second.points), second.seq) == (False, 1, first.seq + 1)
-    assert not second.new_interfaces
+    assert not second.new_facts
 
 
 def test_a_new_interface_is_announced_to_every_viewer_once():
@@ -70,9 +89,9 @@ def test_a_new_interface_is_announced_to_every_viewer_once():
     machine.wait(2)
     source.sampler.tick()
     live = source.live(since=cursor).value
-    assert live.new_interfaces
+    assert live.new_facts
     assert "veth9" in live.infos
-    assert not source.live(since=live.seq).value.new_interfaces
+    assert not source.live(since=live.seq).value.new_facts
 
 
 def test_interfaces_are_listed_with_the_totals_first_and_loopback_last():
