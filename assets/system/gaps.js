@@ -44,6 +44,7 @@ export function why(gap, name, host) {
     case TURNED: return "The clock was set back. What was measured before bears later times.";
     case NOT_YET: return "This time has not come yet.";
     case "counter reset": return "The counter was set back. What passed meanwhile is not known.";
+    case "faster than possible": return "The counter moved on by more than the link can carry. That is no measurement.";
     case "interface gone": return (name || "The interface") + " was not there.";
     case "route changed": return "The default route moved to another interface.";
     case "no interface": return "There is no interface but loopback.";

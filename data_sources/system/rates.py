@@ -2,7 +2,8 @@
 
 A counter that falls is never turned into a rate: no absolute value, no guess that it wrapped, no restart from zero.
 Some drivers list a row of zeros for one tick, so the reading after a fall is not trusted either when the counter
-stands where it stood before: a terabyte did not come in two seconds.
+stands where it stood before, and no step at all that is more than any link carries: a terabyte did not come in two
+seconds.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .types import Counters, CpuTimes, Faults, Gap, Rate
+from .types import Counters, CpuTimes, Faults, Gap, InterfaceInfo, Rate
 
 LATE_FACTOR = 1.5
 DEFAULT_CEILING_BYTES_PER_S = 50e9  # 400 Gbit/s: above any link in service
+# Some drivers hand their counters on late, two steps in one, and virtual machines' cards name less than they carry:
+# only what is far above a link's speed is called impossible.
+_LINK_SLACK = 4
 _JIFFY_SLACK_S = 0.025  # the kernel's idle counters may step back by a tick or two
 
 
@@ -55,6 +59,7 @@ def step(
     *,
     period_ns: int,
     ceiling_bytes_per_s: float | None = None,
+    possible_bytes_per_s: float = DEFAULT_CEILING_BYTES_PER_S,
 ) -> tuple[Track | None, Rate]:
     """One counter pair's rate between its last reading and this one.
 
@@ -64,6 +69,7 @@ def step(
         counters: This reading in bytes; None when the counter is no longer listed.
         period_ns: The sampler's period, in nanoseconds.
         ceiling_bytes_per_s: Link speed where known; only used to judge the reading after a fall.
+        possible_bytes_per_s: What cannot be in any step, see `possible`.
 
     Returns:
         The track for the next step, and bytes per second or a gap. Both directions are known or neither is.
@@ -87,7 +93,21 @@ def step(
             return fresh, gap(Gap.RESET)
     if is_late(step_ns, period_ns):
         return fresh, gap(Gap.LATE)
+    if max(first, second) > possible_bytes_per_s:
+        return fresh, gap(Gap.IMPOSSIBLE)
     return fresh, Rate(first, second) if first or second else _QUIET
+
+
+def possible(info: InterfaceInfo | None) -> float:
+    """The most bytes per second that are believed of an interface.
+
+    A card carries little more than the speed it names. What others name says nothing: a tunnel's 10 Mbit/s and a
+    virtual pair's 10 Gbit/s are made up, and the memory behind them is faster.
+    """
+    speed = None if info is None else info.speed_bytes_per_s
+    if info is None or not speed:
+        return DEFAULT_CEILING_BYTES_PER_S
+    return _LINK_SLACK * speed if info.kind == "physical" else max(DEFAULT_CEILING_BYTES_PER_S, _LINK_SLACK * speed)
 
 
 def _highest(older: Counters | None, newer: Counters) -> Counters:

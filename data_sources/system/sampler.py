@@ -214,6 +214,7 @@ class Sampler:
                 reading.counters.get(name),
                 period_ns=self._period_ns,
                 ceiling_bytes_per_s=None if info is None else info.speed_bytes_per_s,
+                possible_bytes_per_s=rates.possible(info),
             )
             if found[name].reason is Gap.GONE:
                 since = self._gone_since.setdefault(name, self._ticks)

@@ -23,6 +23,7 @@ class Gap(StrEnum):
     MEASURING = "measuring"  # the first reading: a rate needs two
     RESET = "counter reset"  # a counter stands lower than before, or has just come back
     GONE = "interface gone"  # the counter is no longer listed
+    IMPOSSIBLE = "faster than possible"  # the counter moved on by more than the link, or any link, carries
     LATE = "late sample"  # more than 1.5 periods since the reading before
     READ_ERROR = "read error"  # the counter could not be read
     MOVED = "route changed"  # the total adds up other interfaces than at the reading before

@@ -6,7 +6,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from data_sources.system import rates
-from data_sources.system.types import Counters, CpuTimes, Faults, Gap, Rate
+from data_sources.system.types import Counters, CpuTimes, Faults, Gap, InterfaceInfo, Rate
 
 PERIOD_NS = 2 * 10**9
 counter = st.integers(0, 2**64 - 1)
@@ -52,6 +52,9 @@ def test_a_rate_is_never_negative_and_an_unknown_always_has_a_reason(readings):
 @given(st.integers(0, 10**15), st.integers(0, 10**12), st.integers(1, int(1.5 * PERIOD_NS)))
 def test_rate_times_step_gives_the_bytes_back(start, moved, step_ns):
     rate = run([(1, Counters(start, start)), (step_ns, Counters(start + moved, start))])[1]
+    if moved / step_ns > 50:
+        assert rate.reason is Gap.IMPOSSIBLE
+        return
     assert rate.first * step_ns / 1e9 == pytest.approx(moved, rel=1e-12)
     assert rate.second == 0.0
 
@@ -104,6 +107,30 @@ def test_after_a_fall_no_more_than_the_link_carries_is_believed():
     fast = Counters(10**10, 0)  # 5 GB/s over a link of 125 MB/s, still far below where it stood
     _, rate = rates.step(track, 2 * PERIOD_NS, fast, period_ns=PERIOD_NS, ceiling_bytes_per_s=125e6)
     assert rate.reason is Gap.RESET
+
+
+def test_a_counter_that_jumps_is_no_rate_and_is_measured_again_from_the_next_step():
+    found = every_period((0, 0), (10**13, 5), (10**13 + 2000, 5))
+    assert [rate.reason for rate in found] == [Gap.MEASURING, Gap.IMPOSSIBLE, None]
+    assert found[2].first == 1000.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "speed", "jump", "reason"),
+    [
+        ("physical", 125e6, 2.0e8, None),  # its driver told two steps in one
+        ("physical", 125e6, 1.1e9, Gap.IMPOSSIBLE),
+        ("physical", None, 9e10, None),
+        ("physical", 1e11, 5e11, None),  # a faster link than there is today
+        ("tunnel", 1.25e6, 9e10, None),  # names 10 Mbit/s whatever it carries
+        ("virtual", 1.25e9, 1.1e11, Gap.IMPOSSIBLE),
+    ],
+)
+def test_a_step_is_judged_by_what_the_interface_can_carry(kind, speed, jump, reason):
+    track, _ = rates.step(None, 0, Counters(0, 0), period_ns=PERIOD_NS)
+    most = rates.possible(InterfaceInfo("x", kind, speed_bytes_per_s=speed))
+    _, rate = rates.step(track, PERIOD_NS, Counters(0, int(jump)), period_ns=PERIOD_NS, possible_bytes_per_s=most)
+    assert rate.reason is reason
 
 
 def test_an_interface_that_vanishes_is_a_gap_and_starts_anew():
