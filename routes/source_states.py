@@ -85,6 +85,8 @@ def _stripe(sources: Sources, *, probe: bool) -> SourceState:
     gateway = sources.billing.stripe
     if gateway is None:
         return SourceState("Stripe", "none", "not set", "Checkout needs OPS_STRIPE_API_KEY.")
+    if not probe and gateway.seen is not None:
+        return _answered("Stripe", gateway.seen)
     if not probe:
         return SourceState("Stripe", "none", "set", "A key is set. It is asked when somebody buys.")
     # A session that does not exist: any answer but a refusal shows that Stripe is there and takes the key.

@@ -15,7 +15,7 @@ import stripe
 
 from data_sources import http
 from data_sources.budget import may_try_again
-from data_sources.result import Kind, Problem
+from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
 
 # Stripe's client would add an id of this machine to every call; an operator has not agreed to that.
 stripe.enable_telemetry = False
@@ -121,7 +121,13 @@ def is_live(api_key: str) -> bool:
 
 
 class _Client(stripe.RequestsClient):
-    """Stripe's way over HTTP, which tries again only as long as a click has time for it (`budget.py`)."""
+    """Stripe's way over HTTP, which tries again only as long as a click has time for it (`budget.py`).
+
+    Attributes:
+        seen: How the last call ended, whoever made it; None before the first.
+    """
+
+    seen: Result[None] | None = None
 
     def _should_retry(self, *args: Any, **kwargs: Any) -> bool:
         return may_try_again() and bool(super()._should_retry(*args, **kwargs))
@@ -130,10 +136,39 @@ class _Client(stripe.RequestsClient):
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """One call. A server's failure that is not told in Stripe's way, a proxy's perhaps, is told in it."""
-        body, status, headers = super().request(method, url, headers, post_data)
+        try:
+            body, status, headers = super().request(method, url, headers, post_data)
+        except stripe.StripeError as error:
+            self.seen = _seen(problem_of(error, _LAST))
+            raise
+        self.seen = _seen(_trouble(status, body))
         if status >= 500 and not _is_stripes_error(body):
             body = json.dumps({"error": {"type": "api_error", "message": f"HTTP {status}"}}).encode()
         return body, status, headers
+
+
+_LAST = "The last call failed"
+
+
+def _seen(problem: Problem | None) -> Result[None]:
+    told = Provenance(SOURCE, "the last call", as_of=utc_now(), fetched_at=utc_now())
+    return Ready(None, told) if problem is None else Failed(problem, told)
+
+
+def _trouble(status: int, body: bytes) -> Problem | None:
+    """Why an answer shows that Stripe does not serve us; a declined card or a page that is closed is a good answer."""
+    if status < 300:
+        return None if _is_object(body) else malformed(ValueError(), _LAST)
+    kinds = {401: stripe.AuthenticationError, 403: stripe.PermissionError, 429: stripe.RateLimitError}
+    kind = stripe.APIError if status >= 500 else kinds.get(status)
+    return None if kind is None else problem_of(kind(http_status=status), _LAST)
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_stripes_error(body: bytes) -> bool:
@@ -162,14 +197,20 @@ class StripeGateway:
         self._pages = {("https", CHECKOUT_HOST)}
         if base is not None:
             self._pages |= {("https", base.netloc), (base.scheme, base.netloc)}
+        # Our session, which leaves its own headers alone; the client itself tries again.
+        self._http = _Client(timeout=timeout_s, session=http.session(retries=0))
         self.client = stripe.StripeClient(
             api_key,
             stripe_version=API_VERSION,
             base_addresses={"api": api_base} if api_base else None,
             max_network_retries=retries,
-            # Our session, which leaves its own headers alone; the client itself tries again.
-            http_client=_Client(timeout=timeout_s, session=http.session(retries=0)),
+            http_client=self._http,
         )
+
+    @property
+    def seen(self) -> Result[None] | None:
+        """How the last call ended, without asking; None before the first."""
+        return self._http.seen
 
     def __repr__(self) -> str:
         return f"StripeGateway(live={self.live})"

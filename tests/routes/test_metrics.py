@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from routes.source_states import states
+from tests.fakes.billing import Billing
+
 KEY = "reader-key-of-the-tests"
 NAME, LABEL = r"[a-zA-Z_:][a-zA-Z0-9_:]*", r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
 SAMPLE = re.compile(rf"^({NAME})(?:\{{{LABEL}(?:,{LABEL})*\}})? (-?[0-9.]+(?:e[+-]?[0-9]+)?)$")
@@ -57,7 +60,39 @@ def test_metrics_are_prometheuss_text_and_leave_out_what_is_not_known(console):
         "ops_center_source_answers",
     }
     assert not absent & set(found)
-    assert all(each["type"] == ("counter" if name.endswith("_total") else "gauge") for name, each in found.items())
+    kinds = {"total": "counter", "lateness_seconds": "summary"}
+    for name, each in found.items():
+        assert each["type"] == next((kind for end, kind in kinds.items() if name.endswith(f"_{end}")), "gauge")
+
+
+def test_stripe_is_told_by_its_last_call_and_never_asked_for_it(make_app):
+    billing = Billing()
+    app = make_app(read_token=KEY, **billing.settings())
+    ops = app.server.extensions["ops"]
+    client, gateway = app.server.test_client(), ops.billing.stripe
+
+    def told():
+        (found,) = (each for each in states(ops) if each.name == "Stripe")
+        text = client.get("/metrics", headers={"Authorization": f"Bearer {KEY}"}).get_data(as_text=True)
+        line = re.search(r'source_answers{source="stripe"} (\d)', text)
+        return found.dot, found.word, found.detail, line and line[1]
+
+    assert told() == ("none", "set", "A key is set. It is asked when somebody buys.", None)
+    assert gateway.session("cs_test_none") is None  # that there is none is a good answer
+    assert told()[::3] == ("ok", "1")
+    for kind, words in (("500", "Stripe answered with an error."), ("401", "Stripe refused our key, or")):
+        billing.stripe.fail(kind)
+        gateway.session("cs_test_none")
+        found = told()
+        assert (found[:2], found[3]) == (("danger", "failed"), "0")
+        assert found[2].startswith(words)
+        billing.stripe.heal()
+    asked = len(billing.stripe.asked)
+    told()
+    assert len(billing.stripe.asked) == asked
+    gateway.session("cs_test_none")
+    assert told()[0] == "ok"
+    billing.close()
 
 
 def test_events_that_were_stored_are_counted(console):
