@@ -219,7 +219,7 @@ def _whole(live: Live, names: Named, more: dict[str, Any]) -> dict[str, Any]:
 def _encode(live: Live, names: Named) -> dict[str, Any]:
     if names.alone is None:
         return _with(encode_live(live), live, names.also) if names.also else encode_live(live)
-    body = encode_series(live, names.alone)
+    body = encode_series(live, names.alone) | _down(live)
     if live.reset or live.new_facts:
         body["about"] = _about(live, live.points[-1] if live.points else None)
     return body
@@ -252,6 +252,7 @@ def encode_live(live: Live) -> dict[str, Any]:
         "period_s": live.period_s,
         "t": [int(point.at.timestamp() * 1000) for point in points],
     }
+    body |= _down(live)
     if points:
         series = [_series(point, live.interface) for point in points]
         body |= _columns(points, series)
@@ -262,6 +263,13 @@ def encode_live(live: Live) -> dict[str, Any]:
     if live.reset or live.new_facts:
         body["about"] = _about(live, newest)
     return body
+
+
+def _down(live: Live) -> dict[str, Any]:
+    if live.down is None:
+        return {}
+    since = live.down.since
+    return {"down": {"since": None if since is None else int(since.timestamp() * 1000)}}
 
 
 def _series(point: Sample, interface: str | None) -> Rate:

@@ -19,9 +19,12 @@ export function state() {
   if (S.heardAt === null) return S.misses >= PERIODS ? "silent" : "loading";
   if (S.misses > 0 && (S.misses >= PERIODS || (performance.now() - S.heardAt) / 1000 >= limit)) return "silent";
   if (ageS() !== null && ageS() > limit) return "stale";
+  if (S.down) return "down";
   if (!S.now || S.now.reason === "measuring") return "measuring";
   return "live";
 }
+// Of a host that does not answer Prometheus.
+export function downWords() { return S.down.since === null ? "Never answered" : "Down since " + words.clock(S.down.since, words.offsetMs(zone(), S.down.since)); }
 export function isOld(now) { return now === "stale" || now === "silent"; }
 
 export function badge(kind, shape, words) {
@@ -39,6 +42,7 @@ export function liveBadge(now) {
     case "unset": return badge("", "none", "Not configured");
     case "refused": return badge("danger", "triangle", S.refused.title);
     case "measuring": return badge("", "none", "Measuring");
+    case "down": return badge("danger", "triangle", downWords());
     case "stale": return badge("warn", "clock", "Stale: " + words.age(ageS()) + " old");
     case "silent": return badge("danger", "triangle", S.lastHeard === null ? "No answer" : "No answer since " + words.clock(S.lastHeard, offset));
     default: return badge("ok", "live", "Live, every " + asked.periodMs / 1000 + " s");

@@ -1,5 +1,5 @@
 // The strip of figures: the newest value of each, its trend over the window, and the window's p95 and greatest value.
-import { ageS, badge } from "./age.js";
+import { ageS, badge, downWords } from "./age.js";
 import { el, fill, make } from "./dom.js";
 import { history } from "./source.js";
 import { asked, S } from "./state.js";
@@ -9,6 +9,7 @@ import * as words from "./words.js";
 
 function card(id, pair, note, view, drawing, told) {
   if (!el(id)) return;
+  if (!pair && S.down) note = downWords();
   el(id).classList.toggle("sys-stale", view.old);
   if (pair) fill(id + "-value", [document.createTextNode(pair[0]), pair[1] ? make("span", "oc-unit", pair[1]) : null]);
   else {
@@ -78,7 +79,7 @@ function memory(view, waiting) {
 }
 
 function disk(view, waiting) {
-  const root = S.mounts[0];
+  const root = S.down ? null : S.mounts[0];
   if (!root || !words.known(root.used)) { card("system-disk-now", null, root ? root.reason : waiting, view); return; }
   // File systems have a slower clock than the ticks: their past is the history's in every window.
   const past = Object.assign({}, view, { src: history }), name = "mount_used_" + root.label.replace(/[ ,\n]/g, "_");

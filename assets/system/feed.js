@@ -72,7 +72,7 @@ export function drop() {
 // Another host is shown: nothing of the one before may stand for it.
 export function another() {
   clear();
-  Object.assign(S, { mounts: [], about: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null });
+  Object.assign(S, { mounts: [], about: null, down: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null });
 }
 
 // What the charts of the open tab need beside the rest: asked for from the beginning of the window on.
@@ -88,6 +88,7 @@ function heard(body) {
   if (body.reset) clear();
   take(body);
   if (body.now) S.now = body.now;
+  S.down = body.down || null;
   if (body.mounts) S.mounts = body.mounts;
   if (body.about) { S.about = body.about; options(); }
   asked.periodMs = body.period_s * 1000;

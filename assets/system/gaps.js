@@ -48,6 +48,7 @@ export function why(gap, name, host) {
     case "interface gone": return (name || "The interface") + " was not there.";
     case "route changed": return "The default route moved to another interface.";
     case "no interface": return "There is no interface but loopback.";
+    case "host down": return (host || "The host") + " did not answer.";
     case "read error": return "The counters could not be read.";
     case "not offered here": return "This system does not count it.";
     case "reading": return "The history is being read.";

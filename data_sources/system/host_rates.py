@@ -14,6 +14,15 @@ PRESSURE = ("cpu", "mem", "io")
 UNREADABLE = (OSError, ValueError, RuntimeError)  # what system files and psutil raise when they cannot tell
 
 
+class HostDownError(OSError):
+    """Another host was asked for its figures and did not answer."""
+
+
+def why_unread(error: Exception) -> Gap:
+    """Why a reading is missing that failed with this error."""
+    return Gap.DOWN if isinstance(error, HostDownError) else Gap.READ_ERROR
+
+
 class HostRates:
     """Keeps the last readings and makes the next sample from them.
 
@@ -73,7 +82,7 @@ class HostRates:
         at_ns = self._clock_ns()
         counters: Mapping[str, Counters] | None = self._try("disk_io", self._host.disks, reasons)
         if counters is None:
-            return rates.gap(Gap.READ_ERROR), {}
+            return rates.gap(Gap(reasons["disk_io"])), {}
         if not counters:
             return rates.gap(Gap.UNSUPPORTED), {}
         stepped = {
@@ -113,7 +122,7 @@ class HostRates:
         try:
             value = read()
         except UNREADABLE as error:
-            reasons[name] = Gap.READ_ERROR
+            reasons[name] = why_unread(error)
             self._say(name, f"{name} could not be read: {error}")
             return None
         self._say(name, "")

@@ -114,7 +114,7 @@ class PrometheusSource:
             return Problem(Kind.NOT_FOUND, "There is no such host", f"Prometheus watches no host called {host_id}.")
         row = known.row
         period_s = row.period_s or _DEFAULT_PERIOD_S
-        made = RemoteHost(self.client, known.target, row.name, period_s, clock_s=self._clock_s)
+        made = RemoteHost(self.client, known.target, row.name, period_s, seen_at=row.seen_at, clock_s=self._clock_s)
         with self._lock:
             made = self._followed.setdefault(host_id, made)
             while len(self._followed) > _FOLLOWED:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from ..result import Failed, Kind, Problem, Provenance, Ready, Result
@@ -27,7 +28,7 @@ from .prometheus_node import (
     scrapes,
 )
 from .prometheus_wire import Answered, PrometheusClient, any_of
-from .types import HostFacts, HostNow, InterfaceRow, Levels, Live, Mount, NetworkNow, Sample
+from .types import Down, HostFacts, HostNow, InterfaceRow, Levels, Live, Mount, NetworkNow, Sample
 from .windows import HistoryWindow
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class RemoteHost:
         target: Which host.
         name: What it calls itself.
         period_s: How far apart its scrapes are, in seconds.
+        seen_at: When it answered last, as far as that is known.
         clock_s: Epoch seconds now.
     """
 
@@ -59,6 +61,7 @@ class RemoteHost:
         name: str,
         period_s: float,
         *,
+        seen_at: datetime | None = None,
         clock_s: Callable[[], float] = time.time,
     ) -> None:
         self.target, self.name, self.period_s = target, name, period_s
@@ -66,8 +69,10 @@ class RemoteHost:
         self._lock = threading.Lock()
         self._replay = Replay()
         self._sampler = self._new_sampler(int(clock_s() * 1000))
+        self._failing = False  # whether the newest scrape found nobody
         self._held_s = 0.0  # how far back the samples reach
         self._newest_ms = 0
+        self._answered_ms = 0 if seen_at is None else int(seen_at.timestamp() * 1000)
         self._asked_at_s = self._about_at_s = float("-inf")
         self._problem: Problem | None = None
         self._mounts: tuple[Mount, ...] = ()
@@ -99,6 +104,7 @@ class RemoteHost:
             facts=self.facts(),
             mounts=self._mounts,
             levels=Levels(self._mounts),
+            down=self._down(),
         )
         return self._answer(live, newest)
 
@@ -204,6 +210,9 @@ class RemoteHost:
                 break  # VictoriaMetrics may show one half of a fresh scrape before the other
             self._replay.tick(self._sampler, scrape)
             self._newest_ms = scrape.at_ms
+            self._failing = scrape.failed
+            if not scrape.failed:
+                self._answered_ms = max(self._answered_ms, scrape.at_ms)
 
     def _describe(self, now_s: float) -> Problem | None:
         """What the interfaces are and how full the file systems, once a minute; the last answer stays on a failure.
@@ -221,6 +230,11 @@ class RemoteHost:
         self._mounts = mounts(self._replay.about)
         return None
 
+    def _down(self) -> Down | None:
+        if not self._failing:
+            return None
+        return Down(datetime.fromtimestamp(self._answered_ms / 1000, UTC) if self._answered_ms else None)
+
     def _age_s(self) -> float | None:
         return None if not self._newest_ms else max(0.0, self._clock_s() - self._newest_ms / 1000)
 
@@ -228,7 +242,10 @@ class RemoteHost:
         problem = self._problem
         if problem is not None and sample is None:
             return Failed(problem, self._provenance(sample))
-        age_s = self._age_s()
+        age_s, down = self._age_s(), self._down()
+        if problem is None and down is not None:
+            title = f"is down since {down.since:%H:%M:%S} UTC" if down.since else "has never answered"
+            problem = Problem(Kind.UPSTREAM, f"{self.name} {title}", "The last scrape of it failed.")
         if problem is None and age_s is not None and age_s > STALE_PERIODS * self.period_s:
             problem = Problem(
                 Kind.UPSTREAM, f"No scrape for {age_s:.0f} s", f"Prometheus has nothing newer of {self.name}."

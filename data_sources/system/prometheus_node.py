@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from .host_rates import HostDownError
 from .interfaces import busiest
 from .prometheus_wire import Series
 from .sampler import Sampler
@@ -80,6 +81,21 @@ class Scrape:
 
     at_ms: int
     values: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the host was asked and did not answer."""
+        return self.values.get("up", {}).get("") == 0
+
+    def figures(self) -> Scrape:
+        """Itself.
+
+        Raises:
+            HostDownError: There are none, since the host did not answer.
+        """
+        if self.failed:
+            raise HostDownError("the host did not answer")
+        return self
 
     def of(self, metric: str) -> Mapping[str, float]:
         """The values of one metric; empty where the scrape has none."""
@@ -158,7 +174,8 @@ class Replay:
 
     def read(self) -> NetworkReading:
         """Byte counters by interface."""
-        received, sent = self.scrape.of(_RECEIVED), self.scrape.of(_SENT)
+        scrape = self.scrape.figures()
+        received, sent = scrape.of(_RECEIVED), scrape.of(_SENT)
         if not received:
             raise ValueError("the scrape holds no network counters")
         pairs = {name: Counters(int(value), int(sent[name])) for name, value in received.items() if name in sent}
@@ -174,7 +191,7 @@ class Replay:
         busy: dict[str, float] = {}
         idle: dict[str, float] = {}
         modes: dict[str, dict[str, float]] = {}
-        for key, seconds in self.scrape.of(_CPU).items():
+        for key, seconds in self.scrape.figures().of(_CPU).items():
             core, _, mode = key.partition("|")
             name = _MODES.get(mode, mode)
             if name != "idle":
@@ -189,20 +206,21 @@ class Replay:
 
     def memory(self) -> Memory:
         """Memory in bytes; ValueError without its total or what is available. Swap that is not told is None, not 0."""
-        total, available = self.scrape.one(_TOTAL), self.scrape.one(_AVAILABLE)
-        swap_total, swap_free = (self.scrape.of(metric).get("") for metric in (_SWAP_TOTAL, _SWAP_FREE))
+        scrape = self.scrape.figures()
+        total, available = scrape.one(_TOTAL), scrape.one(_AVAILABLE)
+        swap_total, swap_free = (scrape.of(metric).get("") for metric in (_SWAP_TOTAL, _SWAP_FREE))
         if swap_total is None or swap_free is None:
             return Memory(int(total), int(available), None, None)
         return Memory(int(total), int(available), int(swap_total), int(swap_total - swap_free))
 
     def load(self) -> tuple[float, float, float]:
         """Load averages."""
-        one, five, fifteen = (self.scrape.one(metric) for metric in _LOADS)
+        one, five, fifteen = (self.scrape.figures().one(metric) for metric in _LOADS)
         return one, five, fifteen
 
     def disks(self) -> Mapping[str, Counters]:
         """Whole disks only."""
-        written = self.scrape.of(_WRITTEN)
+        written = self.scrape.figures().of(_WRITTEN)
         return {
             name: Counters(int(value), int(written[name]))
             for name, value in self.scrape.of(_READ).items()
@@ -211,7 +229,7 @@ class Replay:
 
     def pressure(self) -> Mapping[str, int]:
         """Microseconds in which some task waited; empty where the host does not tell."""
-        found = {name: self.scrape.of(metric).get("") for name, metric in PRESSURE.items()}
+        found = {name: self.scrape.figures().of(metric).get("") for name, metric in PRESSURE.items()}
         return {name: int(seconds * 1e6) for name, seconds in found.items() if seconds is not None}
 
     def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:

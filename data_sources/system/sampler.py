@@ -16,7 +16,7 @@ from datetime import datetime
 from ..result import utc_now
 from . import rates
 from .host import HostReader
-from .host_rates import UNREADABLE, HostRates
+from .host_rates import UNREADABLE, HostRates, why_unread
 from .interfaces import InterfaceCatalog, keep_route
 from .network import NetworkReader
 from .types import Faults, Gap, InterfaceInfo, NetworkReading, Rate, Sample, TotalChoice
@@ -76,6 +76,7 @@ class Sampler:
         self._tracks: dict[str, rates.Track | None] = {}
         self._gone_since: dict[str, int] = {}
         self._last_read: NetworkReading | None = None
+        self._unread = rates.gap(Gap.READ_ERROR)  # why the last reading failed, where it did
         self._last_faults: Mapping[str, Faults] = {}
         self._ticks = 0
         self._lock = threading.Lock()
@@ -158,10 +159,10 @@ class Sampler:
         at_ns = self._clock_ns() if reading is None else reading.at_ns
         at = self._now()
         interval_s = None if self._last_read is None else (at_ns - self._last_read.at_ns) / 1e9
-        by_name = self._unreadable() if reading is None else self._network_rates(reading)
+        by_name = dict.fromkeys(self._tracks, self._unread) if reading is None else self._network_rates(reading)
         faults = {} if reading is None else self._fault_rates(reading, by_name)
         if reading is None:
-            total = rates.gap(Gap.READ_ERROR)
+            total = self._unread
         else:
             chosen_before = self._choice.names
             self._look_around(reading)
@@ -195,13 +196,11 @@ class Sampler:
         try:
             reading = self.network.read()
         except UNREADABLE as error:
+            self._unread = rates.gap(why_unread(error))
             self._say("network", f"{self.network.source} could not be read: {error}")
             return None
         self._say("network", "")
         return reading
-
-    def _unreadable(self) -> dict[str, Rate]:
-        return {name: rates.gap(Gap.READ_ERROR) for name in self._tracks}
 
     def _network_rates(self, reading: NetworkReading) -> dict[str, Rate]:
         """Every listed interface's rate, and a gap for those that vanished in the last minutes."""

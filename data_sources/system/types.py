@@ -26,6 +26,7 @@ class Gap(StrEnum):
     IMPOSSIBLE = "faster than possible"  # the counter moved on by more than the link, or any link, carries
     LATE = "late sample"  # more than 1.5 periods since the reading before
     READ_ERROR = "read error"  # the counter could not be read
+    DOWN = "host down"  # Prometheus asked the host, and it did not answer
     MOVED = "route changed"  # the total adds up other interfaces than at the reading before
     NO_ROUTE = "no interface"  # nothing to add up: no interface but loopback
     UNSUPPORTED = "not offered here"  # this system has no such counter
@@ -326,6 +327,17 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Down:
+    """A host that does not answer.
+
+    Attributes:
+        since: When it answered last, UTC; None when never in the time that is looked back.
+    """
+
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """The newest points for one viewer.
 
@@ -341,6 +353,7 @@ class Live:
         facts: About the machine.
         mounts: File systems, newest answers.
         levels: The newest answers of everything that is read more slowly.
+        down: The host does not answer those who ask for its figures; None while it does.
     """
 
     points: tuple[Sample, ...]
@@ -354,6 +367,7 @@ class Live:
     facts: HostFacts
     mounts: tuple[Mount, ...]
     levels: Levels = field(default_factory=Levels)
+    down: Down | None = None
 
 
 @dataclass(frozen=True, slots=True)

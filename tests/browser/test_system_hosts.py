@@ -5,6 +5,7 @@ import pytest
 from data_sources.system.prometheus import PrometheusSource
 from data_sources.system.prometheus_wire import PrometheusClient
 from tests.browser.test_system_page import BADGE, PATH
+from tests.data_sources.system.test_prometheus import edit
 from tests.fakes.prometheus import FakePrometheus
 
 pytestmark = pytest.mark.browser
@@ -42,3 +43,10 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     browser.wait_for_text("#system-sub", fake.instance)
     browser.wait_for_text("#system-disk-now-span", "max")  # file systems are the history's
     assert set(browser.driver.execute_script(ASKED)) == {"/api/v1/system/live"}
+
+    fake.change = edit("up", lambda values: [*values[:-4], *([when, "0"] for when, _ in values[-4:])])
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.go(served, f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "Down since ")
+    for card in ("received", "cpu-now", "memory-now", "disk-now", "load"):
+        browser.wait_for_text(f"#system-{card}-note", "Down since ")

@@ -70,7 +70,8 @@ def test_another_host_is_asked_as_this_machine_is(ask, fake):
     assert (live["reset"], live["period_s"]) == (True, 1.0)
     assert live["about"]["total_routed"] is False  # node_exporter tells no default route: none is claimed
     assert live["about"]["source"] == "node_exporter, through Prometheus"
-    assert "read error" in live["gaps"]["network"].values()
+    assert "host down" in live["gaps"]["network"].values()
+    assert "down" not in live, "it answers now"
     again = get(f"/api/v1/system/live?host={fake.instance}&since={live['seq']}").json
     assert (again["t"], again["reset"]) == ([], False)
     past = get(f"/api/v1/system/history?host={fake.instance}&window_s=300").json

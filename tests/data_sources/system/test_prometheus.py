@@ -333,10 +333,25 @@ def test_a_hole_in_the_scrapes_is_a_gap_and_so_is_the_first_scrape_after_it(sour
     ups = {round(at_s * 1000): value for at_s, value in raw(fake, "up", instance=fake.instance)}
     failed = [point for point in found if ups[point.at_ns // 10**6] == "0"]
     assert len(failed) >= 3
-    assert {point.total.reason for point in failed} == {"read error"}
+    assert {point.total.reason for point in failed} == {"host down"}
+    assert {str(why) for point in failed for why in point.host.reasons.values()} == {"host down"}
+    assert {point.host.disk_io.reason for point in failed} == {"host down"}
     after = found[found.index(failed[-1]) + 1]
     assert (after.total.reason, after.host.cpu_percent) == ("late sample", None)
     assert found[-1].total.reason is None
+
+
+def test_a_host_that_does_not_answer_is_down_since_it_last_did_and_never_current(source, fake):
+    assert source.host(fake.instance).live(window_s=60).value.down is None
+    good_s = raw(fake, "up", instance=fake.instance)[-4][0]
+    fake.change = edit("up", lambda values: [[when, "0" if when > good_s else was] for when, was in values])
+    down = PrometheusSource(source.client, clock_s=fake.clock_s).host(fake.instance).live(window_s=60)
+    assert down.value.down.since.timestamp() == pytest.approx(good_s, abs=0.001)
+    assert "is down since" in down.stale.title
+    fake.change = edit("up", lambda values: [[when, "0"] for when, _ in values])
+    fake.instead["max_over_time"] = 200, {"status": "success", "data": {"result": []}}
+    never = PrometheusSource(source.client, clock_s=fake.clock_s).host(fake.instance).live(window_s=60)
+    assert (never.value.down.since, "has never answered" in never.stale.title) == (None, True)
 
 
 def test_a_counter_that_fell_is_a_gap_never_a_rate(source, fake):
@@ -418,7 +433,7 @@ def test_a_short_window_is_made_of_raw_scrapes_and_has_the_hole_and_its_reason(s
     assert 0.5 < own.summary.known_share < 1
     assert np.isnan(own.mean).any() or (own.gap > 0).any()
     reasons = {gap.reason for gap in window.gaps}
-    assert {"read error", "late sample"} <= reasons
+    assert {"host down", "late sample"} <= reasons
     assert {"net_in", "net_err_in", "cpu", "cpu_user", "cpu_core_0", "mem_used", "load1", "disk_read"} <= set(
         window.series
     )
