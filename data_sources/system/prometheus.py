@@ -22,6 +22,7 @@ UNSET = NotConfigured(
 )
 _FIRST_S = 3.0  # how long the first list is waited for by those who do not ask for it themselves
 _FRESH_S = 5.0  # the list is read at most this often, however many look at it
+_OLD_S = 15.0  # from then on an answer is not told as current, also while another is waited for
 _FOLLOWED = 16  # hosts that are followed at once; the one that nobody has asked for longest makes room
 _DEFAULT_PERIOD_S = 60.0
 
@@ -59,12 +60,16 @@ class PrometheusSource:
         Returns:
             Ready, or Failed; the hosts of the last good answer are kept by `known_rows`.
         """
-        kept = self._answered
-        if kept is not None and self._clock_s() - self._asked_at_s < _FRESH_S:
+        kept, age_s = self._answered, self._clock_s() - self._asked_at_s
+        if kept is not None and age_s < _FRESH_S:
             return kept
         # While one asks the others have the answer of before: a Prometheus that hangs must not hold every thread.
-        if not self.client.wait_for(self._reading, _FIRST_S if kept is None else 0):
-            return kept or Failed(Problem(Kind.BUSY, WHAT, "Prometheus has not answered yet.", retry_after_s=5))
+        old = kept is None or age_s > _OLD_S
+        if not self.client.wait_for(self._reading, _FIRST_S if old else 0):
+            if kept is not None and self._answered is kept and old:
+                return self._aged(kept, age_s)
+            none = Problem(Kind.BUSY, WHAT, "Prometheus has not answered yet.", retry_after_s=5)
+            return self._answered or Failed(none)
         try:
             answer = self._answered
             if answer is None or answer is kept:  # nobody has asked while we waited
@@ -73,6 +78,12 @@ class PrometheusSource:
             return answer
         finally:
             self._reading.release()
+
+    def _aged(self, kept: Result[tuple[HostRow, ...]], age_s: float) -> Result[tuple[HostRow, ...]]:
+        """An answer that is too old to be told as current, with its age; an old failure is none of now."""
+        told = f"No list of hosts for {age_s:.0f} s"
+        problem = Problem(Kind.BUSY, told, "Prometheus is being asked.", retry_after_s=5)
+        return replace(kept, stale=problem) if isinstance(kept, Ready) else Failed(problem)
 
     def _read(self) -> Result[tuple[HostRow, ...]]:
         now_s = self._clock_s()
@@ -148,6 +159,8 @@ def host_list(machine: SystemSource, name: str, prometheus: PrometheusSource | N
     found = prometheus.hosts()
     if isinstance(found, Ready):
         told = replace(found.provenance, source=f"{here.provenance.source} and {SOURCE}")
+        if found.stale is not None:
+            return Ready(HostList((own, *prometheus.without_figures(found.stale)), problem=found.stale), told)
         return Ready(HostList((own, *found.value)), told)
     problem = found.problem if isinstance(found, Failed) else Problem(Kind.UPSTREAM, "No list of hosts", "")
     return Ready(HostList((own, *prometheus.without_figures(problem)), problem=problem), here.provenance)

@@ -276,7 +276,9 @@ def test_many_who_look_at_the_list_ask_prometheus_once(source, fake):
     assert len(fake.asked) == asked
 
 
-def test_a_prometheus_that_hangs_holds_one_thread_and_the_others_have_the_list_of_before(hasty, fake):
+def test_a_prometheus_that_hangs_holds_one_thread_and_the_others_have_the_list_of_before_with_its_age(
+    hasty, fake, monkeypatch
+):
     source = PrometheusSource(hasty, clock_s=fake.clock_s)
     before = source.hosts()
     asked = len(fake.asked)
@@ -288,6 +290,13 @@ def test_a_prometheus_that_hangs_holds_one_thread_and_the_others_have_the_list_o
     while len(fake.asked) == asked:
         asking.join(0.01)
     assert source.hosts() is before
+    monkeypatch.setattr("data_sources.system.prometheus._FIRST_S", 0)
+    fake.now_s += 166
+    aged = source.hosts()
+    assert (aged.value, aged.stale.title) == (before.value, "No list of hosts for 176 s")
+    told = host_list(FakeMachine().held_source(), "here", source).value
+    assert {(row.state, row.sample) for row in told.rows[1:]} == {("no data", None)}
+    assert told.problem.title == "No list of hosts for 176 s"
     asking.join()
     assert answers[0].problem.kind is Kind.TIMEOUT
     assert source.hosts() is answers[0]
