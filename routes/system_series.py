@@ -42,7 +42,7 @@ def encode_series(live: Live, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _of(live: Live, index: int, levels: Levels) -> Figures:
     point = live.points[index]
-    found = figures(point, levels)
+    found = figures(point, levels, first=() if live.interface is None else (live.interface,))
     if live.interface is not None and live.interface not in point.rates:
         found.reasons[network_group(live.interface)] = Gap.GONE
     return found

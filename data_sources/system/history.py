@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +76,7 @@ class History:
         self._pending: deque[Slot] = deque()
         self._gaps = GapLog()
         self._before: Sample | None = None
+        self._recorded: Sequence[str] = ()  # which interfaces
         self._run: tuple[float, float] | None = None
         self._clock_since_s: float | None = None
         self._folded_block = -1
@@ -124,7 +125,8 @@ class History:
             with self._lock:
                 self._run, self._clock_since_s = (at_s, at_s), at_s
             return
-        found = figures(sample, self._levels())
+        found = figures(sample, self._levels(), first=self._recorded)
+        self._recorded = found.interfaces
         step_s = (sample.at_ns - before.at_ns) / 1e9
         with self._lock:
             start_s = self._step_start(at_s, step_s)

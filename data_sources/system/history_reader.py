@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .gap_log import EVERYTHING, merge_spans
 from .history_file import COARSE_S, FINE_S, KEEP_S, HistoryFile
-from .series import group, network_group, shown_name, stored_name
+from .series import LEFT_OUT, group, network_group, shown_name, stored_name
 from .slots import Floats, Slot
 from .types import Gap
 from .windows import LIVE_S, Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold, grid
@@ -105,8 +105,9 @@ def read_window(
         trouble = trouble or failed
         columns = {name: _joined(older.get(name), columns.get(name)) for name in {**older, **columns}}
     series = {name: fold(found, cut) for name, found in columns.items()}
-    spans = [*not_running(runs, cut), *_shown({**gaps, **recorded.gaps}.values(), query, set(series))]
-    spans += unexplained(series, spans, query, cut)
+    known = {**gaps, **recorded.gaps}.values()
+    spans = [*not_running(runs, cut), *_shown(known, query, set(series))]
+    spans += unexplained(series, spans, query, cut, [span for span in known if span.of == LEFT_OUT])
     sampled_at = None if run is None else datetime.fromtimestamp(run[1], UTC)
     return HistoryWindow(cut, series, merge_spans(spans, cut.t0_s, end_s), sampled_at, recorded.trouble or trouble)
 
@@ -231,7 +232,11 @@ def _shown(gaps: Iterable[GapSpan], query: HistoryQuery, names: set[str]) -> lis
 
 
 def unexplained(
-    series: Mapping[str, SeriesWindow], spans: Sequence[GapSpan], query: HistoryQuery, cut: Grid
+    series: Mapping[str, SeriesWindow],
+    spans: Sequence[GapSpan],
+    query: HistoryQuery,
+    cut: Grid,
+    left_out: Sequence[GapSpan] = (),
 ) -> list[GapSpan]:
     """Why whole steps are unknown though the console ran and no reading failed: the thing was not there.
 
@@ -240,6 +245,7 @@ def unexplained(
         spans: The gaps that have a reason.
         query: What is asked: an interface that is nowhere in the window was gone all the while.
         cut: The steps.
+        left_out: When there were more interfaces than are recorded: one that is missing then may have been there.
     """
     edges_s = cut.t0_s + np.arange(cut.count + 1) * cut.step_s
     found = []
@@ -249,13 +255,16 @@ def unexplained(
             if span.of in (None, of, name):
                 told |= (edges_s[1:] > span.start_s) & (edges_s[:-1] < span.end_s)
         ends = np.flatnonzero(np.diff(np.concatenate([[False], missing & ~told, [False]]).astype(np.int8)))
-        reason = Gap.GONE if of == "network" else "not there"
         for first, after in zip(ends[::2], ends[1::2], strict=True):
-            start_s = float(edges_s[first])
+            start_s, end_s = float(edges_s[first]), float(min(edges_s[after], cut.end_s))
+            reason = "not there"
+            if of == "network":
+                unkept = any(span.start_s < end_s and span.end_s > start_s for span in left_out)
+                reason = Gap.LEFT_OUT if unkept else Gap.GONE
             # goes on from what the ticks said themselves, which ends within a step
             before_s = [span.end_s for span in spans if span.reason == reason and 0 < start_s - span.end_s < cut.step_s]
             start_s = min([start_s, *before_s])
-            found.append(GapSpan(start_s, float(min(edges_s[after], cut.end_s)), reason, of))
+            found.append(GapSpan(start_s, end_s, reason, of))
     return list(dict.fromkeys(found))
 
 

@@ -121,7 +121,7 @@ def _columns(
     values: dict[str, np.ndarray] = {}
     log, own = GapLog(), network_group(query.interface)
     for place, (sample, scrape) in enumerate(samples):
-        told = figures(sample, Levels(mounts(scrape)))
+        told = figures(sample, Levels(mounts(scrape)), first=() if query.interface is None else (query.interface,))
         for stored, value in told.values.items():
             name = shown_name(stored, query.interface)
             if name is not None and (query.names is None or name in query.names):

@@ -6,6 +6,7 @@ A series that this machine does not have is absent; one that is not known at a t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .types import Faults, Gap, HostSample, Levels, Rate, Sample
@@ -15,6 +16,7 @@ NETWORK = ("net_in", "net_out")
 _AT = "@"  # net_in@eth0 is eth0's own; net_in alone is the total of the default route
 # A host of thousands of containers must not fill the disk with their ports, nor one of hundreds of cores with those.
 _MAX_INTERFACES, _MAX_CORES, _MAX_DISKS, _MAX_SENSORS = 64, 256, 64, 64
+LEFT_OUT = "network_left_out"  # the reading under which it is told that there are more interfaces than are kept
 _NO_LEVELS = Levels()
 _FAMILIES = re.compile(
     r"net_(in|out|err_in|err_out|drop_in|drop_out)|cpu|cpu_(user|system|iowait|steal|core_\d+)|mem_used|mem_limit_used|swap_used"
@@ -24,10 +26,11 @@ _FAMILIES = re.compile(
 
 @dataclass(slots=True)
 class Figures:
-    """One tick as numbers by series, and why some are missing by group of series."""
+    """One tick as numbers by series, and why some are missing by group of series; of which interfaces these are."""
 
     values: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    interfaces: Sequence[str] = ()
 
 
 def is_series(name: str) -> bool:
@@ -66,17 +69,22 @@ def network_group(interface: str | None) -> str:
     return "network" if interface is None else f"network{_AT}{interface}"
 
 
-def figures(sample: Sample, levels: Levels = _NO_LEVELS) -> Figures:
+def figures(sample: Sample, levels: Levels = _NO_LEVELS, *, first: Sequence[str] = ()) -> Figures:
     """Every series of one sample.
 
     Args:
         sample: A tick of the sampler.
         levels: The newest answers of what is read more slowly.
+        first: Interfaces that have a place before the others: the one that is looked at, or those that are recorded
+            already, which new ones must not push out.
     """
     found = Figures()
     _network(found, "network", "", sample.total, sample.total_faults)
-    names = sample.rates if len(sample.rates) <= _MAX_INTERFACES else _most_important(sample)
-    for name in names:
+    found.interfaces = tuple(sample.rates)
+    if len(sample.rates) > _MAX_INTERFACES:
+        found.interfaces = _most_important(sample, first)
+        found.reasons[LEFT_OUT] = Gap.LEFT_OUT
+    for name in found.interfaces:
         _network(found, f"network{_AT}{name}", f"{_AT}{name}", sample.rates[name], sample.faults.get(name))
     _cpu(found, sample.host)
     _memory(found, sample.host)
@@ -88,10 +96,10 @@ def figures(sample: Sample, levels: Levels = _NO_LEVELS) -> Figures:
     return found
 
 
-def _most_important(sample: Sample) -> list[str]:
-    """The total's own interfaces, then the others by name: the same ones at every tick."""
-    own = [name for name in sample.choice.names if name in sample.rates]
-    return [*own, *sorted(set(sample.rates) - set(own))][:_MAX_INTERFACES]
+def _most_important(sample: Sample, first: Sequence[str]) -> Sequence[str]:
+    """The total's own interfaces, those of `first`, then the others by name: the same ones at every tick."""
+    ordered = dict.fromkeys((*sample.choice.names, *first, *sorted(sample.rates)))
+    return [name for name in ordered if name in sample.rates][:_MAX_INTERFACES]
 
 
 def _network(found: Figures, key: str, suffix: str, rate: Rate, faults: Faults | None) -> None:

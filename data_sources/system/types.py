@@ -30,6 +30,7 @@ class Gap(StrEnum):
     MOVED = "route changed"  # the total adds up other interfaces than at the reading before
     NO_ROUTE = "no interface"  # nothing to add up: no interface but loopback
     UNSUPPORTED = "not offered here"  # this system has no such counter
+    LEFT_OUT = "not recorded (more than 64 interfaces), or gone"  # the past of so many is not kept
     STALE = "no newer sample"  # the newest sample is older than three periods
 
 

@@ -71,6 +71,26 @@ def test_series_interface_and_points_are_what_is_asked_for(get, machine):
     assert body["n"] <= 10
 
 
+def test_an_interface_beyond_those_that_are_recorded_is_not_called_gone_and_a_new_one_takes_no_place(get, machine):
+    machine.counters |= {f"m{n:03}": machine.counters["lo"] for n in range(80)}
+    run(get, machine, 10)
+    machine.counters |= {f"a{n:03}": machine.counters["lo"] for n in range(80)}
+    run(get, machine, 10)
+    body = get("window_s=300&series=net_in&interface=m000").json
+    assert body["series"]["net_in"]["mean"][-15:] == [0.0] * 15, "recorded before the new ones came"
+    assert {gap["reason"] for gap in body["gaps"]} == {"Ops Center was not running"}
+    for name in ("m079", "a000"):
+        body = get(f"window_s=300&series=net_in&interface={name}").json
+        reasons = {gap["reason"] for gap in body["gaps"] if gap["of"] == "network"}
+        assert (body["series"], reasons) == ({}, {"not recorded (more than 64 interfaces), or gone"})
+    assert "not recorded" in get("window_s=300&series=net_in&interface=a000&format=csv").text
+    assert {gap["of"] for gap in get("window_s=300&series=net_in").json["gaps"]} == {None}
+    live = get.__closure__[0].cell_contents.get(
+        "/api/v1/system/live?series=net_in&interface=a000", headers={"Authorization": f"Bearer {KEY}"}
+    )
+    assert live.json["series"]["net_in"][-1] == 0.0  # what is not recorded is measured all the same
+
+
 def test_csv_has_an_empty_cell_and_a_reason_for_what_is_not_known(get, machine):
     run(get, machine)
     answer = get("window_s=300&series=net_in&format=csv")
