@@ -96,7 +96,7 @@ def unpriced(ask: Ask, prices: PriceBook, limit: int | None) -> tuple[Unpriced, 
     """The models with usage that has no price, `limit` of them, and why."""
     whole = ask.total(ask.span)
     why = reasons(ask.rows([sql.unpriced_kinds(ask.query, ask.kept_span())]), prices.why_unpriced)
-    models = unpriced_models(ask.by(*BY), why)
+    models = unpriced_models(ask.by(*BY), *why)
     newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
     known = bool(whole.attempts or coverage.collected_s)
     value = Unpriced(

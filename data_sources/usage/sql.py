@@ -50,6 +50,8 @@ MEASURES = (
 
 # What a price may hang on, beside whose model it is.
 KIND = ("started_at_us", "status", "service_tier", "processing", "region", *USED)
+# Of how many unpriced attempts the reasons are looked up: of all of them that would cost as much as the page's figures.
+NEWEST_UNPRICED = 1000
 
 _ATTEMPT_COLUMNS = {"user": "user_id", "team": "team_id", "organization": "organization_id"}
 _ROLLUP_DIMENSIONS = frozenset({"provider", "model", "power_level", "status", "source", "cost_source"})
@@ -363,10 +365,11 @@ def _last_by_source(filters: _Filters) -> str:
 
 
 def unpriced_kinds(query: UsageQuery, span: Span) -> tuple[str, dict[str, Value]]:
-    """The unpriced attempts of a span by all that a price may hang on, for the reason why they have none.
+    """The newest unpriced attempts of a span by all that a price may hang on, for the reason why they have none.
 
     Returns:
-        One statement. Columns: provider, model, how many attempts, then the `KIND` of the oldest and of the newest.
+        One statement over `NEWEST_UNPRICED` attempts. Columns: provider, model, how many attempts, then the `KIND` of
+        the oldest and of the newest of them.
     """
     filters, values = bind(query)
     return _unpriced_kinds(filters), values | _time_values("attempts", span)
@@ -386,7 +389,9 @@ def _unpriced_kinds(filters: _Filters) -> str:
         exp.ArgMin(this=example, expression=time),
         exp.ArgMax(this=example.copy(), expression=time.copy()),
     )
-    found = statement.from_("attempts").where(*where("attempts", filters), unpriced).group_by(*keys)
+    newest = exp.select("provider", "model", *KIND).from_("attempts").where(*where("attempts", filters), unpriced)
+    newest = newest.order_by(exp.Ordered(this=time.copy(), desc=True)).limit(NEWEST_UNPRICED)
+    found = statement.from_(newest.subquery("newest")).group_by(*keys)
     return _text(found, DIALECT)
 
 

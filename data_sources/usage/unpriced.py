@@ -15,22 +15,32 @@ BY = ("provider", "model", "cost_source")
 Whose: TypeAlias = tuple[str | None, str | None]  # provider and model
 _NOT_KEPT = "Its calls are no longer kept one by one, so the reason is not known."
 _MOST_REASONS = 3
+_OLDER = f"Its calls are older than the newest {sql.NEWEST_UNPRICED:,} without a price, whose reasons are looked up."
 
 
-def reasons(rows: Iterable[tuple[Any, ...]], why: Callable[[Attempt], str]) -> dict[Whose, str]:
+def reasons(rows: Iterable[tuple[Any, ...]], why: Callable[[Attempt], str]) -> tuple[dict[Whose, str], str]:
     """Why models have no price, in a sentence for each reason, the most frequent first.
 
     Args:
         rows: Of `sql.unpriced_kinds`.
         why: Says why one attempt has no price.
+
+    Returns:
+        The reasons, and what is to be said of models of which none was looked up.
     """
     found: dict[Whose, dict[str, int]] = {}
+    looked_up = 0
     for provider, model, attempts, oldest, newest in rows:
+        looked_up += attempts
         counts = found.setdefault((provider, model), {})
         # prices have their time: what is missing for the oldest may be there for the newest
         for reason in {why(_example(provider, model, kind)) for kind in (oldest, newest)}:
             counts[reason] = counts.get(reason, 0) + attempts
-    return {whose: _joined(counts) for whose, counts in found.items()}
+    all_of_them = looked_up < sql.NEWEST_UNPRICED
+    told = {whose: _joined(counts) for whose, counts in found.items()}
+    if not all_of_them:
+        told = {whose: f"Of its newest calls: {words}" for whose, words in told.items()}
+    return told, _NOT_KEPT if all_of_them else _OLDER
 
 
 def _example(provider: str | None, model: str | None, kind: tuple[Any, ...]) -> Attempt:
@@ -45,7 +55,7 @@ def _joined(counts: Mapping[str, int]) -> str:
     return " ".join(told)
 
 
-def unpriced_models(rows: Iterable[tuple[Any, ...]], why: Mapping[Whose, str]) -> list[UnpricedModel]:
+def unpriced_models(rows: Iterable[tuple[Any, ...]], why: Mapping[Whose, str], otherwise: str) -> list[UnpricedModel]:
     """Read the answer of a question by `BY`.
 
     What has no cost is unpriced or unmetered; the latter reports no usage, so all usage of a group without a cost is
@@ -53,7 +63,8 @@ def unpriced_models(rows: Iterable[tuple[Any, ...]], why: Mapping[Whose, str]) -
 
     Args:
         rows: The values of `BY`, then `sql.MEASURES`.
-        why: The reasons of those whose attempts are kept.
+        why: The reasons of models, of `reasons`.
+        otherwise: What is said of the others.
 
     Returns:
         The models with unpriced usage, most calls first; of their tokens those of input and output.
@@ -66,6 +77,6 @@ def unpriced_models(rows: Iterable[tuple[Any, ...]], why: Mapping[Whose, str]) -
     for (provider, model), sums in found.items():
         if sums.unpriced_attempts:
             tokens = Tokens(sums.tokens.input, sums.tokens.output, None, None, None)
-            reason = why.get((provider, model), _NOT_KEPT)
+            reason = why.get((provider, model), otherwise)
             models.append(UnpricedModel(provider, model, sums.unpriced_calls, sums.unpriced_attempts, tokens, reason))
     return sorted(models, key=lambda one: (-one.calls, -one.attempts, one.provider or "", one.model or ""))

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_sources.result import Ready
+from data_sources.usage import sql
 from data_sources.usage.costs import CostPart, basis_of, words
 from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.price_table import TABLE_VERSION
 from data_sources.usage.types import UsageQuery
+from data_sources.usage.unpriced import reasons
 from tests.data_sources.usage.ingest_rows import NOON_US, attempts, differences, event, writing
 
 NOW = datetime.fromtimestamp(NOON_US / 1e6, UTC) + timedelta(days=1)
@@ -210,3 +212,14 @@ def test_a_window_of_very_many_groups_tells_the_same(tmp_path, monkeypatch):
         monkeypatch.setattr("data_sources.usage.ask._MOST_SHARED", 5)
         assert told() == shared
         assert shared[0].figures.total_cost == sum(Decimal(n) for n in range(40) if n % 4)
+
+
+def test_reasons_of_the_newest_calls_alone_say_so():
+    kind = tuple(0 if name == "started_at_us" else "success" if name == "status" else None for name in sql.KIND)
+    for looked_up, expected, others in (
+        (sql.NEWEST_UNPRICED - 1, "no price", "no longer kept"),
+        (sql.NEWEST_UNPRICED, "Of its newest calls: no price", "older than the newest 1,000"),
+    ):
+        told, otherwise = reasons([("openai", "m", looked_up, kind, kind)], lambda attempt: "no price")
+        assert told == {("openai", "m"): expected}
+        assert others in otherwise
