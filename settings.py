@@ -230,6 +230,15 @@ class Settings(BaseSettings):
     def _codes(cls, value: object) -> object:
         return tuple(code.strip() for code in value.split(",") if code.strip()) if isinstance(value, str) else value
 
+    @field_validator("ingest_token", "read_token", "usage_api_token", "lago_api_key", "prometheus_token")
+    @classmethod
+    def _sent_in_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            text = value.get_secret_value()
+            if not (text.isascii() and text.isprintable()):
+                raise ValueError("has a character that no request can carry, such as a curly quote pasted along")
+        return value
+
     @field_validator("state_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:

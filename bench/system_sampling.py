@@ -138,7 +138,7 @@ def _warm(folder: Path) -> dict[str, str]:
                 now=clock.now,
             ),
             SlowReadings.of_this_machine((MountWatch("/", "root"), MountWatch(str(folder), "data folder"))),
-            limit=group.cpu(),
+            cpu_limit=group.cpu,
             history_file=folder / HISTORY_FILE,
             now=clock.now,
         )

@@ -29,6 +29,11 @@ class Column:
     figure: bool = False
     always: bool = False
 
+    @property
+    def css(self) -> str | None:
+        """Its class: figures stand right, and the source is left out first where there is no room."""
+        return "oc-num" if self.figure else "oc-roomy" if self is _SOURCE else None
+
 
 def _dash(reason: str) -> Node:
     return tags.Span(
@@ -154,12 +159,12 @@ def requests_table(
     shown = [column for column in listed if column.title.lower() not in drop]
     body: list[Node] = []
     for row in page.requests:
-        time, *others = [tags.Td(c.cell(row), className="oc-num" if c.figure else None) for c in shown]
+        time, *others = [tags.Td(c.cell(row), className=c.css) for c in shown]
         opener = tags.A(time.children, href=link(row), className="oc-call", title="All facts of this call")
         body.append(tags.Tr([tags.Td(opener), *others], **{"data-call-row": ""}))
         if len(row.attempts) > 1:
             body += _attempts(row, page.window.tz, newest, len(shown))
-    head = tags.Tr([tags.Th(c.title, scope="col", className="oc-num" if c.figure else None) for c in shown])
+    head = tags.Tr([tags.Th(c.title, scope="col", className=c.css) for c in shown])
     table = tags.Table([tags.Thead(head), tags.Tbody(body)], className="oc-table")
     named = {"aria-label": label}
     return static(tags.Div(table, className="oc-tablewrap oc-calls", tabIndex=0, role="region", **named))

@@ -232,7 +232,9 @@ def recent(query: UsageQuery, data: dict[str, Any]) -> Look:
 
 
 def _all_words(found: RequestPage) -> str:
-    return "all requests" if found.total_calls is None else f"all {formats.number(found.total_calls)} requests"
+    if found.total_calls is None:
+        return "all requests"
+    return "all of them" if found.total_calls == 1 else f"all {formats.number(found.total_calls)} requests"
 
 
 def _more(found: RequestPage, limit: int, query: UsageQuery) -> Component | None:

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from data_sources.result import Kind, Problem
 from data_sources.state.keys import KeyFolderError
 from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
+from routes.own_command import own_command
 from verbs.terminal import COLUMNS, address_of, fail, ingest_token_of, load_settings, moment, say, task_name, url_option
 
 
@@ -103,7 +104,7 @@ def _tell_import(report: ImportReport) -> None:
     if report.rejected_count > len(report.rejected):
         say(f"  and {report.rejected_count - len(report.rejected):,} more", err=True)
     if report.accepted:
-        say(f"To take it out again: ops-center import --undo {report.batch_id}")
+        say(f"To take it out again: {own_command()} import --undo {report.batch_id}")
     if report.problem is not None:
         fail(f"{report.problem.title}. {report.problem.detail} {_left(report, report.problem)}")
     if report.rejected_count:

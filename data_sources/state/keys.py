@@ -62,6 +62,6 @@ def ensure_key(folder: Path, name: str, *, prefix: str = "") -> str:
         raise KeyFolderError(f"OPS_DATA_DIR: cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         found = ""
-    if len(found) < 16:
+    if len(found) < 16 or not (found.isascii() and found.isprintable()):  # what no request could carry is no key
         raise KeyFolderError(f"OPS_DATA_DIR: {path} holds no key; delete it to have a new one made")
     return found

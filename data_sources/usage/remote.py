@@ -67,9 +67,9 @@ _REMEMBERED = 64
 _TELLS_NOTHING = (Kind.BAD_QUERY, Kind.NOT_FOUND, Kind.FORBIDDEN, Kind.BUSY)
 # Of the threads that answer requests (64), at most half are ever held by a usage API. Exports have places of their own:
 # a few long ones never keep a page from being answered.
-AT_ONCE, WAITING, PATIENCE_S = 12, 16, 2.0
+AT_ONCE, WAITING, PATIENCE_S = 12, 32, 2.0
 EXPORTS_AT_ONCE = 4
-_BUSY = "The usage API answers slowly and many are waiting for it. Try again in a moment."
+_BUSY = "Many questions are waiting for the usage API. Try again in a moment."
 _EXPORTS_BUSY = f"{EXPORTS_AT_ONCE} exports from the usage API are under way. Try again when one of them is done."
 
 
@@ -128,7 +128,7 @@ class RemoteUsage:
         self._now, self._clock = now, clock
         self._timeout_s = timeout_s
         self._refresh_s = refresh_s
-        self._session = session(retries=retries, pool=AT_ONCE)
+        self._session = session(retries=retries, pool=AT_ONCE + EXPORTS_AT_ONCE)
         self._doorway = Doorway(_BUSY, at_once=AT_ONCE, waiting=WAITING, patience_s=PATIENCE_S)
         self._exports = Doorway(_EXPORTS_BUSY, at_once=EXPORTS_AT_ONCE, waiting=0, patience_s=0)
         self._session.auth = _Bearer(token)

@@ -280,7 +280,9 @@ def test_the_page_passes_axe_and_names_no_other_host(browser, console, theme):
     }
     first = event(1, **names, power_level="precision", cost_reported_usd=1.0359)
     failed = event(2, status="failure", http_status=429)
-    send(console, first, failed, event(3, model=None, cost_reported_usd=None))
+    again = event(4, **names, power_level="precision", call_id="c", status="failure", http_status=503)
+    retried = event(5, **names, power_level="precision", call_id="c", cost_reported_usd=0.4321)
+    send(console, first, failed, event(3, model=None, cost_reported_usd=None), again, retried)
     browser.theme(theme)
     open_page(browser, console)
     wait_looks(browser, "ready")

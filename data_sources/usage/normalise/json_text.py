@@ -17,6 +17,12 @@ _ESCAPE = re.compile(
 )
 
 
+# Whether there may be one, told without making anything of each escape: a text may be written in nothing else.
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+
+
 def mended(text: bytes) -> bytes | None:
     """The same text as JSON: half a character is U+FFFD, a number that is none is null.
 
@@ -26,6 +32,8 @@ def mended(text: bytes) -> bytes | None:
     Returns:
         The text; None where nothing of that kind is in it.
     """
+    if b"NaN" not in text and b"Infinity" not in text and not _HALF.search(text):
+        return None
     made = _PLACE.sub(_place, text)
     return None if made == text else made
 
@@ -34,7 +42,7 @@ def _place(found: re.Match[bytes]) -> bytes:
     whole = found.group()
     if not whole.startswith(b'"'):
         return b"null"
-    return _ESCAPE.sub(_escape, whole) if b"\\u" in whole else whole
+    return _ESCAPE.sub(_escape, whole) if _HALF.search(whole) else whole
 
 
 def _escape(found: re.Match[bytes]) -> bytes:
