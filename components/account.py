@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 
 from components import formats
 from components.held import day_words, zone_of
-from components.parts import badge, unknown
+from components.parts import badge, pager, unknown
 from components.plan_words import amount_words
 from data_sources.billing.account.types import CardView, Invoice, Invoices, Usage, UsageLine, UsageView, Wallet
 
@@ -193,18 +193,8 @@ def invoice_pages(page: int, older: bool) -> html.Nav | None:
     """
     if page == 1 and not older:
         return None
-    ways = (("Newer", page - 1 if page > 1 else None), ("Older", page + 1 if older else None))
-    buttons = [
-        html.Button(
-            word,
-            type="button",
-            className="btn btn-secondary",
-            disabled=to is None,
-            **{"data-invoices-page": "" if to is None else str(to)},
-        )
-        for word, to in ways
-    ]
-    return html.Nav(buttons, className="oc-pager", **{"aria-label": "Pages of the invoices"})
+    ways = {"Newer": str(page - 1) if page > 1 else None, "Older": str(page + 1) if older else None}
+    return pager("Pages of the invoices", ways, "invoices-page")
 
 
 def ask_dialog() -> html.Dialog:

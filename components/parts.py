@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dash import html
@@ -118,3 +119,20 @@ def unknown(reason: str) -> html.Span:
     return html.Span(
         html.Span(f"not known: {reason}", className="visually-hidden"), className="oc-unknown", title=reason
     )
+
+
+def pager(label: str, ways: Mapping[str, str | None], attribute: str) -> html.Nav:
+    """The ways to the other pages of a list; the browser goes them.
+
+    Args:
+        label: Names them together.
+        ways: Word to where it leads, None where there is no such page.
+        attribute: The `data-` attribute that bears where.
+    """
+    buttons = [
+        html.Button(
+            word, type="button", className="btn btn-secondary", disabled=to is None, **{f"data-{attribute}": to or ""}
+        )
+        for word, to in ways.items()
+    ]
+    return html.Nav(buttons, className="oc-pager", **{"aria-label": label})

@@ -13,9 +13,9 @@ from dash.development.base_component import Component
 
 from components import formats
 from components.panel import Look, panel, show
+from components.parts import pager
 from components.requests_table import left_out, requests_table
 from components.shell import page
-from components.static import static, tags
 from data_sources.result import Ready, Result
 from data_sources.usage.provenance import window_words
 from data_sources.usage.types import RequestPage, UsageQuery
@@ -101,22 +101,12 @@ def _table(found: RequestPage) -> Component:
 
 def _pager(found: RequestPage) -> Component:
     """The ways on: the browser puts the cursor into the address."""
-    ways = (
-        ("Newest", None if found.newer_calls == 0 else ""),
-        ("Newer", found.previous_cursor),
-        ("Older", found.next_cursor),
-    )
-    buttons = [
-        tags.Button(
-            word,
-            type="button",
-            className="btn btn-secondary",
-            disabled=cursor is None,
-            **{"data-after": cursor or ""},
-        )
-        for word, cursor in ways
-    ]
-    return static(tags.Nav(buttons, className="oc-pager", **{"aria-label": "Pages of the list"}))
+    ways = {
+        "Newest": None if found.newer_calls == 0 else "",
+        "Newer": found.previous_cursor,
+        "Older": found.next_cursor,
+    }
+    return pager("Pages of the list", ways, "after")
 
 
 listen_calls()

@@ -107,7 +107,10 @@ def test_a_tab_closed_after_paying_is_made_good_by_stripes_webhook_and_renewals_
     wait_until(lambda: sandbox.lago.held_by("org-ACME") == ["business"], "the webhook starts the plan")
     set_to(sandbox, days="31")
     wait_until(lambda: len(sandbox.lago.invoices) == 2, "the renewal")
-    stand = lambda: [one["payment_status"] for one in sandbox.lago.invoices]  # noqa: E731
+
+    def stand():
+        return [one["payment_status"] for one in sandbox.lago.invoices]
+
     wait_until(lambda: stand() == ["succeeded", "succeeded"], "both are marked")
     set_to(sandbox, pays="failed", days="31")
     assert stand() == ["pending", "succeeded", "succeeded"]

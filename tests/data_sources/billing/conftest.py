@@ -72,6 +72,13 @@ class House:
         self.stripe.close()
 
 
+@pytest.fixture
+def source(house: House) -> BillingSource:
+    """Billing where Stripe collects, with a plan that it can sell."""
+    house.lago.plan_of("business")["charges"] = []
+    return house.source(collector="stripe")
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state database with all tables, made once and copied: migrating takes longer than most tests here."""

@@ -81,12 +81,6 @@ def nothing_started(house: House) -> bool:
 # ---- where Stripe collects
 
 
-def collecting(house: House) -> BillingSource:
-    """Billing where Stripe collects, with a plan that it can sell."""
-    house.lago.plan_of("business")["charges"] = []
-    return house.source(collector="stripe")
-
-
 def now_of(house: House) -> Attempt:
     with house.state.session() as session:
         return session.scalars(select(Attempt).order_by(Attempt.created_at.desc()).limit(1)).one()

@@ -24,7 +24,6 @@ from tests.data_sources.billing.steps import (
     SUB,
     answered,
     buy,
-    collecting,
     failed,
     held_up,
     look,
@@ -40,12 +39,6 @@ from tests.fakes.lago import charge, minimum
 from tests.fakes.lago_objects import billing_entity, tax
 
 MISMATCH = "collector_mismatch"
-Tell = Callable[..., None]
-
-
-@pytest.fixture
-def source(house: House) -> BillingSource:
-    return collecting(house)
 
 
 def test_the_page_asks_for_the_plans_own_price_and_nothing_of_stripes(house: House, source: BillingSource) -> None:

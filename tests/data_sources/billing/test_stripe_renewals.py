@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -20,21 +19,12 @@ from tests.data_sources.billing.steps import (
     SUB,
     answered,
     buy,
-    collecting,
     look,
     now_of,
     started,
     tells,
     told,
 )
-
-MISMATCH = "collector_mismatch"
-Tell = Callable[..., None]
-
-
-@pytest.fixture
-def source(house: House) -> BillingSource:
-    return collecting(house)
 
 
 def test_each_renewal_marks_its_invoice_whichever_comes_first(house: House, source: BillingSource) -> None:
