@@ -133,7 +133,7 @@ def test_a_payment_that_fails_is_said_and_marks_nothing(browser, open_page, bill
     button(browser, "business").click()
     browser.wait_for_text("#words", "Business")
     browser.find("#save").click()
-    browser.wait_for_text(PURCHASE, "Confirming payment…")
+    browser.wait_for_text(PURCHASE, "You have not been moved to Business yet")  # Lago has it, and waits for its payment
     billing.lago.settle(paid=False)
     browser.wait_for_text(PURCHASE, "Business was not started")
     assert "payment failed" in browser.text(PURCHASE)
