@@ -26,6 +26,7 @@ READ_TIMEOUT_S = 8.0
 MAX_BODY_BYTES = 32 * 10**6
 # A long answer may be waited for so many read time-outs before it must have brought a bit more.
 _FLOW_READS = 3
+BROKEN_OFF = "broken-off"  # the code of a problem: the answer began, and its connection ended before it did
 _RETRIED = (502, 503, 504)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -252,7 +253,9 @@ def _broken(
         return Problem(Kind.TIMEOUT, what, f"{source} did not answer {in_time}.", code="timeout", retry_after_s=5)
     log.warning("%s: %s %s: %s", source, method, url, type(error).__name__)
     if not isinstance(error, requests.exceptions.ConnectionError):
-        return Problem(Kind.UPSTREAM, what, f"{source} broke off its answer.", code=type(error).__name__)
+        broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
+        code = BROKEN_OFF if broken else type(error).__name__
+        return Problem(Kind.UPSTREAM, what, f"{source} broke off its answer.", code=code)
     if "ResponseError" in repr(error):
         return Problem(Kind.UPSTREAM, what, f"{source} kept answering with a server error.", retry_after_s=5)
     if "ReadTimeout" in repr(error):

@@ -76,10 +76,10 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
     @made.get("/api/v1/llm/usage/batches")
     @needs("usage:write")
     def list_batches() -> Response:
-        """The newest batches, newest first."""
-        query_params(())
+        """The newest batches, newest first; with `batch_id` only that one."""
+        asked = query_params(("batch_id",))
         try:
-            found = writer().batches()
+            found = writer().batches(next(iter(asked.get("batch_id", ())), None))
         except StoreError as error:
             return from_problem(error.problem)
         return jsonify(batches=[{name: _plain(value) for name, value in batch.items()} for batch in found])

@@ -83,10 +83,14 @@ def _pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
 
 
 def _left(report: ImportReport, problem: Problem) -> str:
-    """What an import that ended early leaves behind, and whether to run it again."""
-    if not report.accepted:
-        return "Nothing new was accepted." if report.duplicates else "Nothing was accepted."
-    return "What was accepted stays" + ("." if problem.kind is Kind.BAD_QUERY else "; run it again to go on.")
+    """What an import that ended early leaves behind, and how to go on."""
+    again = "" if problem.kind is Kind.BAD_QUERY else " Run it again to go on: what is there already counts once."
+    if report.unsure:
+        certain = f"{report.accepted:,} events were accepted and stay"
+        return f"{certain}; of the last {report.unsure:,} it is not known, their answer did not come.{again}"
+    if report.accepted:
+        return f"{report.accepted:,} events were accepted and stay.{again}"
+    return "Nothing new was accepted." if report.duplicates else "Nothing was accepted."
 
 
 def _tell_import(report: ImportReport) -> None:
@@ -103,7 +107,9 @@ def _tell_import(report: ImportReport) -> None:
         say(f"  row {place}: {reason}", err=True)
     if report.rejected_count > len(report.rejected):
         say(f"  and {report.rejected_count - len(report.rejected):,} more", err=True)
-    if report.accepted:
+    if report.sent_twice:
+        say(f"Note: of those there already, up to {report.sent_twice:,} are of this import: an answer did not come")
+    if report.accepted or report.sent_twice or report.unsure:
         say(f"To take it out again: {own_command()} import --undo {report.batch_id}")
     if report.problem is not None:
         fail(f"{report.problem.title}. {report.problem.detail} {_left(report, report.problem)}")

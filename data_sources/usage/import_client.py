@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,9 +15,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 import requests
 
-from data_sources.http import Answer, call_json, retry_after, session
+from data_sources.http import BROKEN_OFF, Answer, call_json, retry_after, session
 from data_sources.result import Kind, Problem
 from data_sources.usage.attempt import BadEventError
+from data_sources.usage.console_client import ROOT as _ROOT
 from data_sources.usage.console_client import StoppedError, refusal
 from data_sources.usage.mapping import BadMappingError, NeedsOptionError, RowMapper, TimeRule, plan
 from data_sources.usage.normalise import litellm, own
@@ -25,7 +27,9 @@ from data_sources.usage.tables import BadFileError, Row, read_rows
 KEPT_REJECTS = 1000
 _MOST_UNREAD = 1000  # so many first rows that all need an option are a file that needs it
 _PATIENCE_S = 120.0
+_LONGEST_WAIT_S = 8.0
 _TIMEOUT_S = (3.0, 120.0)
+_AGAIN = (429, 502, 503, 504)  # busy or restarting, told by the console or by a proxy before it
 _WHAT = "The file was not imported"
 
 
@@ -70,6 +74,9 @@ class ImportReport:
         ignored: Columns that nothing was read from.
         span: First and last start, UTC; None when nothing was taken.
         notes: Short sentences about what was assumed.
+        sent_twice: Of `duplicates`, those of parts that were sent again: an earlier try may have brought them.
+        unsure: Events of the part that was being sent when the import ended, where nobody could say what became of
+            them.
         problem: Why the import ended early; what was sent before stays, and importing again is safe.
     """
 
@@ -84,6 +91,8 @@ class ImportReport:
     ignored: tuple[str, ...] = ()
     span: tuple[datetime, datetime] | None = None
     notes: list[str] = field(default_factory=list)
+    sent_twice: int = 0
+    unsure: int = 0
     problem: Problem | None = None
 
     def reject(self, place: int, reason: str) -> None:
@@ -120,10 +129,13 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
         rows = read_rows(options.path, lambda count: done.__setitem__(0, count))
         with session() as made:
             _see_that_it_runs(made, options)
-            for events in _parts(_events(rows, options, report), options.batch_rows):
-                _send(made, options, report, events)
-                on_progress(done[0], size, report)
-            _finish(made, options, report)
+            try:
+                for events in _parts(_events(rows, options, report), options.batch_rows):
+                    _send(made, options, report, events)
+                    on_progress(done[0], size, report)
+                _finish(made, options, report)
+            finally:
+                _count_anew(made, options, report)
         on_progress(size, size, report)
     except (BadFileError, BadMappingError) as error:
         report.problem = Problem(Kind.BAD_QUERY, _WHAT, _sentence(str(error)))
@@ -131,6 +143,8 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
         report.problem = Problem(Kind.BAD_QUERY, _WHAT, f"{options.path.name} cannot be read: {error.strerror}.")
     except StoppedError as error:
         report.problem = error.problem
+    except KeyboardInterrupt:
+        report.problem = Problem(Kind.UPSTREAM, _WHAT, "It was stopped.")
     return report
 
 
@@ -146,7 +160,7 @@ def undo_import(url: str, key: str, batch_id: str) -> int | Problem:
         How many attempts were removed, or the problem.
     """
     what = "The import was not undone"
-    address = f"{url.rstrip('/')}/api/v1/llm/usage/batches/{quote(batch_id, safe='')}/undo"
+    address = f"{url.rstrip('/')}{_ROOT}/batches/{quote(batch_id, safe='')}/undo"
     with session() as made:
         answer = call_json(
             made,
@@ -265,24 +279,49 @@ def _parts(events: Iterator[_Event], size: int) -> Iterator[list[_Event]]:
 
 
 def _send(made: requests.Session, options: ImportOptions, report: ImportReport, events: list[_Event]) -> None:
-    answer = _post(made, options, report, b"[" + b",".join(event.text for event in events) + b"]", {})
-    if answer.status == 413 and len(events) > 1:
+    report.unsure = len(events)
+    answer, tries = _post(made, options, report, b"[" + b",".join(event.text for event in events) + b"]", {})
+    status = _status(answer)
+    if status is not None and 400 <= status < 500 and status not in _AGAIN:
+        report.unsure = 0
+    if status == 413:
+        if len(events) == 1:
+            report.reject(events[0].place, "larger than the server takes")
+            return
         middle = len(events) // 2
         _send(made, options, report, events[:middle])
         _send(made, options, report, events[middle:])
         return
-    if answer.status != 200:
-        raise StoppedError(refusal(answer, _WHAT))
-    report.accepted += answer.body["accepted"]
-    report.duplicates += answer.body["duplicates"]
-    refused = {bad["index"] for bad in answer.body["rejected"]}
-    for bad in answer.body["rejected"]:
+    taken = _taken(answer, _WHAT)
+    report.unsure = 0
+    report.accepted += taken["accepted"]
+    report.duplicates += taken["duplicates"]
+    if tries > 1:
+        report.sent_twice += taken["duplicates"]
+    refused = {bad["index"] for bad in taken["rejected"]}
+    for bad in taken["rejected"]:
         report.reject(events[bad["index"]].place, bad["reason"])
-    taken = [event.started_at_us for index, event in enumerate(events) if index not in refused]
-    if taken:
-        first, last = _moment(min(taken)), _moment(max(taken))
+    starts = [event.started_at_us for index, event in enumerate(events) if index not in refused]
+    if starts:
+        first, last = _moment(min(starts)), _moment(max(starts))
         known = report.span or (first, last)
         report.span = (min(known[0], first), max(known[1], last))
+
+
+def _taken(answer: Answer | Problem, what: str) -> dict[str, Any]:
+    """What the server says that it did.
+
+    Raises:
+        StoppedError: It did not take the part.
+    """
+    if isinstance(answer, Problem):
+        status = _status(answer)
+        detail = answer.detail if status is None else f"{answer.detail.rstrip('.')} (HTTP {status})."
+        raise StoppedError(replace(answer, title=what, detail=detail))
+    if answer.status != 200:
+        raise StoppedError(refusal(answer, what))
+    taken: dict[str, Any] = answer.body
+    return taken
 
 
 def _finish(made: requests.Session, options: ImportOptions, report: ImportReport) -> None:
@@ -290,64 +329,95 @@ def _finish(made: requests.Session, options: ImportOptions, report: ImportReport
     if report.span is None:
         return
     span = {"span_start": report.span[0].isoformat(), "span_end": report.span[1].isoformat()}
-    answer = _post(made, options, report, b"", span)
-    if answer.status != 200:
-        raise StoppedError(refusal(answer, "The span of the import was not noted"))
+    answer, _ = _post(made, options, report, b"", span)
+    _taken(answer, "The span of the import was not noted")
+
+
+def _count_anew(made: requests.Session, options: ImportOptions, report: ImportReport) -> None:
+    """Ask what this import added, where an answer that did not come leaves it open."""
+    if not (report.sent_twice or report.unsure):
+        return
+    answer = _get(made, options, {"batch_id": report.batch_id})
+    if isinstance(answer, Problem) or answer.status != 200:
+        return
+    accepted = sum(batch["accepted"] for batch in answer.body["batches"] if batch["batch_id"] == report.batch_id)
+    report.duplicates -= min(max(0, accepted - report.accepted), report.sent_twice)
+    report.accepted, report.sent_twice, report.unsure = accepted, 0, 0
 
 
 def _post(
     made: requests.Session, options: ImportOptions, report: ImportReport, body: bytes, more: dict[str, str]
-) -> Answer:
-    """Post a part, waiting while the server is busy or restarts: what arrives twice counts once."""
+) -> tuple[Answer | Problem, int]:
+    """Post a part, waiting while the server is busy or restarts: what arrives twice counts once.
+
+    Returns:
+        The last answer, and how often the part was sent.
+    """
     named = {"batch_id": report.batch_id, "kind": "import", "name": options.path.name[:500], **more}
     named["source"] = options.fixed.get("source") or (litellm.DEFAULT_SOURCE if report.form == "LiteLLM" else "import")
-    address = f"{options.url.rstrip('/')}/api/v1/llm/usage/events?{urlencode(named)}"
+    address = f"{options.url.rstrip('/')}{_ROOT}/events?{urlencode(named)}"
     headers = {"Authorization": f"Bearer {options.key}", "Content-Type": "application/json"}
     deadline = time.monotonic() + _PATIENCE_S
-    while True:
+    for tries in count(1):
         answer = call_json(
             made,
             "POST",
             address,
-            source="Ops Center",
+            source=_source(options),
             what=_WHAT,
             data=body,
             headers=headers,
             timeout_s=_TIMEOUT_S,
             accept_errors=True,
         )
-        wait_s = _wait_s(answer)
-        if wait_s is None:
-            if isinstance(answer, Problem):
-                raise StoppedError(answer)
-            return answer
-        if time.monotonic() + wait_s > deadline:
-            raise StoppedError(answer if isinstance(answer, Problem) else refusal(answer, _WHAT))
+        wait_s = _wait_s(answer, tries)
+        if wait_s is None or time.monotonic() + wait_s > deadline:
+            return answer, tries
         time.sleep(wait_s)
+    raise AssertionError("counting ended")
 
 
 def _see_that_it_runs(made: requests.Session, options: ImportOptions) -> None:
     """Stop where nobody answers: that is a wrong address. A server that is gone later on restarts."""
-    answer = call_json(
-        made,
-        "GET",
-        f"{options.url.rstrip('/')}/api/v1/llm/usage/batches",
-        source="Ops Center",
-        what=_WHAT,
-        headers={"Authorization": f"Bearer {options.key}"},
-        timeout_s=_TIMEOUT_S,
-        accept_errors=True,
-    )
+    answer = _get(made, options, {})
     if isinstance(answer, Problem) and answer.code == "connection":
         raise StoppedError(answer)
 
 
-def _wait_s(answer: Answer | Problem) -> float | None:
-    """How long to wait before sending again; None when that would not help."""
+def _get(made: requests.Session, options: ImportOptions, params: dict[str, str]) -> Answer | Problem:
+    """What the server knows of imports."""
+    return call_json(
+        made,
+        "GET",
+        f"{options.url.rstrip('/')}{_ROOT}/batches",
+        source=_source(options),
+        what=_WHAT,
+        params=params,
+        headers={"Authorization": f"Bearer {options.key}"},
+        timeout_s=_TIMEOUT_S,
+        accept_errors=True,
+    )
+
+
+def _source(options: ImportOptions) -> str:
+    return f"The console at {options.url.rstrip('/')}"
+
+
+def _status(answer: Answer | Problem) -> int | None:
+    """The HTTP status of an answer; None where there was none."""
     if isinstance(answer, Answer):
-        told_s = retry_after(answer.headers)
-        return max(0.1, 1.0 if told_s is None else told_s) if answer.status == 503 else None
-    return 1.0 if answer.code == "connection" else None
+        return answer.status
+    named = (answer.code or "").removeprefix("HTTP ")
+    return int(named) if named.isdecimal() else None
+
+
+def _wait_s(answer: Answer | Problem, tries: int) -> float | None:
+    """How long to wait before sending again; None when that would not help."""
+    wait_s = min(2.0 ** (tries - 1), _LONGEST_WAIT_S)
+    if _status(answer) in _AGAIN:
+        told_s = retry_after(answer.headers) if isinstance(answer, Answer) else answer.retry_after_s
+        return wait_s if told_s is None else max(0.1, told_s)
+    return wait_s if isinstance(answer, Problem) and answer.code in ("connection", BROKEN_OFF) else None
 
 
 def _moment(us: int) -> datetime:

@@ -193,14 +193,22 @@ class Writer:
         value: T = self._wait(Job(0, change=make))
         return value
 
-    def batches(self, limit: int = 200) -> list[dict[str, Any]]:
+    def batches(self, batch_id: str | None = None, limit: int = 200) -> list[dict[str, Any]]:
         """The newest batches, newest first, with times as aware datetimes.
+
+        Args:
+            batch_id: Only this one.
+            limit: How many at most.
 
         Raises:
             StoreError: The store cannot be read now.
         """
         with self._store.cursor() as cursor:
-            rows = cursor.execute("SELECT * FROM batches ORDER BY received_at_us DESC, batch_id LIMIT ?", [limit])
+            rows = cursor.execute(
+                "SELECT * FROM batches WHERE $id IS NULL OR batch_id = $id "
+                "ORDER BY received_at_us DESC, batch_id LIMIT $limit",
+                {"id": batch_id, "limit": limit},
+            )
             names = [column[0] for column in rows.description or ()]
             found = [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
         for batch in found:

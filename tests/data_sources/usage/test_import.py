@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from flask import Flask
+import requests
+from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from data_sources.result import Kind, Problem
+from data_sources.usage import import_client
 from data_sources.usage.attempt import BadEventError, us_of
 from data_sources.usage.import_client import ImportOptions, run_import, undo_import
 from data_sources.usage.mapping import NeedsOptionError, TimeRule, plan
@@ -29,6 +31,7 @@ from tests.data_sources.usage.ingest_rows import (
 )
 
 AZURE = {"started_at": "TIMESTAMP", "input_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"}
+AZURE_SOURCE = {"source": "azure"}
 MOONCAKE = {"started_at": "timestamp", "input_tokens": "input_length", "output_tokens": "output_length"}
 ORIGIN = datetime(2025, 1, 1, tzinfo=UTC)
 SUMS = "SELECT count(*), sum(counts_call), sum(input_tokens), sum(output_tokens) FROM attempts"
@@ -47,7 +50,7 @@ class Target:
         return run_import(ImportOptions(path, self.url, given.pop("key", self.key), **given), lambda *_: None)
 
     def azure(self, path, **given):
-        return self.run(path, **{"columns": AZURE, "tz": "UTC", "fixed": {"source": "azure"}, **given})
+        return self.run(path, **{"columns": AZURE, "tz": "UTC", "fixed": AZURE_SOURCE, **given})
 
     def mooncake(self, path, **given):
         return self.run(path, columns=MOONCAKE, time_unit="ms", time_origin=ORIGIN, **given)
@@ -274,8 +277,6 @@ def grudging():
 
     @server.post("/api/v1/llm/usage/events")
     def take():
-        from flask import request
-
         seen.append(request.get_data())
         events = json.loads(seen[-1]) if seen[-1] else []
         if len(seen) == 1:
@@ -305,6 +306,56 @@ def test_a_server_that_restarts_or_is_busy_is_waited_for_and_a_large_body_is_sen
     assert seen[0] == seen[1] == seen[2]
     assert seen[-1] == b""
     assert told[-1] == (True, 200)
+
+
+@pytest.fixture
+def proxy(target):
+    """A proxy that hands every part on; `spoil` holds what it then makes of the answers, one after the other."""
+    app, spoil = Flask("proxy"), []
+
+    @app.route("/<path:path>", methods=["GET", "POST"])
+    def hand_on(path):
+        address = f"{target.url}/{path}?{request.query_string.decode()}"
+        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        got = requests.request(request.method, address, data=request.get_data(), headers=headers, timeout=30)
+        fault = (spoil.pop(0) if len(spoil) > 1 else spoil[0]) if request.method == "POST" else None
+        if fault in ("502", "gone") or (request.method == "GET" and spoil == ["gone"]):
+            return "<h1>Bad Gateway</h1>", 502
+        broken = {"Content-Length": str(len(got.content) + 9)} if fault == "broken" else {}
+        return Response(got.content, got.status_code, {"Content-Type": got.headers["Content-Type"], **broken})
+
+    running = make_server("127.0.0.1", 0, app, request_handler=_Quiet)
+    thread = threading.Thread(target=running.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{running.server_port}", spoil
+    running.shutdown()
+    running.server_close()
+    thread.join(timeout=10)
+
+
+def proxied(target, proxy, *faults):
+    url, spoil = proxy
+    spoil.extend(faults)
+    options = ImportOptions(DATA / "azure_code_200.csv", url, target.key, AZURE, AZURE_SOURCE, "UTC", batch_rows=50)
+    return run_import(options, lambda *_: None)
+
+
+def test_an_answer_that_a_proxy_loses_is_asked_for_again_and_what_came_is_told_truly(target, proxy, monkeypatch):
+    monkeypatch.setattr(import_client.time, "sleep", lambda _: None)
+    target.azure(DATA / "azure_conv_200.csv")
+    report = proxied(target, proxy, "502", "no", "broken", "no", "no")
+    assert (report.problem, report.accepted, report.duplicates) == (None, 200, 0)
+    assert (report.sent_twice, report.unsure) == (0, 0)
+
+
+@pytest.mark.parametrize(("faults", "accepted", "unsure"), [(("no", "502"), 100, 0), (("no", "gone"), 50, 50)])
+def test_an_import_that_a_proxy_ends_says_what_was_accepted(target, proxy, monkeypatch, faults, accepted, unsure):
+    monkeypatch.setattr(import_client, "_PATIENCE_S", 0.0)
+    report = proxied(target, proxy, *faults)
+    assert "(HTTP 502)" in report.problem.detail
+    assert (report.accepted, report.unsure) == (accepted, unsure)
+    assert ask(target.store, "SELECT count(*) FROM attempts") == [(100,)]
+    assert target.azure(DATA / "azure_code_200.csv").accepted == 100
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)), st.sampled_from(["Europe/Berlin", "Asia/Kathmandu"]))
