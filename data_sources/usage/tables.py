@@ -13,6 +13,9 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 
+from data_sources.usage.attempt import UNREADABLE, not_readable
+from data_sources.usage.normalise.json_text import mended
+
 CHUNK_ROWS = 4096
 MAX_JSON_BYTES = 512 * 10**6  # a JSON array is read whole; longer files come as one event a line
 
@@ -95,10 +98,14 @@ _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _object(place: int, raw: bytes) -> Row:
+    """A row of JSON, read as the server's door reads it: half an emoji or a NaN costs nothing."""
     try:
         return Row(place, _OBJECT.decode(raw), raw)
-    except msgspec.DecodeError as error:
-        return Row(place, None, raw, f"not a JSON object: {error}")
+    except UNREADABLE as error:
+        again = mended(raw)
+        if again is not None:
+            return _object(place, again)
+        return Row(place, None, raw, f"not a JSON object: {not_readable(error)}")
 
 
 def _lines(path: Path, progress: Progress) -> Iterator[Row]:
@@ -123,18 +130,27 @@ def _json(path: Path, progress: Progress) -> Iterator[Row]:
         raise BadFileError(f"{path.name} is larger than {MAX_JSON_BYTES // 10**6} MB; give one JSON object a line")
     text = path.read_bytes().strip()
     try:
-        if text[:1] == b"[":
-            events = _ARRAY.decode(text)
-        else:
-            try:
-                events = msgspec.json.decode(text, type=_Capture).body
-            except msgspec.ValidationError:
-                events = [msgspec.Raw(text)]
-    except msgspec.DecodeError as error:
-        raise BadFileError(f"{path.name} is not JSON: {error}") from None
+        events = _json_events(text)
+    except UNREADABLE as error:
+        again = mended(text)
+        try:
+            if again is None:
+                raise
+            events = _json_events(again)
+        except UNREADABLE:
+            raise BadFileError(f"{path.name} is not JSON: {not_readable(error)}") from None
     progress(len(text))
     for place, raw in enumerate(events, 1):
         yield _object(place, bytes(raw))
+
+
+def _json_events(text: bytes) -> list[msgspec.Raw]:
+    if text[:1] == b"[":
+        return _ARRAY.decode(text)
+    try:
+        return msgspec.json.decode(text, type=_Capture).body
+    except msgspec.ValidationError:
+        return [msgspec.Raw(text)]
 
 
 def _parquet(path: Path, progress: Progress) -> Iterator[Row]:
