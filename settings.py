@@ -53,10 +53,16 @@ _STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\w+")
 _USER_INFO = re.compile(r"^(https?://)?.*@", re.DOTALL | re.IGNORECASE)  # a password may hold any sign, even an @
 
 
-def _url(value: str) -> str:
+def http_address(value: str) -> str:
+    """An address that can be asked, without a slash at its end.
+
+    Raises:
+        ValueError: It is none, or carries a password. The text repeats nothing of it.
+    """
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        usable = usable and not any(sign.isspace() or not sign.isprintable() for sign in value)
     except ValueError:  # its own words may quote the password
         usable = False
     if not usable:
@@ -72,7 +78,7 @@ def _zone(value: str) -> str:
     return value
 
 
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(http_address)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 

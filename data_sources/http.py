@@ -28,6 +28,11 @@ MAX_BODY_BYTES = 32 * 10**6
 _FLOW_READS = 3
 BROKEN_OFF = "broken-off"  # the code of a problem: the answer began, and its connection ended before it did
 _RETRIED = (502, 503, 504)
+_NO_ADDRESS = (
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -252,6 +257,8 @@ def _broken(
         in_time = "in time" if left_s() is not None else f"within {timeout_s[1]:g} s"
         return Problem(Kind.TIMEOUT, what, f"{source} did not answer {in_time}.", code="timeout", retry_after_s=5)
     log.warning("%s: %s %s: %s", source, method, url, type(error).__name__)
+    if isinstance(error, _NO_ADDRESS):
+        return Problem(Kind.UPSTREAM, what, f"{source} has an address that cannot be asked.", code="address")
     if not isinstance(error, requests.exceptions.ConnectionError):
         broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
         code = BROKEN_OFF if broken else type(error).__name__

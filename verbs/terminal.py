@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 from unicodedata import category
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -19,7 +20,7 @@ from rich.text import Text
 from data_sources.state.folder_lock import served_from
 from data_sources.state.keys import KeyFolderError, ensure_key
 from data_sources.state.links import make_cli_key
-from settings import Settings, SettingsError, load
+from settings import Settings, SettingsError, http_address, load
 
 out = Console(highlight=False)
 _WIDEST = 100_000  # characters of a line
@@ -106,10 +107,22 @@ url_option = click.option(
 
 def address_of(settings: Settings, url: str | None) -> str:
     """Where the running console listens: as `--url` or the settings say, else as it noted itself (`serve --port`)."""
-    if url:
-        return url.rstrip("/")
+    if url is not None:
+        return _given(url)
     noted = None if settings.model_fields_set & {"host", "port"} else served_from(settings.data_dir)
     return noted.listens_at if noted else settings.listens_at
+
+
+def _given(url: str) -> str:
+    """The address of `--url`; what is none of a console ends the command."""
+    try:
+        address = http_address(url.strip())
+    except ValueError as error:
+        fail(f"--url {error}, such as http://127.0.0.1:8050")
+    parts = urlsplit(address)
+    if parts.path or parts.query or parts.fragment:
+        fail(f"--url takes the console's address alone: {parts.scheme}://{parts.netloc}")
+    return address
 
 
 def base_url_of(settings: Settings) -> str:

@@ -166,7 +166,7 @@ def undo_import(url: str, key: str, batch_id: str) -> int | Problem:
             made,
             "POST",
             address,
-            source="Ops Center",
+            source=f"The console at {url.rstrip('/')}",
             what=what,
             headers={"Authorization": f"Bearer {key}"},
             timeout_s=_TIMEOUT_S,
@@ -380,7 +380,7 @@ def _post(
 def _see_that_it_runs(made: requests.Session, options: ImportOptions) -> None:
     """Stop where nobody answers: that is a wrong address. A server that is gone later on restarts."""
     answer = _get(made, options, {})
-    if isinstance(answer, Problem) and answer.code == "connection":
+    if isinstance(answer, Problem) and answer.code in ("connection", "address"):
         raise StoppedError(answer)
 
 

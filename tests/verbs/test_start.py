@@ -74,3 +74,24 @@ def test_commands_find_the_server_of_their_data_folder_unless_told_otherwise(tmp
     CliRunner().invoke(main, undo)
     local = [f"http://127.0.0.1:{port}" for port in (18631, 18631, 9000, 8050)]
     assert asked == [local[0], "http://there", *local[1:]]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("127.0.0.1:8050", "--url must be an http:// or https:// address, such as http://127.0.0.1:8050"),
+        ("", "--url must be an http:// or https:// address"),
+        ("http://", "--url must be an http:// or https:// address"),
+        ("http://a b", "--url must be an http:// or https:// address"),
+        ("http://there:99999", "--url must be an http:// or https:// address"),
+        ("http://me:hidden@there", "--url must not carry a user or password"),
+        ("http://there/admin/llm/usage?range=7d", "--url takes the console's address alone: http://there\n"),
+        ("http://.there", "The console at http://.there has an address that cannot be asked."),
+    ],
+)
+def test_a_url_that_is_none_of_a_console_is_told_before_anything_is_read(tmp_path, monkeypatch, url, said):
+    monkeypatch.setenv("OPS_DATA_DIR", str(tmp_path))
+    for words in (["import", "--undo", "b1"], ["doctor"]):
+        done = CliRunner().invoke(main, [*words, "--url", url])
+        assert (done.exit_code, "hidden" in done.stderr) == (2, False)
+        assert said in done.stderr
