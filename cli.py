@@ -13,7 +13,7 @@ import requests
 from rich.table import Table
 
 from data_sources.http import Answer, call_json, session
-from data_sources.state.folder_lock import FolderInUseError, Served, lock_folder
+from data_sources.state.folder_lock import FolderInUseError, Served, lock_folder, served_from
 from data_sources.state.keys import KeyFolderError, ensure_folder
 from data_sources.state.links import make_link_token
 from settings import Settings, SettingsError
@@ -26,6 +26,7 @@ from verbs.terminal import (
     ingest_token_of,
     load_settings,
     out,
+    say,
     secret_key_of,
     url_option,
 )
@@ -126,6 +127,8 @@ def link(role: str, org: str | None, email: str | None) -> None:
     except KeyFolderError as error:
         fail(str(error))
     click.echo(f"{base_url_of(settings)}/login?token={token}")
+    if served_from(settings.data_dir) is None:
+        say(f"Note: no console serves from {settings.data_dir} now. The link works once one does.", err=True)
 
 
 @main.command()

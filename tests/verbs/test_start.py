@@ -63,13 +63,18 @@ def test_commands_find_the_server_of_their_data_folder_unless_told_otherwise(tmp
     undo = ["import", "--undo", "b1"]
     for words in (undo, [*undo, "--url", "http://there/"]):
         CliRunner().invoke(main, words, catch_exceptions=False)
-    assert CliRunner().invoke(main, ["link"]).output.startswith("https://ops.example.com/login?token=")
+    link = CliRunner().invoke(main, ["link"])
+    assert link.stdout.startswith("https://ops.example.com/login?token=")
+    assert link.stderr == ""
     monkeypatch.setenv("OPS_PUBLIC_URL", "https://mine.example.com")
     CliRunner().invoke(main, undo)
     assert CliRunner().invoke(main, ["link"]).output.startswith("https://mine.example.com/login?token=")
     monkeypatch.setenv("OPS_PORT", "9000")
     CliRunner().invoke(main, undo)
     os.close(held)
+    link = CliRunner().invoke(main, ["link"])
+    assert f"no console serves from {tmp_path} now" in link.stderr
+    assert len(link.stdout.splitlines()) == 1
     monkeypatch.delenv("OPS_PORT")
     CliRunner().invoke(main, undo)
     local = [f"http://127.0.0.1:{port}" for port in (18631, 18631, 9000, 8050)]
