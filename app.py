@@ -12,7 +12,7 @@ import dash
 # numpy is imported by the first figure otherwise, and fails when two threads do it at once.
 import pandas  # noqa: F401
 from dash import html
-from flask import Flask, g, redirect, render_template, request
+from flask import Flask, current_app, g, redirect, render_template, request
 from werkzeug.exceptions import BadRequest
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
@@ -112,9 +112,9 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         _page_needs,
         sources.state,
     )
+    server.before_request(_without_slash)  # before the gate: a visitor's page is not to end at the sign-in
     gate.install(server)
     server.before_request(_home)
-    server.before_request(_without_slash)
     server.before_request(lambda: _check_callback(app.callback_map))
     errors.install(server)
     refused.install(server, lambda: sources.usage_store.refused)
@@ -242,9 +242,13 @@ def _home() -> Response | None:
 def _without_slash() -> Response | None:
     """A page's address with a slash at its end leads to the page: the browser shows it, the status would say 404."""
     plain = request.path.rstrip("/")
-    if plain == request.path or request.method not in ("GET", "HEAD") or not _registered(plain):
+    if plain == request.path or request.method not in ("GET", "HEAD") or plain.startswith("/api/"):
         return None
-    return redirect(plain + (f"?{request.query_string.decode()}" if request.query_string else ""), 308)
+    routes = (rule.rule for rule in current_app.url_map.iter_rules() if "GET" in (rule.methods or ()))
+    if not _registered(plain) and plain not in routes:
+        return None
+    query = request.query_string.decode(errors="replace")
+    return redirect(plain + (f"?{query}" if query else ""), 308)
 
 
 def _check_callback(known: Collection[str]) -> None:

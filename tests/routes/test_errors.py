@@ -30,6 +30,10 @@ def test_a_page_with_a_slash_at_its_end_is_that_page(app, sign_in):
     answer = anna.get("/admin/llm/usage/?range=7d&model=a%2Fb")
     assert (answer.status_code, answer.headers["Location"]) == (308, "/admin/llm/usage?range=7d&model=a%2Fb")
     assert anna.get("/no/such/page/").status_code == 404
+    visitor = app.server.test_client()
+    for path in ("/plans", "/login"):
+        answer = visitor.get(f"{path}/?next=%2Fa")
+        assert (answer.status_code, answer.headers["Location"]) == (308, f"{path}?next=%2Fa")
 
 
 def test_a_bug_is_logged_under_the_id_that_is_shown_and_tells_nothing_else(make_app, caplog):
