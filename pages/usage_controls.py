@@ -95,7 +95,7 @@ def controls(grain: Grain | None, *, filters: Sequence[tuple[str, str]] = FILTER
         className="oc-custom",
         hidden=True,
     )
-    return html.Div(
+    filter_bar = html.Div(
         [
             html.Div(ranges, className="oc-seg", role="group", **{"aria-label": "Range"}),
             custom,
@@ -105,8 +105,11 @@ def controls(grain: Grain | None, *, filters: Sequence[tuple[str, str]] = FILTER
             html.Div(id="usage-chips", className="oc-chips"),
             *([html.Div(exports(grain), className="oc-only-phone")] if grain else []),
         ],
+        id="usage-filters",
         className="oc-filters",
+        **{"data-names": " ".join(name for _, name in filters)},
     )
+    return html.Div([filter_bar, html.P(id="usage-strangers", className="oc-note", hidden=True, role="status")])
 
 
 def _add_filter(filters: Sequence[tuple[str, str]]) -> html.Div:

@@ -4,9 +4,10 @@
   "use strict";
   var VERSION_URL = "/api/v1/llm/usage/version", EXPORT_URL = "/api/v1/llm/usage/export";
   var POLL_MS = 2000, ANSWER_MS = 8000, SLOT_MS = 900000;
-  var DIMENSIONS = ["provider", "model", "power_level", "status", "user", "team", "source", "pricing"];
   var WORDS = { power_level: "power level" };
-  var CONTROLS = ["range", "tz", "start", "end", "after"].concat(DIMENSIONS);  // after: a place in the list of calls
+  var CONTROLS = ["range", "tz", "start", "end", "after"];  // after: a place in the list of calls
+  var OTHERS = /^(call|call_source|call_at|utm_\w*|[a-z]+clid|ref)$/;  // of the drawer, or put there by whoever linked here
+  var strangers = [];  // what the address names and this page does not know: misspelt, it would look like a filter
   var asked = null, seen = null, polling = null, busy = false, more = 1;
 
   function el(id) { return document.getElementById(id); }
@@ -26,14 +27,28 @@
   }
   function ask() { set("usage-query", { data: { search: search(), version: seen, more: more, at: Date.now() } }); }
 
+  function dimensions() { return el("usage-filters").dataset.names.split(" "); }
   function fromAddress() {
     var params = new URLSearchParams(location.search);
-    var known = new URLSearchParams();
-    params.forEach(function (value, name) { if (CONTROLS.indexOf(name) >= 0) known.append(name, value); });
+    var known = new URLSearchParams(), names = CONTROLS.concat(dimensions());
+    strangers = [];
+    params.forEach(function (value, name) {
+      if (names.indexOf(name) >= 0) known.append(name, value);
+      else if (name && !OTHERS.test(name) && strangers.indexOf(name) < 0) strangers.push(name);
+    });
     asked = known;
+  }
+  function strange() {
+    var names = strangers.slice(0, 3).map(function (name) { return "“" + (name.length > 40 ? name.slice(0, 40) + "…" : name) + "”"; });
+    var more = strangers.length - names.length, one = strangers.length === 1;
+    if (more) names.push(more + " more");
+    var list = names.length < 2 ? names.join("") : names.slice(0, -1).join(", ") + " and " + names[names.length - 1];
+    var words = list + " in the address " + (one ? "is no filter" : "are no filters") + " of this page and " + (one ? "narrows" : "narrow") + " nothing.";
+    set("usage-strangers", { hidden: !strangers.length, children: strangers.length ? words : null });
   }
   function change(edit) {
     asked.delete("after");  // another list has other places
+    strangers = [];  // the new address has none
     edit(asked);
     more = 1;
     var text = asked.toString();
@@ -61,7 +76,7 @@
     set("usage-custom", { hidden: range() !== "custom" });
     ["start", "end"].forEach(function (name) { if (asked.has(name)) set("usage-" + name, { value: local(name) }); });
     var chips = [];
-    DIMENSIONS.forEach(function (name) {
+    dimensions().forEach(function (name) {
       asked.getAll(name).forEach(function (value) {
         var words = (WORDS[name] || name) + " is " + (value || "not set");
         chips.push(node("Span", { className: "oc-chip", children: [
@@ -72,6 +87,7 @@
       });
     });
     set("usage-chips", { children: chips });
+    strange();
   }
   function zones() {
     var first = [browserZone(), el("usage-page").dataset.zone, "UTC", asked.get("tz")].filter(Boolean);

@@ -103,10 +103,13 @@ def test_the_first_call_appears_without_a_reload(browser, console):
 
 def test_range_and_filters_live_in_the_address_and_apply_to_every_panel(browser, console):
     send(console, event(1), event(2, provider="anthropic", model="claude-sonnet-4-5"), event(3, provider=None))
-    open_page(browser, console)
+    open_page(browser, console, "?range=7d&provder=anthropic&utm_source=mail")
     browser.wait_for_text("#usage-fig-calls-value", "3")
+    assert browser.text("#usage-strangers") == "“provder” in the address is no filter of this page and narrows nothing."
     click(browser, "#usage-providers [data-value='anthropic']")
     browser.wait_for_text("#usage-fig-calls-value", "1")
+    assert not browser.find("#usage-strangers").is_displayed()
+    assert "provder" not in browser.driver.current_url
     browser.wait_for_text("#usage-models-body", "claude-sonnet-4-5")
     browser.wait_for(lambda: "gpt-5-mini" not in browser.text("#usage-recent-body"), "the table was not filtered")
     assert "provider=anthropic" in browser.driver.current_url
