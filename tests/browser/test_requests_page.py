@@ -14,13 +14,24 @@ pytestmark = pytest.mark.browser
 
 PATH = "/admin/llm/requests"
 
+WIDE = {
+    "provider": "anthropic",
+    "user_id": "ann.of.a.large.customer@example.com",
+    "team_id": "platform-engineering",
+    "power_level": "precision",
+    "duration_ms": 339_800,
+    "input_tokens": 656_512,
+    "output_tokens": 11_788,
+    "cost_usd": "0.0739",
+}
+
 
 @pytest.fixture
 def console(make_app, serve):
     app = make_app(reporting_tz="UTC")
     now = utc_now()
     rows = [
-        attempt(n, now - timedelta(minutes=n), provider="openai", model="gpt-5-mini" if n % 10 else None, user_id="ann")
+        attempt(n, now - timedelta(hours=n), model="claude-sonnet-4-5-20250929" if n % 10 else None, **WIDE)
         for n in range(120)
     ]
     rows.append(attempt(500, now - timedelta(days=2), model="unheard-of", input_tokens=7, provider="vllm"))
@@ -38,6 +49,8 @@ def test_the_list_is_paged_by_the_address_and_filtered_as_the_figures_are(browse
     browser.sign_in(console, path=quote(PATH + "?range=7d"))
     browser.wait_for_text("#requests-list-sub", "1 to 50 of 121")
     assert browser.axe() == []
+    cut = "const it = document.querySelector('.oc-calls'); return it.scrollWidth - it.clientWidth"
+    assert browser.driver.execute_script(cut) <= 0
     click(browser, "[data-after]:last-child")
     browser.wait_for_text("#requests-list-sub", "51 to 100 of 121")
     assert "after=" in browser.driver.current_url
