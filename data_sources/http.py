@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import MaxRetryError, ProtocolError
 from urllib3.util import Timeout
 from urllib3.util.retry import Retry
 
 from data_sources.budget import budget, left_s, may_try_again
-from data_sources.pace import Flow, PacedAdapter, Whole, pace
+from data_sources.pace import ClosedMeanwhileError, Flow, PacedAdapter, Whole, on_a_new_connection, pace
 from data_sources.result import Kind, Problem
 
 log = logging.getLogger(__name__)
@@ -112,10 +112,20 @@ def _pair(timeout: Any) -> tuple[float, float]:
 class _Retry(Retry):
     """Tries again as long as there is time for it."""
 
+    anew = False  # whether a kept connection was found closed already
+
     def increment(self, *args: Any, **kwargs: Any) -> Self:
         """The tries that are left after this one."""
-        tries = self if may_try_again() else self.new(total=0)
-        return Retry.increment(tries, *args, **kwargs)
+        error = kwargs.get("error")
+        closed = isinstance(error, ProtocolError) and isinstance(error.args[-1], ClosedMeanwhileError)
+        if closed and args[0] == "GET" and not self.anew and may_try_again():
+            tries = self.new()
+            tries.anew = True
+            on_a_new_connection()
+            return tries
+        tries = Retry.increment(self if may_try_again() else self.new(total=0), *args, **kwargs)
+        tries.anew = self.anew
+        return tries
 
 
 def _own_headers_only(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -125,6 +135,8 @@ def _own_headers_only(request: requests.PreparedRequest) -> requests.PreparedReq
 
 def session(*, retries: int = 2, pool: int = 8) -> requests.Session:
     """Make a session whose GETs are tried again on a failed connection and on 502, 503, 504; nothing else is.
+
+    A GET on a kept connection that turns out to be closed is asked once more on a new one, whatever `retries` says.
 
     Args:
         retries: How many further tries of a GET.

@@ -134,19 +134,77 @@ class _Response(HTTPResponse):
             self.fp = io.BufferedReader(Paced(self.fp.detach(), sock, wanted))
 
 
-class _Connection(HTTPConnection):
+class ClosedMeanwhileError(ConnectionResetError):
+    """A connection kept from an earlier answer was closed by the other side as the next question went out."""
+
+
+_anew: ContextVar[bool] = ContextVar("anew", default=False)
+
+
+def on_a_new_connection() -> None:
+    """Let the next question of this thread take no connection that was kept."""
+    _anew.set(True)
+
+
+class _Kept(HTTPConnection):
+    """A connection that knows whether it has answered before."""
+
     response_class = _Response
+    _answered = False
+
+    def connect(self) -> None:
+        """Begin anew."""
+        self._answered = False
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Ask.
+
+        Raises:
+            ClosedMeanwhileError: It cannot be, though there was an answer before.
+        """
+        with self._told():
+            super().request(*args, **kwargs)
+
+    def getresponse(self) -> Any:
+        """The answer.
+
+        Raises:
+            ClosedMeanwhileError: There is none, though there was one before.
+        """
+        with self._told():
+            answer = super().getresponse()
+        self._answered = True
+        return answer
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionResetError as error:  # an end without any answer is one
+            if self._answered:
+                raise ClosedMeanwhileError("closed meanwhile") from error
+            raise
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _Response
+class _SecureConnection(_Kept, HTTPSConnection):
+    pass
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+class _Fresh(HTTPConnectionPool):
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        kept = super()._get_conn(timeout)
+        if _anew.get():
+            _anew.set(False)
+            kept.close()
+        return kept
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _Pool(_Fresh):
+    ConnectionCls = _Kept
+
+
+class _SecurePool(_Fresh, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 

@@ -97,6 +97,27 @@ def test_an_answer_that_comes_drop_by_drop_is_not_waited_for(
     assert len(neighbour.asked) == 1
 
 
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced_once_and_for_questions_only(
+    neighbour: Neighbour,
+) -> None:
+    made = session(retries=0)
+
+    def ask(method: str) -> object:
+        return call_json(made, method, neighbour.url + "/9", source="Lago", what="No")
+
+    def number(method: str, faults: int) -> tuple[bool, int]:
+        neighbour.asked.clear()
+        neighbour.fail("closed", times=faults)
+        return not isinstance(ask(method), Problem), len(neighbour.asked)
+
+    assert number("GET", 1) == (False, 1)  # nothing was kept: nobody answers there
+    ask("GET")
+    assert number("GET", 1) == (True, 2)
+    assert number("GET", 2) == (False, 2)
+    ask("GET")
+    assert number("POST", 1) == (False, 1)
+
+
 def test_whoever_reads_an_answer_without_us_is_held_to_the_same_time(neighbour: Neighbour) -> None:
     neighbour.fail("drops", delay_s=0.05)
     with pytest.raises(requests.exceptions.ConnectionError, match="timed out"):  # as Stripe's own client does
