@@ -16,7 +16,7 @@ from urllib3.util import Timeout
 from urllib3.util.retry import Retry
 
 from data_sources.budget import budget, left_s, may_try_again
-from data_sources.pace import ClosedMeanwhileError, Flow, PacedAdapter, Whole, on_a_new_connection, pace
+from data_sources.pace import FLOW_BYTES, ClosedMeanwhileError, Flow, PacedAdapter, Whole, on_a_new_connection, pace
 from data_sources.result import Kind, Problem
 
 log = logging.getLogger(__name__)
@@ -100,6 +100,19 @@ def total_s(timeout_s: tuple[float, float]) -> float:
             other once more to come.
     """
     return timeout_s[0] + 2 * timeout_s[1]
+
+
+def flow_words(error: Exception, timeout_s: tuple[float, float]) -> str | None:
+    """What a long answer did that came too slowly; None where it ended otherwise.
+
+    Args:
+        error: Raised while it was read.
+        timeout_s: As given to `open_stream`.
+    """
+    if "ReadTimeout" not in repr(error):
+        return None
+    read_s = timeout_s[1]
+    return f"sent less than {FLOW_BYTES // 1000} kB in {_FLOW_READS * read_s:g} s, or nothing for {read_s:g} s"
 
 
 def _pair(timeout: Any) -> tuple[float, float]:

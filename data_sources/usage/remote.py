@@ -277,9 +277,11 @@ class RemoteUsage:
                 return refusal(int(status), None, answer, "an export of calls") if status.isdigit() else Failed(answer)
             held.callback(answer.close)
             try:
-                head, lines = remote_export.head_of(answer)
+                head, lines = remote_export.head_of(answer, self._timeout_s)
                 window, said = confirmed(head, query, asked)
                 rows = remote_export.export(held, head, lines, window, grain)
+            except remote_export.SlowExportError as error:
+                return Failed(Problem(Kind.TIMEOUT, FAILED, str(error), code="timeout", retry_after_s=5))
             except (WrongFieldError, NotConfirmedError, remote_export.BrokenExportError) as error:
                 return unreadable(error)
         return Ready(rows, self._provenance("export", pairs, window, said))

@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from data_sources.http import flow_words
 from data_sources.usage.remote_read import Node, WrongFieldError
 from data_sources.usage.types import Export, Grain, Window
 
@@ -25,7 +26,11 @@ class BrokenExportError(Exception):
     """The rows ended before all of them came. The text is one sentence, fit to show."""
 
 
-def _lines(answer: requests.Response) -> Iterator[bytes]:
+class SlowExportError(BrokenExportError):
+    """They came too slowly to be waited for."""
+
+
+def _lines(answer: requests.Response, timeout_s: tuple[float, float]) -> Iterator[bytes]:
     rest = b""
     try:
         for part in answer.iter_content(_PART_BYTES):
@@ -34,6 +39,9 @@ def _lines(answer: requests.Response) -> Iterator[bytes]:
             if len(rest) > _LINE_BYTES:
                 raise BrokenExportError("The usage API sent a row that is too long.")
     except requests.exceptions.RequestException as error:
+        slow = flow_words(error, timeout_s)
+        if slow is not None:
+            raise SlowExportError(f"The usage API {slow}: its export is too slow.") from error
         raise BrokenExportError("The usage API broke off the export.") from error
     if rest:
         yield rest
@@ -48,20 +56,21 @@ def _object(text: bytes) -> Node:
         raise WrongFieldError("The usage API sent an export that cannot be read.") from None
 
 
-def head_of(answer: requests.Response) -> tuple[Node, Iterator[bytes]]:
+def head_of(answer: requests.Response, timeout_s: tuple[float, float]) -> tuple[Node, Iterator[bytes]]:
     """Read the beginning of an export.
 
     Args:
         answer: The open answer.
+        timeout_s: That it was opened with, for what is told of one that is too slow.
 
     Returns:
         What stands before the rows, and the lines of the rows.
 
     Raises:
         WrongFieldError: It does not begin as an export does.
-        BrokenExportError: It broke off.
+        BrokenExportError: It broke off, or came too slowly.
     """
-    lines = _lines(answer)
+    lines = _lines(answer, timeout_s)
     first = next(lines, b"").rstrip()
     if not first.endswith(b'"rows": ['):
         raise WrongFieldError("The usage API sent an export that cannot be read.")

@@ -60,8 +60,13 @@ def test_what_is_no_export_is_a_failure(usage, api, body, words):
     assert words in problem(usage.export(WEEK)).detail
 
 
-@pytest.mark.parametrize(("fault", "kind"), [("slow", Kind.TIMEOUT), ("500", Kind.UPSTREAM), ("401", Kind.UPSTREAM)])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [("slow", Kind.TIMEOUT), ("drops", Kind.TIMEOUT), ("500", Kind.UPSTREAM), ("401", Kind.UPSTREAM)],
+)
 def test_an_export_that_does_not_begin_is_a_failure(usage, api, fault, kind):
-    api.fail(fault)
+    api.fail(fault, delay_s=0.05 if fault == "drops" else 30.0)
     usage._timeout_s = (2.0, 0.3)
-    assert problem(usage.export(WEEK)).kind is kind
+    found = problem(usage.export(WEEK))
+    assert found.kind is kind
+    assert (fault == "drops") == ("less than 16 kB in 0.9 s" in found.detail)
