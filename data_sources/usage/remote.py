@@ -20,6 +20,7 @@ import requests
 from data_sources.doorway import Doorway
 from data_sources.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, call_json, open_stream, session
 from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now, with_notes
+from data_sources.shared import Shared
 from data_sources.usage import remote_decode, remote_export, remote_intake, remote_lists
 from data_sources.usage.costs import CostBasis
 from data_sources.usage.provenance import notes, window_words
@@ -132,6 +133,7 @@ class RemoteUsage:
         self._doorway = Doorway(_BUSY, at_once=AT_ONCE, waiting=WAITING, patience_s=PATIENCE_S)
         self._exports = Doorway(_EXPORTS_BUSY, at_once=EXPORTS_AT_ONCE, waiting=0, patience_s=0)
         self._session.auth = _Bearer(token)
+        self._shared: Shared[Answer | Problem] = Shared()
         self._hue_of = _Hues()
         self._good: OrderedDict[str, tuple[float, Ready[Any]]] = OrderedDict()
         self._good_lock, self._version_lock = threading.Lock(), threading.Lock()
@@ -325,17 +327,22 @@ class RemoteUsage:
         return Ready(found, Provenance(SOURCE, f"GET {self._url}/version", found.last_event_at, now))
 
     def _get(self, name: str, pairs: Sequence[tuple[str, str]]) -> Answer | Problem:
-        with self._doorway.place(FAILED) as busy:
-            return busy or call_json(
+        address = f"{self._url}/{name}"
+
+        def question() -> Answer | Problem:
+            return call_json(
                 self._session,
                 "GET",
-                f"{self._url}/{name}",
+                address,
                 source=SOURCE,
                 what=FAILED,
                 params=pairs,
                 timeout_s=self._timeout_s,
                 accept_errors=True,
             )
+
+        with self._doorway.place(FAILED) as busy:  # who waits for another's answer holds a thread as well
+            return busy or self._shared.ask(f"{address}?{urlencode(pairs)}", question)
 
     def _ask(
         self,
