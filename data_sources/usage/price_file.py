@@ -129,19 +129,33 @@ class PriceFile:
 
     def _fitting(self, provider: str | None, model: str, region: str | None) -> tuple[Entry, ...]:
         """A whole name goes before a start, then the longest, the provider's own, the region's own, the newest."""
-        owners: dict[str | None, int] = {None: 2}
-        if provider is not None:
-            own = _owner(provider)
-            # a name of [providers] may have prices of its own: they go before those of the provider it stands for
-            owners |= {self.providers.get(plain(provider), own): 1, own: 0}
+        owners = self._owners(provider)
 
         def rank(entry: Entry) -> tuple[bool, int, int, bool, float]:
             since = float("-inf") if entry.valid_from_us is None else entry.valid_from_us
             return (entry.is_prefix, -len(entry.model), owners[entry.owner], entry.region is None, -since)
 
-        named = (e for e in self.entries if (model.startswith(e.model) if e.is_prefix else model == e.model))
-        fit = (e for e in named if e.owner in owners and e.region in (None, region))
-        return tuple(sorted(fit, key=rank))
+        return tuple(sorted((e for e in self._named(model, owners) if e.region in (None, region)), key=rank))
+
+    def regions(self, provider: str | None, model: str) -> tuple[str, ...]:
+        """The regions for which alone the file has prices of a model; none where it has some for every region."""
+        regions = {entry.region for entry in self._named(model.lower(), self._owners(provider))}
+        return () if None in regions else tuple(sorted(region for region in regions if region is not None))
+
+    def _owners(self, provider: str | None) -> dict[str | None, int]:
+        """Whose prices hold for a provider's models, the most fitting with the lowest number."""
+        owners: dict[str | None, int] = {None: 2}
+        if provider is not None:
+            own = _owner(provider)
+            # a name of [providers] may have prices of its own: they go before those of the provider it stands for
+            owners |= {self.providers.get(plain(provider), own): 1, own: 0}
+        return owners
+
+    def _named(self, model: str, owners: Mapping[str | None, int]) -> Iterator[Entry]:
+        for entry in self.entries:
+            fits = model.startswith(entry.model) if entry.is_prefix else model == entry.model
+            if fits and entry.owner in owners:
+                yield entry
 
 
 def read_price_file(path: Path) -> PriceFile:
@@ -201,6 +215,8 @@ class _Reader:
 
     def _entry(self, number: int, given: dict[str, Any]) -> Entry:
         for name in given:
+            if isinstance(given[name], list) and name not in _NAMES and name not in _FIELDS:
+                self._fail(number, name, f"is written [price.{name}], in single brackets")
             if name not in _NAMES and name not in _FIELDS and not isinstance(given[name], dict):
                 self._fail(number, name, f"is not known. Prices: {', '.join(_FIELDS)}")
         if ("model" in given) == ("model_prefix" in given):
@@ -257,6 +273,9 @@ class _Reader:
     def _prices(self, number: int, context: str | None, given: Mapping[str, Any]) -> UnitPrices:
         rates = []
         for name, value in given.items():
+            if isinstance(value, dict) and context is not None:
+                why = "is a table too deep: a tier or batch has its prices alone, there are none for both at once"
+                self._fail(number, name, why, context)
             if name not in _FIELDS:
                 self._fail(number, name, f"is not known. Prices: {', '.join(_FIELDS)}", context)
             price = Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -299,10 +318,24 @@ class _Reader:
             first = heads[number]
             last = heads[number + 1] if number + 1 < len(heads) else last
             if context is not None:
-                inner = rf"\s*\[\s*price\s*\.\s*[\"']?{re.escape(context)}[\"']?\s*\]"
-                first = next((at for at in range(first, last) if re.match(inner, self._lines[at])), first)
+                # under a heading of its own, else in the lines that begin with its name
+                start = rf"\s*(?:\[\s*price\s*\.\s*)?{_spelled(context)}\s*"
+                inner = re.compile(rf"{start}[\].=]")
+                places = [at for at in range(first, last) if inner.match(self._lines[at])]
+                first = next(iter(places), first)
+                if name is not None:
+                    # [price.batch.flex], batch.flex = 1
+                    own = re.compile(rf"{start}\.\s*{_spelled(name)}\s*[\].=]")
+                    found = next((at for at in places if own.match(self._lines[at])), None)
+                    if found is not None:
+                        return found + 1
         if name is None:
             return first + 1 if number is not None else None
-        wanted = rf"\s*[\[\s]*(?:price\s*\.\s*)?[\"']?{re.escape(name)}[\"']?\s*[\]=]"
-        found: Iterator[int] = (at + 1 for at in range(first, last) if re.match(wanted, self._lines[at]))
-        return next(found, first + 1 if number is not None else None)
+        wanted = re.compile(rf"\s*[\[\s]*(?:price\s*\.\s*)?{_spelled(name)}\s*[\].=]")
+        named = (at + 1 for at in range(first, last) if wanted.match(self._lines[at]))
+        return next(named, first + 1 if number is not None else None)
+
+
+def _spelled(name: str) -> str:
+    """A pattern of a name as a file may have it."""
+    return rf"[\"']?{re.escape(name)}[\"']?"

@@ -104,14 +104,20 @@ class PriceBook:
         context = _words(attempt)
         if found.version != TABLE_VERSION:
             return f"The price file has no price for {context or 'calls of no special tier'} of this model."
+        later = self.file is not None and bool(self.file.fitting(attempt.provider, model, attempt.region))
+        regions = self.file.regions(attempt.provider, model) if self.file is not None and not later else ()
+        only = f" The price file prices it for region {' and '.join(regions)} only." if regions else ""
         if price_table.lacks_region(found.provider, model, attempt.region):
-            return f"The price table has no price for region {attempt.region}, which is billed otherwise."
+            return f"The price table has no price for region {attempt.region}, which is billed otherwise.{only}"
         if price_table.knows(found.provider, model):
             if context:
-                return f"The price table has no price for {context} of this model."
-            return "The price table prices this model by units that nobody reports, such as seconds."
-        if self.file is not None and self.file.fitting(attempt.provider, model, attempt.region):
+                return f"The price table has no price for {context} of this model.{only}"
+            return f"The price table prices this model by units that nobody reports, such as seconds.{only}"
+        if later:
             return "The price file has no price for that time, and no price table lists this model of this provider."
+        if regions:
+            where = f"were answered in {attempt.region}" if attempt.region else "name no region"
+            return f"The price file prices this model for region {' and '.join(regions)} only; these calls {where}."
         return "No price table lists this model of this provider."
 
 

@@ -196,6 +196,7 @@ def test_a_price_holds_for_every_region_unless_it_names_one(book):
 FILE = (
     '[[price]]\nmodel = "our-7b"\nvalid_from = 2026-01-01\ninput = 1\noutput = 1\n'
     '[[price]]\nmodel = "only-batch"\n[price.batch]\ninput = 1\noutput = 1\n'
+    '[[price]]\nmodel = "only-us"\nregion = "us"\ninput = 1\noutput = 1\n'
 )
 TOKENS = {"input_tokens": 10, "output_tokens": 5}
 
@@ -228,6 +229,11 @@ TOKENS = {"input_tokens": 10, "output_tokens": 5}
         ),
         ({"model": "our-7b", "started_at_us": 1_700_000_000_000_000}, "The price file has no price for that time, and"),
         ({"model": "only-batch"}, "The price file has no price for calls of no special tier of this model."),
+        (
+            {"model": "only-us", "region": "EU"},
+            "prices this model for region us only; these calls were answered in EU.",
+        ),
+        ({"model": "only-us"}, "The price file prices this model for region us only; these calls name no region."),
         ({"model": "our-7b"}, "There is a price by now; repricing gives it to calls from before."),
     ],
 )
@@ -266,6 +272,12 @@ def test_why_an_attempt_is_unpriced_is_told(book, facts, said):
         (PLAIN + "[price.Batch]\n" + RATES, "line 5: price 1: Batch: is written batch"),
         (PLAIN + "[price.'batch ']\n" + RATES, "line 5: price 1: batch : is written batch"),
         (PLAIN + "[price.flex]\n" + RATES + "[price.FLEX]\n" + RATES, "line 8: price 1: FLEX: is named twice"),
+        (PLAIN + "[price.batch.flex]\n" + RATES, "line 5: price 1, batch: flex: is a table too deep"),
+        (PLAIN + "[price.batch]\n" + RATES + "flex = {input = 1}\n", "line 8: price 1, batch: flex: is a table too"),
+        (PLAIN + "batch.input = -1\nbatch.output = 1\n", "line 5: price 1, batch: input: -1 is not a price"),
+        (PLAIN + "batch = {input = 1}\n", "line 5: price 1, batch: output: is missing"),
+        (PLAIN + "[[price.batch]]\n" + RATES, "line 5: price 1: batch: is written [price.batch]"),
+        ("[price.batch]\n" + RATES, "line 1: price: is written [[price]]"),
         ("[providers]\n'A b' = 'openai'\na-b = 'azure'\n", "line 3: a-b: is the same name as A b"),
         ("[prices]\nx = 1\n", "line 1: prices: is not known"),
         ("[providers]\nmine = 'nobody'\n", "line 2: mine: 'nobody' is no provider"),
