@@ -165,7 +165,8 @@ def _read(span: Span, source: str | None) -> Attempt:
         status="failure" if failed else "success" if end_ns else "unknown",
         trace_id=trace_id,
         duration_ms=(end_ns - start_ns + 500_000) // 1_000_000 if end_ns >= start_ns else None,
-        time_to_first_token_ms=seconds_ms(given, _FIRST_TOKEN) if stream and not failed else None,
+        # sent for streams only, which few instrumentations name; of a whole answer it means nothing
+        time_to_first_token_ms=None if stream is False else seconds_ms(given, _FIRST_TOKEN),
         provider=provider.lower() if provider else None,  # older instrumentation writes OpenAI for openai
         model=text(given, _MODEL),
         operation=_OPERATIONS[operation] if operation else None,

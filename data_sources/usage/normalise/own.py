@@ -105,7 +105,9 @@ def attempt_of(event: OwnEvent, source: str | None) -> Attempt:
         status=event.status or _status(event),
     )
     if attempt.user_id is None and attempt.end_user_id is not None:
-        return msgspec.structs.replace(attempt, user_id=attempt.end_user_id)
+        attempt = msgspec.structs.replace(attempt, user_id=attempt.end_user_id)
+    if attempt.stream is False and attempt.time_to_first_token_ms is not None:
+        attempt = msgspec.structs.replace(attempt, time_to_first_token_ms=None)  # of a whole answer it means nothing
     return attempt
 
 

@@ -201,9 +201,9 @@ def test_an_older_span_that_failed_without_tokens_is_a_failed_call():
 
 def test_the_duration_is_the_spans_and_first_tokens_are_only_of_streams():
     first = {"gen_ai.response.time_to_first_chunk": 0.25}
-    buffered, streamed = one(first, seconds=1.5), one(first | {"gen_ai.request.stream": True}, seconds=1.5)
-    assert (buffered.duration_ms, buffered.time_to_first_token_ms) == (1500, None)
-    assert (streamed.duration_ms, streamed.time_to_first_token_ms) == (1500, 250)
+    for stream, first_ms in ((None, 250), (True, 250), (False, None)):
+        made = one(first | ({} if stream is None else {"gen_ai.request.stream": stream}), seconds=1.5)
+        assert (made.stream, made.duration_ms, made.time_to_first_token_ms) == (stream, 1500, first_ms)
 
 
 def test_a_span_without_an_end_has_no_duration_and_no_known_outcome():

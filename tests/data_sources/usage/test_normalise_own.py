@@ -158,3 +158,8 @@ def test_a_broken_line_is_refused_alone():
 def test_a_body_without_any_event_is_refused_as_a_whole(body):
     with pytest.raises(BadBodyError):
         parse(body, source=None, now_us=NOW_US)
+
+
+@pytest.mark.parametrize(("stream", "first_ms"), [(True, 40), (None, 40), (False, None)])
+def test_only_what_may_be_a_stream_has_a_first_token(stream, first_ms):
+    assert only(stream=stream, time_to_first_token_ms=40).time_to_first_token_ms == first_ms
