@@ -14,7 +14,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from data_sources.usage.attempt import UNREADABLE, not_readable
-from data_sources.usage.normalise.json_text import mended
+from data_sources.usage.normalise.json_text import mended, unmarked
 
 CHUNK_ROWS = 4096
 MAX_JSON_BYTES = 512 * 10**6  # a JSON array is read whole; longer files come as one event a line
@@ -115,8 +115,9 @@ def _lines(path: Path, progress: Progress) -> Iterator[Row]:
             done += len(line)
             if place % 512 == 0:
                 progress(done)
-            if line.strip():
-                yield _object(place, line.strip())
+            text = (unmarked(line) if place == 1 else line).strip()
+            if text:
+                yield _object(place, text)
 
 
 class _Capture(msgspec.Struct):
@@ -128,7 +129,7 @@ class _Capture(msgspec.Struct):
 def _json(path: Path, progress: Progress) -> Iterator[Row]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise BadFileError(f"{path.name} is larger than {MAX_JSON_BYTES // 10**6} MB; give one JSON object a line")
-    text = path.read_bytes().strip()
+    text = unmarked(path.read_bytes()).strip()
     try:
         events = _json_events(text)
     except UNREADABLE as error:

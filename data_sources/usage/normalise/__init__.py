@@ -14,7 +14,7 @@ import msgspec
 
 from data_sources.usage.attempt import MAX_TEXT, UNREADABLE, Attempt, BadEventError, check, not_readable
 from data_sources.usage.normalise import anthropic, litellm, openai, own
-from data_sources.usage.normalise.json_text import mended
+from data_sources.usage.normalise.json_text import mended, unmarked
 from data_sources.usage.pricing import BUNDLED, PriceBook
 
 _FORMATS = (litellm, openai, anthropic, own)  # the first that recognises an event reads it
@@ -91,6 +91,7 @@ def parse(body: bytes, *, source: str | None, now_us: int, prices: PriceBook = B
         BadBodyError: Nothing in it is an event.
         TooManyEventsError: It holds more than `MAX_EVENTS`.
     """
+    body = unmarked(body)
     _check_count(body)
     attempts, rejected = [], []
     for index, event in enumerate(own.decode_all(body) or litellm.decode_all(body) or _events(body)):

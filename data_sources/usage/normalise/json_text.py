@@ -1,4 +1,4 @@
-r"""What common JSON writers write and JSON has not: half a character, and numbers that are none.
+r"""What common JSON writers write and JSON has not: half a character, numbers that are none, a mark at the beginning.
 
 Python's `json.dumps` writes an emoji that was cut in two as `\ud83d`, and a missing log probability as `NaN`. Both
 stand in prompts and answers, which are not read: the events around them must not be lost for it.
@@ -21,6 +21,14 @@ _ESCAPE = re.compile(
 _HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
 )
+
+
+_MARK = b"\xef\xbb\xbf"
+
+
+def unmarked(text: bytes) -> bytes:
+    """The text without the mark that Windows programs put before UTF-8."""
+    return text[len(_MARK) :] if text.startswith(_MARK) else text
 
 
 def mended(text: bytes) -> bytes | None:

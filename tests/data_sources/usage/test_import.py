@@ -143,12 +143,13 @@ def test_litellms_capture_is_recognised(target):
 
 
 @pytest.mark.parametrize("name", ["events.json", "events.jsonl"])
-def test_half_an_emoji_or_a_number_that_is_none_costs_no_event_of_a_file(target, tmp_path, name):
+def test_half_an_emoji_a_number_that_is_none_or_a_mark_costs_no_event_of_a_file(target, tmp_path, name):
     whole = json.loads(LITELLM.read_text(encoding="utf-8"))["body"]
     lines = [json.dumps(one | {"messages": cut}) for one, cut in zip(whole, ["\ud83d", float("nan")], strict=False)]
     lines += ["{nonsense"] * name.endswith("jsonl")
     path = tmp_path / name
-    path.write_text(f"[{','.join(lines)}]" if name.endswith("json") else "\n".join(lines), encoding="utf-8")
+    text = f"[{','.join(lines)}]" if name.endswith("json") else "\n".join(lines)
+    path.write_text(text, encoding="utf-8-sig")
     report = target.run(path)
     assert (report.accepted, [place for place, _ in report.rejected]) == (2, [3] if name.endswith("jsonl") else [])
 

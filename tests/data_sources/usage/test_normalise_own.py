@@ -147,6 +147,11 @@ def test_array_object_and_lines_are_the_same_events():
     assert single.attempts == array.attempts[:1]
 
 
+def test_a_mark_before_the_text_costs_nothing():
+    for body in (json.dumps([event(1)]), json.dumps(event(1))):
+        assert len(parse(body.encode("utf-8-sig"), source=None, now_us=NOON_US).attempts) == 1
+
+
 def test_a_broken_line_is_refused_alone():
     parsed = parse(json.dumps(event(1)).encode() + b"\n{broken\n", source=None, now_us=NOW_US)
     assert len(parsed.attempts) == 1
