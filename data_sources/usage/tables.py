@@ -17,6 +17,7 @@ from data_sources.usage.attempt import UNREADABLE, not_readable
 from data_sources.usage.normalise.json_text import mended, unmarked
 
 CHUNK_ROWS = 4096
+_LONGEST_HEADER = 1_000_000
 MAX_JSON_BYTES = 512 * 10**6  # a JSON array is read whole; longer files come as one event a line
 
 
@@ -75,7 +76,7 @@ def read_rows(path: Path, progress: Progress) -> Iterator[Row]:
 
 def _csv(path: Path, progress: Progress) -> Iterator[Row]:
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else _delimiter(path), strict=True)
         try:
             header = next(reader, None)
             if not header or len(set(header)) != len(header):
@@ -91,6 +92,13 @@ def _csv(path: Path, progress: Progress) -> Iterator[Row]:
                 yield Row(reader.line_num, dict(zip(header, cells, strict=True)))
         except csv.Error as error:
             raise BadFileError(f"{path.name}, line {reader.line_num}: {error}") from None
+
+
+def _delimiter(path: Path) -> str:
+    """What parts the columns: where a comma is for decimals, spreadsheets write semicolons."""
+    with path.open("rb") as file:
+        header = file.readline(_LONGEST_HEADER)
+    return ";" if b";" in header and b"," not in header else ","
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])

@@ -184,11 +184,12 @@ def test_a_bad_line_is_listed_with_its_line_and_reason(target, tmp_path):
     assert ask(target.store, "SELECT input_tokens, output_tokens FROM attempts ORDER BY 1") == [(1, 2), (3, None)]
 
 
-def test_columns_with_our_names_need_no_mapping_and_types_are_read(target, tmp_path):
+@pytest.mark.parametrize(("delimiter", "tags"), [(",", "x;y"), (";", '"x;y"')])
+def test_columns_with_our_names_need_no_mapping_and_types_are_read(target, tmp_path, delimiter, tags):
     path = tmp_path / "t.csv"
     path.write_text(
-        "event_id,started_at,model,stream,tags,cost_reported_usd,http_status,extra\n"
-        "a,2026-01-01T00:00:00Z,gpt-4o,yes,x;y,0.1,429,z\n",
+        "event_id,started_at,model,stream,tags,cost_reported_usd,http_status,extra\n".replace(",", delimiter)
+        + f"a,2026-01-01T00:00:00Z,gpt-4o,yes,{tags},0.1,429,z\n".replace(",", delimiter),
         encoding="utf-8",
     )
     report = target.run(path, fixed={"power_level": "eco"})
