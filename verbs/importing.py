@@ -66,7 +66,9 @@ def import_(
         task = progress.add_task(task_name(file.name), total=1)
 
         def told(done: int, size: int, report: ImportReport) -> None:
-            progress.update(task, total=max(size, 1), completed=done)
+            name = task_name(file.name)
+            waits = "" if report.waiting is None else f" (waits: {report.waiting})"
+            progress.update(task, total=max(size, 1), completed=done, description=name + waits)
 
         report = run_import(options, told)
     _tell_import(report)

@@ -77,6 +77,7 @@ class ImportReport:
         sent_twice: Of `duplicates`, those of parts that were sent again: an earlier try may have brought them.
         unsure: Events of the part that was being sent when the import ended, where nobody could say what became of
             them.
+        waiting: Why it waits now, in words; None while it goes on.
         problem: Why the import ended early; what was sent before stays, and importing again is safe.
     """
 
@@ -93,6 +94,7 @@ class ImportReport:
     notes: list[str] = field(default_factory=list)
     sent_twice: int = 0
     unsure: int = 0
+    waiting: str | None = None
     problem: Problem | None = None
 
     def reject(self, place: int, reason: str) -> None:
@@ -103,6 +105,16 @@ class ImportReport:
 
 
 OnProgress = Callable[[int, int, ImportReport], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """What sending a part needs; `told` shows the report as it is now."""
+
+    made: requests.Session
+    options: ImportOptions
+    report: ImportReport
+    told: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -117,7 +129,7 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
 
     Args:
         options: What to import.
-        on_progress: Told after each part: bytes read, bytes in the file, the report so far.
+        on_progress: Told after each part, and where it waits: bytes read, bytes in the file, the report so far.
 
     Returns:
         The report; `problem` is set when the import ended early.
@@ -127,14 +139,19 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
         size = options.path.stat().st_size
         done = [0]
         rows = read_rows(options.path, lambda count: done.__setitem__(0, count))
+
+        def told() -> None:
+            on_progress(done[0], size, report)
+
         with session() as made:
             _see_that_it_runs(made, options)
             try:
                 for events in _parts(_events(rows, options, report), options.batch_rows):
-                    _send(made, options, report, events)
-                    on_progress(done[0], size, report)
-                _finish(made, options, report)
+                    _send(_Sending(made, options, report, told), events)
+                    told()
+                _finish(_Sending(made, options, report, told))
             finally:
+                report.waiting = None
                 _count_anew(made, options, report)
         on_progress(size, size, report)
     except (BadFileError, BadMappingError) as error:
@@ -278,9 +295,10 @@ def _parts(events: Iterator[_Event], size: int) -> Iterator[list[_Event]]:
         yield part
 
 
-def _send(made: requests.Session, options: ImportOptions, report: ImportReport, events: list[_Event]) -> None:
+def _send(sending: _Sending, events: list[_Event]) -> None:
+    report = sending.report
     report.unsure = len(events)
-    answer, tries = _post(made, options, report, b"[" + b",".join(event.text for event in events) + b"]", {})
+    answer, tries = _post(sending, b"[" + b",".join(event.text for event in events) + b"]", {})
     status = _status(answer)
     if status is not None and 400 <= status < 500 and status not in _AGAIN:
         report.unsure = 0
@@ -289,8 +307,8 @@ def _send(made: requests.Session, options: ImportOptions, report: ImportReport, 
             report.reject(events[0].place, "larger than the server takes")
             return
         middle = len(events) // 2
-        _send(made, options, report, events[:middle])
-        _send(made, options, report, events[middle:])
+        _send(sending, events[:middle])
+        _send(sending, events[middle:])
         return
     taken = _taken(answer, _WHAT)
     report.unsure = 0
@@ -324,12 +342,13 @@ def _taken(answer: Answer | Problem, what: str) -> dict[str, Any]:
     return taken
 
 
-def _finish(made: requests.Session, options: ImportOptions, report: ImportReport) -> None:
+def _finish(sending: _Sending) -> None:
     """Say which span the file covers: in it, a quarter-hour without calls is a true zero."""
+    report = sending.report
     if report.span is None:
         return
     span = {"span_start": report.span[0].isoformat(), "span_end": report.span[1].isoformat()}
-    answer, _ = _post(made, options, report, b"", span)
+    answer, _ = _post(sending, b"", span)
     _taken(answer, "The span of the import was not noted")
 
 
@@ -345,14 +364,13 @@ def _count_anew(made: requests.Session, options: ImportOptions, report: ImportRe
     report.accepted, report.sent_twice, report.unsure = accepted, 0, 0
 
 
-def _post(
-    made: requests.Session, options: ImportOptions, report: ImportReport, body: bytes, more: dict[str, str]
-) -> tuple[Answer | Problem, int]:
+def _post(sending: _Sending, body: bytes, more: dict[str, str]) -> tuple[Answer | Problem, int]:
     """Post a part, waiting while the server is busy or restarts: what arrives twice counts once.
 
     Returns:
         The last answer, and how often the part was sent.
     """
+    options, report = sending.options, sending.report
     named = {"batch_id": report.batch_id, "kind": "import", "name": options.path.name[:500], **more}
     named["source"] = options.fixed.get("source") or (litellm.DEFAULT_SOURCE if report.form == "LiteLLM" else "import")
     address = f"{options.url.rstrip('/')}{_ROOT}/events?{urlencode(named)}"
@@ -360,7 +378,7 @@ def _post(
     deadline = time.monotonic() + _PATIENCE_S
     for tries in count(1):
         answer = call_json(
-            made,
+            sending.made,
             "POST",
             address,
             source=_source(options),
@@ -372,7 +390,10 @@ def _post(
         )
         wait_s = _wait_s(answer, tries)
         if wait_s is None or time.monotonic() + wait_s > deadline:
+            report.waiting = None
             return answer, tries
+        report.waiting = "no answer" if _status(answer) is None else f"HTTP {_status(answer)}"
+        sending.told()
         time.sleep(wait_s)
     raise AssertionError("counting ended")
 

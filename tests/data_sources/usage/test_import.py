@@ -314,8 +314,16 @@ def test_a_server_that_restarts_or_is_busy_is_waited_for_and_a_large_body_is_sen
     url, seen = grudging
     told = []
     options = ImportOptions(DATA / "azure_code_200.csv", url, "k", AZURE, tz="UTC")
-    report = run_import(options, lambda done, size, so_far: told.append((done <= size, so_far.accepted)))
+    waits = []
+
+    def note(done, size, so_far):
+        told.append((done <= size, so_far.accepted))
+        waits.append(so_far.waiting)
+
+    report = run_import(options, note)
     assert (report.problem, report.accepted) == (None, 200)
+    assert [why for why in waits if why] == ["no answer", "HTTP 503"]
+    assert waits[-1] is None
     assert seen[0] == seen[1] == seen[2]
     assert seen[-1] == b""
     assert told[-1] == (True, 200)
