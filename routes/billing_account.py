@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from flask import Blueprint, Response
 
+from data_sources.billing.account.card import TITLE
 from data_sources.billing.account.desk import NO_PORTAL
 from data_sources.billing.account.types import Link, Managed
 from data_sources.billing.source import OTHER_CUSTOMER, BillingSource
@@ -104,7 +105,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         source = billing()
         buyer = source.buyer(principal())
         if buyer is not None and shown not in (None, buyer.customer_id):
-            return answer(Failed(OTHER_CUSTOMER), encode_checkout)
+            return answer(Failed(replace(OTHER_CUSTOMER, title=TITLE, detail=_OTHER_SHOWN)), encode_checkout)
         return answer(source.account.update_card(buyer), encode_checkout)
 
     @made.post("/api/v1/billing/card/progress")

@@ -19,6 +19,7 @@ from data_sources.result import Kind, Problem, utc_now
 
 # No customer of Lago's has an empty id.
 NOBODY = ""
+NOT_BOUGHT = "Nothing was bought"
 _ORDER = {"active": 0, "incomplete": 1, "pending": 2}
 CUSTOMER_WAIT_S = 10.0
 CUSTOMER_STEP_S = 0.5
@@ -152,7 +153,7 @@ def ensure_customer(lago: LagoClient, buyer: Buyer, seen: Held) -> Json | Proble
     if buyer.organization_id is None:
         # An operator or an admin named it: a new one made by us would be a typo turned into a customer.
         detail = f"Lago does not know the customer {buyer.customer_id}, named by OPS_LAGO_CUSTOMER or by an admin."
-        return Problem(Kind.CONFLICT, "Nothing was bought", detail, code="customer_not_found")
+        return Problem(Kind.CONFLICT, NOT_BOUGHT, detail, code="customer_not_found")
     fields: dict[str, Any] = {"external_id": buyer.customer_id, "name": buyer.organization_id}
     if buyer.email:
         fields["email"] = buyer.email
@@ -160,7 +161,12 @@ def ensure_customer(lago: LagoClient, buyer: Buyer, seen: Held) -> Json | Proble
 
 
 def stripe_customer(
-    lago: LagoClient, buyer: Buyer, customer: Json, *, wait: Callable[[float], object]
+    lago: LagoClient,
+    buyer: Buyer,
+    customer: Json,
+    *,
+    wait: Callable[[float], object],
+    title: str = NOT_BOUGHT,
 ) -> str | Problem:
     """The Stripe customer that Lago charges for this buyer, connected first if it is not yet.
 
@@ -172,8 +178,8 @@ def stripe_customer(
         buyer: Whose it is.
         customer: As Lago has just told it.
         wait: Waits for so many seconds.
+        title: What does not happen when it cannot be told.
     """
-    title = "Nothing was bought"
     provider = _billing(customer).get("payment_provider")
     if provider not in (None, "stripe"):
         detail = f"Lago collects this customer's money through {provider}, not through Stripe. Ask your admin."

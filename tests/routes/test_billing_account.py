@@ -123,8 +123,14 @@ def test_a_card_or_the_portal_is_of_the_customer_that_was_shown_or_of_nobody(ann
     billing.lago.add_customer("org-acme")
     got = anna.post(path, json={"shown_customer": "org-other"})
     assert (got.status_code, got.json["code"]) == (409, "customer_changed")
+    assert got.json["title"] in ("The card was not changed", "Lago's portal could not be opened")
     assert (billing.stripe.sessions, billing.lago.asked) == ({}, [])
     assert anna.post(path, json={"shown_customer": "org-acme"}).status_code == 200
+    if path == CARD:
+        billing.lago.connected = False
+        billing.lago.customers["org-acme"]["billing_configuration"] = {}
+        refused = anna.post(path, json={})
+        assert (refused.json["code"], refused.json["title"]) == ("no_linked_payment_provider", got.json["title"])
 
 
 def test_a_pdf_that_is_not_made_is_null_and_says_so(anna, billing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 
 from data_sources.billing.account.change import PAGE, default_card
@@ -51,7 +52,7 @@ def update(
     if attempts.recent_actions(ASKED, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
         detail = "You have opened the card page many times. Try again in an hour."
         return Problem(Kind.CONFLICT, TITLE, detail, code="too_many", retry_after_s=3600)
-    provider_id = stripe_customer(lago, buyer, customer, wait=terms.wait)
+    provider_id = stripe_customer(lago, buyer, customer, wait=terms.wait, title=TITLE)
     if isinstance(provider_id, Problem):
         return untouched(provider_id, "Nothing was changed.")
     attempts.note_action(buyer.customer_id, ASKED)
@@ -69,7 +70,7 @@ def update(
         )
     )
     if isinstance(session, Problem):
-        return untouched(session, "Nothing was changed.")
+        return untouched(replace(session, title=TITLE), "Nothing was changed.")
     attempts.note_action(buyer.customer_id, "card page", session_id=session.id)
     return CheckoutAnswer("redirect", session.url, "Stripe's page opens to save a card.")
 

@@ -211,7 +211,7 @@ def test_a_time_out_after_stripe_made_the_page_changes_nothing_and_the_next_clic
     connected(house)
     source = house.source()
     house.stripe.fail("closed", "/v1/checkout/sessions", method="POST", times=1, after=True)
-    assert problem(source.account.update_card(ANNA)).title == "Checkout could not be opened"
+    assert problem(source.account.update_card(ANNA)).title == "The card was not changed"
     assert ready(source.account.update_card(ANNA)).checkout_url is not None
     assert house.lago.methods["org-acme"][0]["is_default"]
     log = source.desk.log()
