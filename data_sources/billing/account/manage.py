@@ -18,6 +18,7 @@ from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import moment, read_current
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.lago_http import perhaps_done
+from data_sources.billing.money import said
 from data_sources.billing.purchase import untouched
 from data_sources.billing.types import Buyer, Current, Subscription
 from data_sources.result import Kind, Problem
@@ -201,9 +202,25 @@ def _ended(one: Subscription, current: Current, at: datetime) -> Managed:
 
 def _renews(one: Subscription, current: Current) -> str:
     day = next_period(one, current)
+    trial = _after_trial(one, current)
     if one.next_plan_code is not None:
         return f"It does not renew: the plan {one.next_plan_code} follows {on_words(one.next_plan_on or day)}."
-    return "Lago does not tell when it renews." if day is None else f"It renews {on_words(day)}."
+    return trial + ("Lago does not tell when it renews." if day is None else f"It renews {on_words(day)}.")
+
+
+def _after_trial(one: Subscription, current: Current) -> str:
+    """What is charged when a running trial ends, and when; "" without a trial or a price."""
+    if one.trial_ends_at is None or one.amount_cents == 0:
+        return ""
+    price = (
+        "its price" if one.amount_cents is None else f"its price, {said(one.amount_cents, one.currency)} before tax,"
+    )
+    ends = f"Its trial ends {_on(one.trial_ends_at, current)}"
+    if one.pay_in_advance is False:
+        return f"{ends}. It is paid afterwards: {price} is invoiced for the days from then on. "
+    if one.pay_in_advance is None:
+        return f"{ends}. Whether {price} is charged on that day is not known. "
+    return f"{ends}: on that day {price} is charged, in proportion for the rest of the period. "
 
 
 def _name(one: Subscription) -> str:

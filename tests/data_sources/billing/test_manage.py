@@ -48,24 +48,40 @@ def test_cancelling_is_asked_with_the_date_and_what_it_means(house: House) -> No
     assert puts(house) == []
 
 
+TRIAL = {"trial_period": 14.0}
+CHARGED = (
+    ": on that day its price, 20.00 USD before tax, is charged, in proportion for the rest of the period. It renews"
+)
+
+
 @pytest.mark.parametrize(
-    ("how", "ends_in", "told"),
+    ("how", "ends_in", "told", "resumed"),
     [
-        ({}, 20, "Nothing more is charged for it from that day on. Usage"),
-        ({"pay_in_advance": False}, 20, "It is paid afterwards: its price for the period until then is invoiced on "),
-        ({"pay_in_advance": None}, 20, "Lago does not tell whether its price until then is paid already"),
-        ({"trial_period": 14.0}, 20, "on that day its price for the rest of the period is charged, though it ends on "),
-        ({"trial_period": 14.0, "pay_in_advance": False}, 20, "its price for the days after its trial, which ends on "),
-        ({"trial_period": 14.0}, 10, "Its trial lasts until then, so its price is not charged."),
+        ({}, 20, "Nothing more is charged for it from that day on. Usage", "It renews on "),
+        ({"pay_in_advance": False}, 20, "It is paid afterwards: its price for the period until then is ", "It renews "),
+        ({"pay_in_advance": None}, 20, "Lago does not tell whether its price until then is paid already", "It renews "),
+        (TRIAL, 20, "on that day its price for the rest of the period is charged, though it ends on ", CHARGED),
+        (
+            TRIAL | {"pay_in_advance": False},
+            20,
+            "its price for the days after its trial, which ends on ",
+            "It is paid afterwards: its price, 20.00 USD before tax, is invoiced for the days from then on. It renews",
+        ),
+        (TRIAL, 10, "Its trial lasts until then, so its price is not charged.", CHARGED),
     ],
 )
-def test_what_is_still_charged_for_a_cancelled_plan_is_said(house: House, how: Any, ends_in: int, told: str) -> None:
+def test_what_is_still_charged_for_a_cancelled_plan_and_for_one_that_goes_on_again_is_said(
+    house: House, how: Any, ends_in: int, told: str, resumed: str
+) -> None:
     house.lago.plan_of("team").update(how)
     until = (utc_now() + timedelta(days=ends_in)).isoformat()
     house.lago.subscribe("org-acme", "team", started_at=utc_now().isoformat(), current_billing_period_ending_at=until)
-    offer = done(house.source().account.manage(ANNA, "cancel", SUB, None)).offer
+    source = house.source()
+    offer = done(source.account.manage(ANNA, "cancel", SUB, None)).offer
     assert offer is not None
     assert told in offer.lines[1]
+    done(source.account.manage(ANNA, "cancel", SUB, offer.token))
+    assert resumed in done(source.account.manage(ANNA, "resume", SUB, None)).message
 
 
 def test_a_plan_ends_on_the_day_it_would_renew_so_that_every_paid_day_is_there(house: House) -> None:
