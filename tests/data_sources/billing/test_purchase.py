@@ -6,10 +6,12 @@ import json
 import logging
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from data_sources import budget
 from data_sources.billing.types import CheckoutAnswer
 from data_sources.result import Failed, Kind, Ready, Result
 from tests.data_sources.billing.conftest import ANNA, BEN, EVE, House
@@ -250,14 +252,19 @@ def test_a_broken_stripe_is_a_refusal_and_the_next_click_is_free_again(house: Ho
     assert answered(buy(house.source())).status == "redirect"
 
 
-def test_all_that_a_click_asks_ends_with_the_time_of_a_click_and_the_next_one_goes_on(house: House) -> None:
+def test_all_that_a_click_asks_ends_with_the_time_of_a_click_and_the_next_one_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connected = {"payment_provider": "stripe", "provider_customer_id": "cus_acme"}
     house.lago.add_customer("org-acme", billing_configuration=connected)
-    house.stripe.fail("slow", "/v1/checkout", after=True)
-    # By itself Stripe's client would try three times, and wait 30 s.
-    got = refused(buy(house.source(stripe=house.gateway(timeout_s=10.0, retries=2), click_s=1.0)))
+    house.stripe.fail("slow", "/v1/checkout", after=True, delay_s=3.0)
+    # The click's own clock: what comes before Stripe takes none of its time, and Stripe takes all of it.
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: 1.0 if house.stripe.asked else 0.0))
+    # By itself Stripe's client would wait for the answer, and try three times.
+    got = refused(buy(house.source(stripe=house.gateway(timeout_s=30.0, retries=2), click_s=1.0)))
     assert got.detail.startswith("Stripe did not answer in time.")
     assert len(house.stripe.asked) == 1
+    monkeypatch.undo()
     house.stripe.heal()
     answered(buy(house.source(stripe=house.gateway(timeout_s=10.0))))
     assert len(house.stripe.sessions) == 1
