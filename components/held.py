@@ -80,6 +80,8 @@ def _buttons(one: Subscription, current: Current) -> list[Any]:
         return []
     if one.status == "pending" or one.next_plan_code is not None:
         return [_button("undo", one, "Take it back", f"Take back the change of {one.plan_name or one.plan_code}")]
+    if one.over_at_stripe:
+        return []
     if one.ending_at is not None:
         return [_button("resume", one, "Resume", f"Resume {one.plan_name or one.plan_code}")]
     return [_button("cancel", one, "Cancel plan", f"Cancel {one.plan_name or one.plan_code}")]
@@ -111,6 +113,8 @@ def renewal(one: Subscription, timezone: str, following: Subscription | None = N
     zone = zone_of(timezone)
     if one.status == "incomplete":
         return "Starts when the payment succeeds", "Lago confirms it. What runs until then goes on."
+    if one.ending_at is not None and one.over_at_stripe:
+        return f"Ends {_day(one.ending_at, zone)}", "It goes on until then. Choose a plan anew when it has ended."
     if one.ending_at is not None:
         return f"Ends {_day(one.ending_at, zone)}", f"It goes on until then and does not renew.{_and_trial(one, zone)}"
     if one.next_plan_code is not None:
@@ -139,8 +143,10 @@ def _and_trial(one: Subscription, zone: tzinfo) -> str:
     if trial is None:
         return ""
     note = f" Trial until {_day(trial, zone)}: {_days_left(trial, zone).lower()}."
-    if one.ending_at is None or trial >= one.ending_at or one.amount_cents == 0 or one.pay_in_advance is False:
+    if one.ending_at is None or one.amount_cents == 0 or one.pay_in_advance is False:
         return note
+    if trial >= one.ending_at:
+        return f"{note} Resumed, it is charged on that day." if one.pay_in_advance and not one.over_at_stripe else note
     told = "its price is charged" if one.pay_in_advance else "whether its price is charged is not known"
     return f"{note} On that day {told}."
 

@@ -59,6 +59,8 @@ def action(plan: Plan, shop: Shop, held: Subscription | None) -> list[Any]:
             return [yours]
         note = trial_note(held, shop.current.timezone)
         told = [] if note is None else [html.P(note, className="t oc-plan-why")]
+        if held.over_at_stripe:
+            return [yours, *told]
         return [yours, *told, _manage("resume", held, "Resume")]
     if move is not None and move.kind == "scheduled" and move.held is not None:
         return [

@@ -23,6 +23,7 @@ from data_sources.billing.progress import progress_of
 from data_sources.billing.purchase import PriceWords, Terms, Till
 from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.stripe_checkout import StripeGateway
+from data_sources.billing.stripe_subscriptions import over_at_stripe
 from data_sources.billing.sweeper import Sweeper
 from data_sources.billing.tax import ADDED, tax_added
 from data_sources.billing.types import (
@@ -255,11 +256,19 @@ class BillingSource:
             return Empty("No organization", NO_CUSTOMER.detail, told)
         with self._doorway.place("Subscriptions could not be read") as busy:
             found = busy or read_current(self.lago, buyer.customer_id, partial(self._known, self.lago))
+            if isinstance(found, Current):
+                found = self._over_at_stripe(found)
         if isinstance(found, Problem):
             return Failed(found, told)
         if not found.subscriptions:
             return Empty("No plan yet", "Lago has no subscription for this customer.", told)
         return Ready(self._unconfirmed(found, buyer, awaited), told)
+
+    def _over_at_stripe(self, found: Current) -> Current:
+        try:
+            return over_at_stripe(self.stripe, self._attempts, found)
+        except StateUnavailableError:
+            return found
 
     def _unconfirmed(self, found: Current, buyer: Buyer, awaited: str | None) -> Current:
         try:

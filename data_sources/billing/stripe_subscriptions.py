@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import stripe
 
+from data_sources.billing.attempts import Attempts
 from data_sources.billing.stripe_checkout import MALFORMED, StripeGateway, malformed, problem_of
+from data_sources.billing.types import Current, Subscription
 from data_sources.result import Kind, Problem
 
 # It will never charge again.
@@ -199,6 +201,24 @@ class StripeSubscriptions:
             return problem_of(error, what)
         except MALFORMED as error:
             return malformed(error, what)
+
+
+def over_at_stripe(gateway: StripeGateway | None, attempts: Attempts, current: Current) -> Current:
+    """What is held, with a mark at what ends in Lago and has ended at Stripe already, as far as Stripe tells.
+
+    Stripe is asked only about plans that it collected for and that have an end.
+    """
+    if gateway is None or all(one.ending_at is None for one in current.subscriptions):
+        return current
+    paid = {one.subscription_id: str(one.stripe_subscription_id) for one in attempts.running(current.customer_id)}
+
+    def marked(one: Subscription) -> Subscription:
+        if one.ending_at is None or one.external_id not in paid:
+            return one
+        held = StripeSubscriptions(gateway).read(paid[one.external_id])
+        return replace(one, over_at_stripe=not isinstance(held, Problem) and held.over)
+
+    return replace(current, subscriptions=tuple(map(marked, current.subscriptions)))
 
 
 def _at(seconds: int | None) -> datetime | None:

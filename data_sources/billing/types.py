@@ -179,6 +179,7 @@ class Subscription:
         lago_id: Lago's own id of it; another one after each change of plan.
         is_free: Whether it costs nothing, for sure.
         pay_in_advance: Whether its base price is due at the start of a period; None when the plan does not tell.
+        over_at_stripe: Whether it ends and Stripe, which collected for it, has ended its part: nothing resumes it.
     """
 
     external_id: str
@@ -197,6 +198,7 @@ class Subscription:
     lago_id: str | None = None
     is_free: bool = False
     pay_in_advance: bool | None = None
+    over_at_stripe: bool = False
 
     @property
     def amount(self) -> Decimal | None:

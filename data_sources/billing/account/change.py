@@ -32,6 +32,7 @@ from data_sources.billing.purchase import (
     version_gates,
 )
 from data_sources.billing.side_by_side import side_by_side
+from data_sources.billing.stripe_subscriptions import over_at_stripe
 from data_sources.billing.types import Buyer, CheckoutAnswer, Plan, Subscription, Wanted
 from data_sources.result import Problem, utc_now
 
@@ -92,7 +93,7 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
     seen = _look(till, buyer, plan)
     if isinstance(seen, Problem):
         return seen
-    move = move_of(plan, seen.held.current)
+    move = move_of(plan, over_at_stripe(till.stripe, till.attempts, seen.held.current))
     if move.kind not in ("start", "upgrade", "downgrade"):
         return refusal(str(move.reason), str(move.code))
     held = move.held

@@ -26,6 +26,8 @@ def move_of(plan: Plan, current: Current) -> Move:
     same = next((one for one in active if one.plan_code == plan.code), None)
     if same is not None:
         if same.ending_at is not None:
+            if same.over_at_stripe:
+                return _locked(_over(same, current), "ends", same)
             return Move("resume", same, day_in(same.ending_at, current), _ends(same, current), "ends")
         return Move("current", same, None, f"This customer is on {plan.name} already.", "already_subscribed")
     coming = next((one for one in active if one.next_plan_code == plan.code), None)
@@ -56,6 +58,8 @@ def standing_lock(current: Current) -> Move | None:
             "Another plan is planned already. Take that back to choose otherwise.", "already_planned", planned
         )
     ending = next((one for one in active if one.ending_at is not None), None)
+    if ending is not None and ending.over_at_stripe:
+        return _locked(_over(ending, current), "ends", ending)
     if ending is not None:
         return _locked(f"{_ends(ending, current)} Resume it to change to another plan.", "ends", ending)
     if not active and current.subscriptions:
@@ -119,6 +123,13 @@ def _locked(reason: str, code: str, held: Subscription | None = None) -> Move:
 def _ends(held: Subscription, current: Current) -> str:
     assert held.ending_at is not None  # noqa: S101  asked only of subscriptions with an end
     return f"{held.plan_name or held.plan_code} ends {on_words(day_in(held.ending_at, current))}."
+
+
+def _over(held: Subscription, current: Current) -> str:
+    return (
+        f"{_ends(held, current)} What Stripe charged for it has ended already, so it cannot be resumed. When it has "
+        "ended, choose a plan anew."
+    )
 
 
 def day_in(moment: datetime, current: Current) -> date:

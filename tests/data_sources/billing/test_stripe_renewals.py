@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 import requests
 
+from components.held import current_strip
 from data_sources.billing import attempts as book
 from data_sources.billing import books, sweeper
+from data_sources.billing.account.moves import standing_lock
 from data_sources.billing.account.types import FailedCharge
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import Buyer
@@ -21,6 +23,7 @@ from tests.data_sources.billing.steps import (
     buy,
     look,
     now_of,
+    refused,
     started,
     tells,
     told,
@@ -173,6 +176,15 @@ def test_after_a_cancel_stripe_never_renews_however_much_later_lagos_period_begi
     resumed = source.account.manage(ANNA, "resume", "sub-org-acme", None)
     assert isinstance(resumed, Failed)
     assert (resumed.problem.code, row["ending_at"] is None) == ("ended_at_stripe", False)
+    held_now = source.current(ANNA)
+    assert isinstance(held_now, Ready)
+    current = held_now.value
+    assert current.subscriptions[0].over_at_stripe
+    lock = standing_lock(current)
+    assert lock is not None
+    assert "so it cannot be resumed. When it has ended, choose a plan anew." in str(lock.reason)
+    assert refused(buy(source, "starter")).detail == lock.reason
+    assert "data-manage" not in str(current_strip(current).to_plotly_json())
     row["status"] = "terminated"
     look(source, timedelta(hours=24))
     assert now_of(house).note == "Its subscription at Stripe has ended."
