@@ -229,7 +229,7 @@ def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Curre
     if isinstance(held, Failed):
         return f"{held.problem.title}. Until Lago tells your current plan, nothing can be bought."
     if isinstance(held, Ready):
-        locked = standing_lock(held.value)
+        locked = standing_lock(held.value, changes=billing.collector == "lago")
         if locked is not None:
             return locked.reason
         if billing.collector == "stripe" and not all(one.is_free for one in held.value.subscriptions):

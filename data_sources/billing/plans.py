@@ -18,6 +18,9 @@ _YES = frozenset({"true", "yes", "1", "on", "y", "t"})
 _NO = frozenset({"false", "no", "0", "off", "n", "f"})
 _MAIL = re.compile(r"^[^@\s?&<>\"]+@[^@\s?&<>\"]+\.[^@\s?&<>\"]+$")
 
+# To visitors, members and admins alike.
+_ASK = "Ask whoever runs this console for it."
+
 
 def read_plan(raw: Any) -> Plan | None:
     """Read one plan object of Lago.
@@ -171,11 +174,11 @@ def why_not(plan: Plan, collector: Collector = "lago") -> str | None:
     if any(too_fine_for_stripe(each, plan.currency) for each in (plan.amount_cents, plan.minimum_commitment_cents)):
         return f"Stripe charges {plan.currency} with two decimals only, so it cannot be bought here."
     if plan.has_trial:
-        return "It starts with a trial, before any payment. Plans with a trial cannot be started here yet."
+        return f"It starts with a trial, before any payment. Plans with a trial cannot be started here yet. {_ASK}"
     if plan.amount_cents == 0:
-        return "It is paid after use, with no payment at the start. Such plans cannot be started here yet."
+        return f"It is paid after use, with no payment at the start. Such plans cannot be started here yet. {_ASK}"
     if plan.pay_in_advance is not True:
-        return "It is paid at the end of each period. Such plans cannot be started here yet."
+        return f"It is paid at the end of each period. Such plans cannot be started here yet. {_ASK}"
     return _not_flat(plan) if collector == "stripe" else None
 
 
@@ -193,7 +196,8 @@ def _not_flat(plan: Plan) -> str | None:
     ]
     if not more:
         return None
-    return f"It has {' and '.join(more)} beside its price, and Stripe collects here, which can take a flat price only."
+    has = f"It has {' and '.join(more)} beside its price"
+    return f"{has}, and Stripe collects here, which can take a flat price only. {_ASK}"
 
 
 def _sorted(plans: Sequence[Plan]) -> list[Plan]:

@@ -109,7 +109,7 @@ def test_where_stripe_collects_only_flat_prices_can_be_chosen_and_the_others_say
     billing.lago.plan_of("business")["charges"] = []
     drawn = look("plans", billing_collector="stripe")
     assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": True}
-    assert "which can take a flat price only" in words(drawn.body)
+    assert "which can take a flat price only. Ask whoever runs this console for it." in words(drawn.body)
     billing.lago.taxes = [tax(19.0, organization=True)]
     drawn = look("plans", billing_collector="stripe")
     assert buttons(drawn) == {"starter": True, "team": False, "team-yearly": False, "business": False}
@@ -182,6 +182,9 @@ def test_a_plan_that_ends_can_be_resumed_and_locks_the_others(look, billing):
     assert not any(buttons(drawn).values())
     assert "Resume it to change to another plan" in words(drawn.body)
     assert managed(held.body) == [("resume", "sub-org-acme")]
+    # Resumed, it could not be changed there either.
+    drawn = look("plans", billing_collector="stripe")
+    assert "Team ends on 1 Dec 2026. Then choose another plan." in words(drawn.body)
 
 
 def test_several_subscriptions_are_all_listed_and_each_card_is_marked(look, billing):

@@ -93,7 +93,7 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
     seen = _look(till, buyer, plan)
     if isinstance(seen, Problem):
         return seen
-    move = move_of(plan, over_at_stripe(till.stripe, till.attempts, seen.held.current))
+    move = move_of(plan, over_at_stripe(till.stripe, till.attempts, seen.held.current), changes=by_lago)
     if move.kind not in ("start", "upgrade", "downgrade"):
         return refusal(str(move.reason), str(move.code))
     held = move.held

@@ -15,12 +15,13 @@ from data_sources.billing.plans import TIMES_A_YEAR
 from data_sources.billing.types import MONTHS_OF, Current, Plan, Subscription
 
 
-def move_of(plan: Plan, current: Current) -> Move:
+def move_of(plan: Plan, current: Current, *, changes: bool = True) -> Move:
     """What choosing this plan means now.
 
     Args:
         plan: A plan on offer.
         current: What the customer holds.
+        changes: As for `standing_lock`.
     """
     active = [one for one in current.subscriptions if one.status == "active"]
     same = next((one for one in active if one.plan_code == plan.code), None)
@@ -34,7 +35,7 @@ def move_of(plan: Plan, current: Current) -> Move:
     if coming is not None:
         on = coming.next_plan_on or next_period(coming, current)
         return Move("scheduled", coming, on, f"{plan.name} follows already.", "already_planned")
-    locked = standing_lock(current)
+    locked = standing_lock(current, changes=changes)
     if locked is not None:
         return locked
     if not active:
@@ -42,8 +43,13 @@ def move_of(plan: Plan, current: Current) -> Move:
     return _direction(plan, active[0], current)
 
 
-def standing_lock(current: Current) -> Move | None:
-    """Why no other plan can be chosen at all now, None when one can."""
+def standing_lock(current: Current, *, changes: bool = True) -> Move | None:
+    """Why no other plan can be chosen at all now, None when one can.
+
+    Args:
+        current: What the customer holds.
+        changes: Whether a plan with a price that runs can be changed here: not where Stripe itself collects for it.
+    """
     active = [one for one in current.subscriptions if one.status == "active"]
     if any(one.status == "incomplete" for one in current.subscriptions):
         return _locked(
@@ -61,7 +67,8 @@ def standing_lock(current: Current) -> Move | None:
     if ending is not None and ending.over_at_stripe:
         return _locked(_over(ending, current), "ends", ending)
     if ending is not None:
-        return _locked(f"{_ends(ending, current)} Resume it to change to another plan.", "ends", ending)
+        then = "Resume it to change to another plan." if changes or ending.is_free else "Then choose another plan."
+        return _locked(f"{_ends(ending, current)} {then}", "ends", ending)
     if not active and current.subscriptions:
         return _locked("A plan starts later already. Ask your admin to change it in Lago.", "already_planned")
     return None
