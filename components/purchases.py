@@ -37,7 +37,7 @@ def _purchase(row: PurchaseRow) -> list[Any]:
         [badge(words, kind), " ", row.title],
         _why(row.note),
         _retry("purchase", row.attempt_id, f"the purchase of {row.plan_name} for {row.customer_id}")
-        if row.is_open
+        if row.can_look_again
         else "",
     ]
 

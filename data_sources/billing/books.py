@@ -35,7 +35,7 @@ _TWICE = (
     "Lago collects this customer's money itself by now, beside Stripe, so that it is charged twice. Take the payment "
     "provider from the customer in Lago, or end the subscription at Stripe."
 )
-_GIVE_BACK = "Lago has no invoice for it. Give it back with a credit note at Stripe."
+_GIVE_BACK = "Lago has no invoice for it. Give it back at Stripe."
 _DRAFT = "Lago has only a draft, which may be for it. Look again once Lago has finalized that."
 _NO_STRIPE = Problem(Kind.CONFLICT, TITLE, "Stripe is not connected.", code="not_configured")
 
@@ -64,7 +64,7 @@ def keep(till: Till, attempt: Attempt) -> Problem | None:
         return customer
     differ = [_TWICE] if not held.over and customer is not None and collected_by_lago(customer) else []
     payments = at_stripe.paid(held.id)
-    unpaid = payments if isinstance(payments, Problem) else _mark_paid(till, attempt, ours, payments, differ)
+    unpaid = payments if isinstance(payments, Problem) else _mark_paid(till, at_stripe, attempt, ours, payments, differ)
     if left:
         return _ended(till, attempt, "What differed was put right.", differ, unpaid)
     ends = moment(ours.get("ending_at")) if ours is not None else None
@@ -158,7 +158,12 @@ def _last_paid(ends: datetime, held: StripeSubscription, ours: Json, payments: l
 
 
 def _mark_paid(
-    till: Till, attempt: Attempt, ours: Json | None, payments: list[PaidInvoice], differ: list[str]
+    till: Till,
+    at_stripe: StripeSubscriptions,
+    attempt: Attempt,
+    ours: Json | None,
+    payments: list[PaidInvoice],
+    differ: list[str],
 ) -> Problem | None:
     """Each payment at Stripe pays the invoice of the same period of this subscription in Lago."""
     invoices = till.lago.customer_invoices(attempt.customer_id)
@@ -171,10 +176,16 @@ def _mark_paid(
     for payment in (one for one in payments if one.id not in used and not one.given_back):
         never = _never_comes(ours, payment, payments[0], drafts=drafts)
         missing = (_DRAFT if drafts else _GIVE_BACK) if never else None
-        found = _for(till, attempt, payment, payments[0], open_ones, differ, missing=missing)
+        told: list[str] = []
+        found = _for(till, attempt, payment, payments[0], open_ones, told, missing=missing)
         if isinstance(found, Problem):
             if found.code != DIFFER:
                 return found
+            # Asked only about what differs. Where Stripe does not tell, it still differs, and the reason is told.
+            back = at_stripe.given_back(payment) if told else False
+            if back is True:
+                continue
+            differ += [*told, f"{back.title}: {back.detail}"] if isinstance(back, Problem) else told
             kept = kept or found
             continue
         marked = till.lago.mark_paid(found, PAID_BY, payment.id)

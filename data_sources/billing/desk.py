@@ -130,6 +130,8 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
         title=progress_of(attempt, ADMIN).title,
         note=_why(attempt),
         is_open=attempt.open_customer is not None,
+        can_look_again=attempt.open_customer is not None
+        or (attempt.needs_person and attempt.stripe_subscription_id is not None),
         needs_person=attempt.needs_person,
         created_at=attempt.created_at,
         updated_at=attempt.updated_at,

@@ -163,7 +163,8 @@ def _over(till: Till, attempt: Attempt) -> Progress | Problem | None:
     paid = at_stripe.paid(held.id) if held.ran_out else []
     if isinstance(paid, Problem):
         return paid
-    if not all(one.given_back for one in paid):
+    # Where Stripe does not tell, its money is taken to be there.
+    if not all(at_stripe.given_back(one) is True for one in paid):
         return _hold(till, attempt, book.RAN_OUT)
     note = "Its subscription at Stripe was ended before the plan started."
     moved = till.attempts.move(attempt, book.REFUSED, note=note)

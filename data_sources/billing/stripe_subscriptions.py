@@ -18,6 +18,7 @@ OVER = frozenset({"canceled", "incomplete_expired"})
 # A payment has failed; Stripe may try again.
 FAILING = frozenset({"past_due", "unpaid"})
 PAGE, MOST = 100, 1000
+REFUNDS_UNREAD = "Refunds at Stripe could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,29 @@ class StripeSubscriptions:
         except MALFORMED as error:
             return malformed(error, what)
         return sorted(found, key=lambda one: (one.created, one.id))
+
+    def given_back(self, payment: PaidInvoice) -> bool | Problem:
+        """Whether all of a payment was given back, by credit notes or by refunds that have arrived.
+
+        Refunds are asked for where credit notes do not tell; `GET /v1/invoice_payments`, `GET /v1/refunds`.
+        """
+        if payment.given_back:
+            return True
+        returned = 0
+        paid: Any = {"invoice": payment.id, "status": "paid", "limit": PAGE}
+        try:
+            for raw in self._v1.invoice_payments.list(paid).to_dict()["data"]:
+                by = raw["payment"]["type"]
+                if by not in ("payment_intent", "charge"):
+                    continue
+                of: Any = {by: raw["payment"][by], "limit": PAGE}
+                refunds = self._v1.refunds.list(of).to_dict()["data"]
+                returned += sum(one["amount"] for one in refunds if one["status"] == "succeeded")
+        except stripe.StripeError as error:
+            return problem_of(error, REFUNDS_UNREAD)
+        except MALFORMED as error:
+            return malformed(error, REFUNDS_UNREAD)
+        return returned >= payment.amount_cents
 
     def unpaid(self, subscription_id: str) -> OpenInvoice | Problem | None:
         """The newest open invoice of a subscription, None when nothing is open; `GET /v1/invoices`."""

@@ -347,6 +347,7 @@ class PurchaseRow:
         title: How it stands, in words for an admin.
         note: Why, where there is a reason.
         is_open: Whether it holds the customer's only place.
+        can_look_again: Whether another look can bring it further.
         needs_person: Whether nothing here can put it right.
         created_at: When it was begun, UTC.
         updated_at: When it last moved, UTC.
@@ -362,6 +363,7 @@ class PurchaseRow:
     title: str
     note: str | None
     is_open: bool
+    can_look_again: bool
     needs_person: bool
     created_at: datetime
     updated_at: datetime

@@ -43,6 +43,7 @@ class StripeBilling:
     Attributes:
         subscriptions: By id.
         invoices: In the order in which they were made.
+        refunds: Likewise.
         now: The time of Stripe's renewals; travels.
         pages: Where its pages of invoices are; None gives an invoice none.
     """
@@ -50,6 +51,7 @@ class StripeBilling:
     def __init__(self) -> None:
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.invoices: list[dict[str, Any]] = []
+        self.refunds: list[dict[str, Any]] = []
         self.now = datetime.now(UTC)
         self.pages: str | None = None
 
@@ -194,6 +196,8 @@ class StripeBilling:
             size = min(int(asked.query.get("limit", ["10"])[0]), 2)  # short pages, so that they are all followed
             shown = rows[:size]
             return 200, {"object": "list", "data": shown, "has_more": len(rows) > size, "url": "/v1/invoices"}
+        if parts in (["v1", "invoice_payments"], ["v1", "refunds"]) and asked.method == "GET":
+            return 200, {"object": "list", "data": self._money_back(asked), "has_more": False, "url": "/".join(parts)}
         if parts[:2] != ["v1", "subscriptions"] or len(parts) != 3:
             return None
         found = self.subscriptions.get(parts[2])
@@ -210,6 +214,14 @@ class StripeBilling:
             found["cancel_at_period_end"] = at_period_end
             found["cancel_at"] = int(when) if when else None
         return 200, _shown(found)
+
+    def _money_back(self, asked: Asked) -> list[dict[str, Any]]:
+        """How an invoice was paid; what of that payment was given back."""
+        if "invoice" in asked.query:
+            (paid,) = (one for one in self.invoices if one["id"] == asked.query["invoice"][0])
+            how = {"type": "payment_intent", "payment_intent": paid["id"].replace("in_", "pi_")}
+            return [{"id": paid["id"].replace("in_", "inpay_"), "object": "invoice_payment", "payment": how}]
+        return [one for one in self.refunds if one["payment_intent"] == asked.query["payment_intent"][0]]
 
 
 def _shown(subscription: dict[str, Any]) -> dict[str, Any]:

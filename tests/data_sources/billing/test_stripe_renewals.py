@@ -204,7 +204,7 @@ def test_a_payment_that_lago_makes_no_invoice_for_stays_with_the_admin_until_it_
     monkeypatch.undo()
     row["ending_at"] = at_stripe.now.isoformat()
     look(source, timedelta(hours=6))
-    assert "Lago has no invoice for it. Give it back with a credit note at Stripe." in str(now_of(house).note)
+    assert "Lago has no invoice for it. Give it back at Stripe." in str(now_of(house).note)
     house.lago.bill_period(row, at=at_stripe.now, status="draft")  # of a Lago that leaves time to mend it
     look(source, timedelta(hours=8))
     assert "only a draft" in str(now_of(house).note)
@@ -212,9 +212,17 @@ def test_a_payment_that_lago_makes_no_invoice_for_stays_with_the_admin_until_it_
     row["status"] = "terminated"
     look(source, timedelta(hours=11))
     (listed,) = source.desk.purchases().value
-    assert (now_of(house).state, listed.needs_person) == (book.ENDED, True)
+    assert (now_of(house).state, listed.needs_person, listed.can_look_again) == (book.ENDED, True, True)
     assert told(source.progress(ANNA, purchase)).message.startswith("A payment for it is still to be put right")
-    at_stripe.invoices[1]["post_payment_credit_notes_amount"] = 10000
+    refund = {"id": "re_1", "object": "refund", "payment_intent": "pi_00000001", "amount": 9999, "status": "succeeded"}
+    at_stripe.refunds += [refund, {**refund, "id": "re_2", "amount": 1, "status": "pending"}]
+    assert isinstance(source.desk.retry("token:admin", purchase), Ready)
+    assert now_of(house).needs_person  # some of it is still on its way
+    house.stripe.fail("401", "/v1/refunds")
+    assert isinstance(source.desk.retry("token:admin", purchase), Ready)
+    assert "Refunds at Stripe could not be read" in str(now_of(house).note)
+    house.stripe.heal()
+    at_stripe.refunds[1]["status"] = "succeeded"
     assert isinstance(source.desk.retry("token:admin", purchase), Ready)
     assert isinstance(source.desk.purchases(), Empty)
 
