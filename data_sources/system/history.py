@@ -78,6 +78,7 @@ class History:
         self._before: Sample | None = None
         self._recorded: Sequence[str] = ()  # which interfaces
         self._run: tuple[float, float] | None = None
+        self._begun_ns = 0  # when, on the clock that nobody sets
         self._clock_since_s: float | None = None
         self._folded_block = -1
         self._trouble: str | None = None
@@ -123,13 +124,13 @@ class History:
         at_s = sample.at.timestamp()
         if before is None:
             with self._lock:
-                self._run, self._clock_since_s = (at_s, at_s), at_s
+                self._run, self._clock_since_s, self._begun_ns = (at_s, at_s), at_s, sample.at_ns
             return
         found = figures(sample, self._levels(), first=self._recorded)
         self._recorded = found.interfaces
         step_s = (sample.at_ns - before.at_ns) / 1e9
         with self._lock:
-            start_s = self._step_start(at_s, step_s)
+            start_s = self._step_start(at_s, step_s, (before.at_ns - self._begun_ns) / 1e9)
             late = is_late(int(step_s * 1e9), int(self._period_s * 1e9))
             self._gaps.note(start_s, at_s, {EVERYTHING: Gap.LATE} if late else found.reasons)
             if late:
@@ -148,7 +149,7 @@ class History:
                 self._pending.extend(builder.add(start_s, at_s, names, values))
         self._drop_overflow()
 
-    def _step_start(self, at_s: float, step_s: float) -> float:
+    def _step_start(self, at_s: float, step_s: float, ran_s: float) -> float:
         """Where a step began on the wall clock: where the one before ended, unless the clock was set meanwhile."""
         assert self._run is not None  # noqa: S101  set by the first sample
         begun_s, ended_s = self._run
@@ -159,6 +160,10 @@ class History:
             self._clock_since_s = at_s
             if start_s > ended_s:
                 self._gaps.note(ended_s, start_s, {EVERYTHING: "the clock was set forward, or the machine slept"})
+            elif start_s - ran_s < begun_s - _CLOCK_SLACK_S:
+                # By the clock of now it ran since then; what it measured bears later times.
+                self._gaps.note(start_s - ran_s, min(begun_s, start_s), {EVERYTHING: "the clock was set back"})
+                begun_s = start_s - ran_s
         self._run = (min(begun_s, start_s), at_s)
         return start_s
 

@@ -377,6 +377,17 @@ def test_a_clock_that_is_set_moves_the_slots_and_never_a_rate(watched):
     assert watched.history.window(HistoryQuery(window_s=300)).series["net_in"].summary.most == 1000.0
 
 
+def test_a_clock_that_is_set_back_beyond_the_start_is_no_time_in_which_nobody_ran(watched):
+    watched.run(600)
+    watched.history.flush()
+    watched.machine.clock_offset_s = -7200.0
+    watched.run(60)
+    now_s = watched.machine.now().timestamp()
+    gaps = [(round(now_s - span.start_s), round(now_s - span.end_s), span.reason) for span in watched.window(3600).gaps]
+    assert (660, 60, "the clock was set back") in gaps
+    assert [gap for gap in gaps if "not running" in gap[2]][0][1] == 660
+
+
 def test_eighty_one_interfaces_are_recorded_up_to_a_bound(watched):
     watched.machine.counters |= {f"veth{n}": Counters(n, n) for n in range(80)}
     watched.run(60)
