@@ -48,7 +48,7 @@ function spanOf(name, view, text, now) {
 
 function trend(name, view, color, top) {
   const src = view.src;
-  return plot.spark(src.at, src.most(name) || src.mid(name), view.from, view.to, "var(--oc-" + color + ")", top, src.periodMs);
+  return plot.spark(src.at, src.most(name) || src.mid(name), view.from, view.to, "var(--oc-" + color + ")", top, src.breakMs || src.periodMs);
 }
 
 export function cards(view) {

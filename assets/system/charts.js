@@ -104,11 +104,11 @@ function traces(spec, view, series, unit) {
     const line = { color, width: each[2] === "other" ? 1 : 1.75 };
     if (each[3]) line.dash = "4px,3px";
     if (n && view.old && series.length === 2) line.dash = "6px 4px";  // what is old is nearly grey: dashes keep the two apart
+    if (each[2] !== "other" && src.coarse) out.push(plot.band(src.at, scaled(src.least(name)), scaled(most), src.periodMs, view.offset, color, each[1]));
     if (src.past) {
-      if (each[2] !== "other" && src.coarse) out.push(plot.band(src.at, scaled(src.least(name)), scaled(most), src.periodMs, view.offset, color, each[1]));
       draw(...plot.line(x, scaled(values), color, each[1], "%{text}", { line, text }));
     } else {
-      const whole = plot.broken(x, scaled(values), src.at, src.periodMs, text);
+      const whole = plot.broken(x, scaled(values), src.at, src.breakMs || src.periodMs, text);
       draw(...plot.line(whole.x, whole.y, color, each[1], "%{text}", { line, text: whole.text }));
     }
   });
@@ -152,7 +152,7 @@ function wanted(holder, view, id) {
   const plot = el(id + "-graph").querySelector(".js-plotly-plot");
   if (plot && plot._dragging) return false;  // whoever draws a zoom keeps the chart still until the mouse is let go
   const open = el(id + "-numbers").parentElement.open, theme = document.documentElement.dataset.bsTheme;
-  const what = [view.revision, view.src.past && H.answers, asked.bits, view.old, theme, open].join("|"), points = [S.seq, view.from, view.to].join("|");
+  const what = [view.revision, (view.src.past || view.src.coarse) && H.answers, asked.bits, view.old, theme, open].join("|"), points = [S.seq, view.from, view.to].join("|");
   const last = drawn.get(holder), seen = near(holder);
   if (last && last.what === what && (last.points === points || !seen)) return false;
   if (!seen && !quiet) { waiting.add(holder); return false; }
@@ -192,7 +192,7 @@ function chart(holder, page) {
   meet(graph, view);
   const tops = series.map((each) => peak(view.src, each[0], view));
   const text = tops.map((top, n) => (words.known(top) ? "peak " + unit.text(top) + beside(spec, view, series[n]) : "not known"));
-  const banded = view.src.past && view.src.coarse && series.length > 0;
+  const banded = view.src.coarse && series.length > 0;
   const grouped = spec.match && spec.color;  // many of one colour are one entry
   const entries = series.map((each, n) => ({ color: each[2], name: each[1], text: spec.peaks === false ? "" : text[n], dashed: each[3] || (n && view.old && series.length === 2) }))
     .filter((_, n) => !grouped || series[n][0].indexOf(spec.match) !== 0);
@@ -217,6 +217,7 @@ export function charts(view) {
   }
   shown.forEach((holder) => chart(holder, view));
   want(lacking);
-  if (!view.src.past) also(Array.from(named));
+  // Every interface's errors and drops come with the ticks alone, however long the window.
+  also(Array.from(named).filter((name) => !view.src.past || name.indexOf("net_err") === 0));
   later(view);
 }

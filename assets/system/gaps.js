@@ -2,7 +2,10 @@
 import { age } from "./words.js";
 
 // A step so long that nobody looked in between: no line is drawn over it, even where both ends are known.
-export function stalled(times, i, periodMs) { return i > 0 && times[i] - times[i - 1] > 1.5 * periodMs; }
+// `periodMs` may be a function of the point's place: where steps of the history go over into live points it changes.
+export function stalled(times, i, periodMs) {
+  return i > 0 && times[i] - times[i - 1] > 1.5 * (typeof periodMs === "function" ? periodMs(i) : periodMs);
+}
 
 export const SILENT_PERIODS = 3;
 export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";

@@ -16,12 +16,11 @@ export function want(on) {
 }
 
 // A window is live as long as memory holds it; what is zoomed into must not have left it. After a restart memory begins
-// within the window: it is the history's for as long as that has something of the run before.
-export function isPast() {
-  if (asked.window > LIVE_S) return true;
-  if (asked.zoom && Date.now() - asked.zoom.from > 3600000) return true;
-  return beginsLate() && hasEarlier();
-}
+// within the window: what was before is the history's for as long as that has something of it.
+export function isPast() { return isLong() || isJoined(); }
+function isLong() { return asked.window > LIVE_S || (!!asked.zoom && Date.now() - asked.zoom.from > 3600000); }
+// Steps of the history up to where memory begins, and the live points since.
+export function isJoined() { return !isLong() && beginsLate() && hasEarlier(); }
 
 // Memory begins later than the window. Another host's memory is its Prometheus, which forgets nothing on our restart.
 export function beginsLate() {

@@ -2,7 +2,7 @@
 // `at` (ms), `periodMs`, `mid`, `most`, `least` by name, gaps with reasons, and a summary of the window.
 import { ageS } from "./age.js";
 import * as gaps from "./gaps.js";
-import { beginsLate, isPast, toldBefore } from "./past.js";
+import { beginsLate, isJoined, isPast, toldBefore } from "./past.js";
 import { H, S, asked } from "./state.js";
 import { known } from "./words.js";
 
@@ -124,7 +124,45 @@ const past = {
   summary(name) { return (H.body && H.body.summary && H.body.summary[name]) || { p95: null, max: null, max_at: null, of: null }; },
 };
 
-export function source() { return isPast() ? past : live; }
+// After a restart: steps of the history up to where memory begins, and the live points since. No line crosses from one to
+// the other: nobody measured in between.
+const joined = {
+  past: false,
+  get coarse() { return past.coarse; },
+  get periodMs() { return past.periodMs; },
+  get steps() {  // how many; the last may hold the end of the run before and the beginning of this one
+    const begun = S.t[0], ends = told("net_in").filter((gap) => gap.from < begun).map((gap) => gap.from);
+    return past.at.filter((_, i) => past.start(i + 1) <= begun || ends.some((end) => end > past.start(i) && past.start(i) < begun)).length;
+  },
+  get at() {
+    if (joined.of !== H.body || joined.seq !== S.seq) {
+      const count = joined.steps, before = past.at.slice(0, count).map((at) => Math.min(at, S.t[0] - 1));
+      Object.assign(joined, { of: H.body, seq: S.seq, count, times: before.concat(S.t) });
+    }
+    return joined.times;
+  },
+  breakMs(i) { return i < joined.count ? past.periodMs : i === joined.count ? 0 : asked.periodMs; },
+  with(column, values) {
+    joined.at;
+    const before = column.slice(0, joined.count);
+    return before.concat(new Array(joined.count - before.length).fill(null), values);
+  },
+  names() { return live.names(); },
+  mid(name) { return joined.with(past.mid(name), live.mid(name)); },
+  most(name) { return joined.with(past.most(name), live.mid(name)); },
+  least(name) { return joined.with(past.least(name), live.mid(name).map(() => null)); },  // a single sample has no band
+  never(name) { return live.never(name); },
+  why(name) { return joined.with([], live.why(name)); },
+  gaps(name, view) {
+    const begun = Math.max(S.t[0], view.from), since = view.to > begun ? live.gaps(name, Object.assign({}, view, { from: begun })) : [];
+    const before = view.from < begun ? past.gaps(name, Object.assign({}, view, { to: Math.min(begun, view.to) })) : [];
+    before.filter((gap) => gap.to >= begun - asked.periodMs).forEach((gap) => { gap.small = false; });  // live points show its end
+    return before.concat(since);
+  },
+  summary(name) { return past.summary(name); },
+};
+
+export function source() { return isJoined() ? joined : isPast() ? past : live; }
 export { live, past as history };
 
 export function peak(src, name, view) {

@@ -148,6 +148,16 @@ def test_the_last_hour_is_the_servers_so_a_reload_and_a_restart_show_the_same(br
     assert "of 10 s means in 5 min" in browser.text("#system-received-span").replace("\u00a0", " ")
     assert "peak 200 kB/s" in browser.text("#system-network-legend")
     assert "last start" not in browser.text("#system-gaps")
+    # What is measured since is drawn tick by tick, beside the steps of before, and no line leads from one to the other.
+    drawn = (
+        "return document.querySelector('#system-cpu-graph .js-plotly-plot').data.find(t => t.name === 'all cores').{}"
+    )
+    before = browser.driver.execute_script(drawn.format("x"))
+    console.tick(received=6000)
+    browser.wait_for_text("#system-received-value", "3.00")
+    browser.wait_for(lambda: len(browser.driver.execute_script(drawn.format("x"))) == len(before) + 1, "no tick came")
+    values = browser.driver.execute_script(drawn.format("y"))
+    assert None in values[1:-1]
 
 
 def test_a_measured_zero_is_a_figure_and_not_unknown(browser, console):

@@ -385,7 +385,7 @@ def test_a_clock_that_is_set_back_beyond_the_start_is_no_time_in_which_nobody_ra
     now_s = watched.machine.now().timestamp()
     gaps = [(round(now_s - span.start_s), round(now_s - span.end_s), span.reason) for span in watched.window(3600).gaps]
     assert (660, 60, "the clock was set back") in gaps
-    assert [gap for gap in gaps if "not running" in gap[2]][0][1] == 660
+    assert next(gap for gap in gaps if "not running" in gap[2])[1] == 660
 
 
 def test_eighty_one_interfaces_are_recorded_up_to_a_bound(watched):
