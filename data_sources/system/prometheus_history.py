@@ -20,7 +20,7 @@ from .prometheus_hosts import Target
 from .prometheus_node import MOUNT_METRICS, READ_METRICS, Replay, ReplaySampler, Scrape, mounts, scrapes
 from .prometheus_steps import NOTHING, WHAT, read_steps
 from .prometheus_wire import Answered, PrometheusClient, any_of, quoted
-from .rates import is_late
+from .rates import is_late, possible
 from .series import figures, group, network_group, shown_name
 from .types import Gap, Levels, Sample
 from .windows import Columns, GapSpan, Grid, HistoryWindow, fold, grid
@@ -62,7 +62,8 @@ def read_history(
     cut = Grid(step_s, step_s, end_s - count * step_s, count, end_s)
     device = query.interface or next(iter(of_total), None) or _busiest(client, target, start_s, end_s)
     matcher = f"device={quoted(device)}"
-    return read_steps(client, target.selector, matcher, period_s, query, cut)
+    info = Replay(about).describe((device,))[device]
+    return read_steps(client, target.selector, matcher, period_s, query, cut, possible(info))
 
 
 def _busiest(client: PrometheusClient, target: Target, start_s: float, end_s: float) -> str:

@@ -21,8 +21,10 @@ from .gap_log import merge_spans
 from .history_reader import HistoryQuery
 from .prometheus_node import NO_PLACE, PRESSURE
 from .prometheus_wire import PrometheusClient, any_of
-from .series import group, mount_name
+from .rates import DEFAULT_CEILING_BYTES_PER_S
+from .series import group, mount_name, unit
 from .slots import Floats
+from .types import Gap
 from .windows import Columns, GapSpan, Grid, HistoryWindow, fold
 
 WHAT = "The past of this host could not be read"
@@ -178,7 +180,13 @@ def families(at: str, spans: Spans) -> dict[str, Family]:
 
 
 def read_steps(
-    client: PrometheusClient, at: str, device: str, period_s: float, query: HistoryQuery, cut: Grid
+    client: PrometheusClient,
+    at: str,
+    device: str,
+    period_s: float,
+    query: HistoryQuery,
+    cut: Grid,
+    possible_bytes_per_s: float = DEFAULT_CEILING_BYTES_PER_S,
 ) -> HistoryWindow | Problem:
     """A long window.
 
@@ -189,6 +197,7 @@ def read_steps(
         period_s: How far apart scrapes are, in seconds.
         query: What is asked.
         cut: The steps; the last one ends where the window ends.
+        possible_bytes_per_s: What the interface cannot carry in any step, see `rates.possible`.
 
     Returns:
         The window; a series that could not be read is left out, and `reason` says why.
@@ -203,7 +212,7 @@ def read_steps(
     wanted = _wanted(expressions(at, device, spans), families(at, spans), query.names)
     known_s = np.minimum(np.nan_to_num(count) * period_s, float(cut.step_s))
     starts: Floats = np.array([cut.t0_s + place * cut.step_s for place in range(cut.count)], np.float64)
-    series, troubles = {}, []
+    series, troubles, gaps = {}, [], [*_spans(np.isnan(count), NOTHING, None, cut)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for what, found in zip(wanted, pool.map(steps.three, wanted.values()), strict=True):
             if isinstance(found, Problem):
@@ -212,16 +221,25 @@ def read_steps(
             for name, columns in list(found.items())[:_MOST_OF_FAMILY]:
                 asked = query.names is None or name in query.names
                 if asked and not all(np.isnan(column).all() for column in columns):
-                    seconds = np.where(np.isnan(columns).any(axis=0), 0.0, known_s)
-                    series[name] = fold(Columns(starts, *columns, seconds), cut)
-    gaps = [*_spans(np.isnan(count), NOTHING, None, cut)]
-    for name, window in series.items():
-        gaps += _spans(np.isnan(window.mean) & ~np.isnan(count), BLANK, group(name), cut)
+                    jumped = np.nan_to_num(columns[2]) > _ceiling(name, possible_bytes_per_s)
+                    mean, least, most = (np.where(jumped, np.nan, column) for column in columns)
+                    seconds = np.where(np.isnan([mean, least, most]).any(axis=0), 0.0, known_s)
+                    series[name] = fold(Columns(starts, mean, least, most, seconds), cut)
+                    blank = np.isnan(series[name].mean) & ~np.isnan(count)
+                    gaps += _spans(blank & jumped, str(Gap.IMPOSSIBLE), group(name), cut)
+                    gaps += _spans(blank & ~jumped, BLANK, group(name), cut)
     seen = np.flatnonzero(~np.isnan(count))
     newest = datetime.fromtimestamp(float(starts[seen[-1]] + cut.step_s), UTC) if seen.size else None
     told = f"Least and greatest are of means over {part_s} s."
     reason = " ".join(dict.fromkeys((told, *steps.notes, *troubles)))
     return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)
+
+
+def _ceiling(name: str, of_interface: float) -> float:
+    """The most that is believed of a series; a disk is held to what no device exceeds."""
+    if unit(name) != "B/s":
+        return math.inf
+    return of_interface if group(name) == "network" else DEFAULT_CEILING_BYTES_PER_S
 
 
 def _always(name: str) -> Callable[[str], str]:

@@ -512,6 +512,18 @@ def test_a_step_in_which_prometheus_blanks_a_counter_says_why(source, fake):
     assert ("a counter fell, or too few scrapes", "network") in {(gap.reason, gap.of) for gap in window.gaps}
 
 
+def test_a_step_of_a_long_window_that_no_interface_carries_is_a_gap(source, fake):
+    def jump(query, body):
+        if "max_over_time((sum(rate(node_network_receive_bytes" in query:
+            body["data"]["result"][0]["values"][-1][1] = "1e12"
+
+    fake.change = jump
+    window = past(source, fake, STEPS)
+    assert np.isnan(window.series["net_in"].mean[-1])
+    assert window.series["net_in"].summary.most < 50e9
+    assert ("faster than possible", "network") in {(gap.reason, gap.of) for gap in window.gaps}
+
+
 def test_a_series_that_could_not_be_read_is_absent_and_said(source, fake):
     body = {"status": "error", "errorType": "execution", "error": "too many samples"}
     fake.instead["max_over_time((100*sum"] = 422, body
