@@ -94,12 +94,11 @@ function numbers(id, view, series, unit) {
 }
 
 function traces(spec, view, series, unit) {
-  const src = view.src, out = [], lines = [], lone = [];
+  const src = view.src, out = [], lines = [], lone = [], x = src.at.map((at) => words.local(at, view.offset));
   const draw = (line, ...dots) => { lines.push(line); lone.push(...dots); };
   series.forEach((each, n) => {
     const name = each[0], color = each[2] === "text-2" ? "oc:text2" : "oc:" + each[2], values = src.mid(name), most = src.most(name);
     const scaled = (column) => column.map((value) => (words.known(value) ? value * unit.scale : null));
-    const x = src.at.map((at) => words.local(at, view.offset));
     const text = values.map((value, i) => (words.known(value) ? unit.text(value) + (most && words.known(most[i]) ? ", max " + unit.text(most[i]) : "") : ""));
     const line = { color, width: each[2] === "other" ? 1 : 1.75 };
     if (each[3]) line.dash = "4px,3px";

@@ -65,7 +65,8 @@ function axisFormat(options) {
   return days > 2 ? "%-d %b" : options.long ? clock + "\n%-d %b" : clock;
 }
 // A finger scrolls the page; only a mouse draws a zoom.
-function draggable() { return !window.matchMedia("(pointer: coarse)").matches; }
+const finger = window.matchMedia("(pointer: coarse)");  // asked once: `matches` tells of now
+function draggable() { return !finger.matches; }
 
 export function figure(traces, found, options) {
   const yaxis = Object.assign({ rangemode: "tozero" }, options.yaxis || {});
