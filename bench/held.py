@@ -4,16 +4,23 @@ A reading in the midst of a drawing counts what is about to be let go. So the pa
 is collected twice (what the first collection ends only the second one frees), and nothing is asked through the driver's
 scripts: chromedriver keeps the result of each one in the page, which then grows by being watched.
 
-What the engine makes of the scripts is in its heap, too: machine code comes for as long as functions turn hot, and
-bytecode that rested for long is let go, half a megabyte up and down over some hundred ticks. It is not taken out here:
-without the optimising compilers (`--no-turbofan --no-maglev`) an old drawing is held on to now and then.
+What the engine makes of the scripts is in its heap, too, and is half of it: machine code comes for as long as functions
+turn hot and is let go when it rested, a megabyte up and down over some hundred ticks. So each reading is a snapshot of
+the heap, parted by what the engine says each thing is: code stands in a column of its own, and the verdict is of the
+rest, which is all that the page's scripts made (objects, arrays, texts, functions, numbers).
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+
+import requests
+import websocket
 
 # Two drawings under way end within two frames; what they left is cleared away in an idle moment.
 REST = """new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestIdleCallback(
@@ -27,6 +34,9 @@ LABELS = """(() => {
   });
   return found;
 })()"""
+# Made by the engine, not by the page's scripts; what is native is not in the JavaScript heap at all.
+CODE, NATIVE = "code", "native"
+SNAPSHOT_S = 120.0
 STEEPEST = 0.02  # of the first reading: the rise of the fitted line
 HIGHEST = 1.05  # times the first reading: any one
 
@@ -37,14 +47,16 @@ class Reading:
 
     Attributes:
         ticks: Live answers until then.
-        heap: Bytes of JavaScript in use.
+        data: Bytes of all that scripts made and still hold.
+        code: Bytes of what the engine made of the scripts.
         label_nodes: DOM nodes of the labels of axes.
         nodes: All other DOM nodes, those that are shown nowhere any more too.
         listeners: Event listeners.
     """
 
     ticks: int
-    heap: int
+    data: int
+    code: int
     label_nodes: int
     nodes: int
     listeners: int
@@ -65,9 +77,45 @@ def read(driver: Any, ticks: int) -> Reading:
     label_nodes = evaluate(driver, LABELS)
     for _ in range(2):
         driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
-    heap = driver.execute_cdp_cmd("Runtime.getHeapUsage", {})["usedSize"]
+    held = held_bytes(snapshot(driver))
+    code = held.pop(CODE, 0)
     dom = driver.execute_cdp_cmd("Memory.getDOMCounters", {})
-    return Reading(ticks, int(heap), label_nodes, dom["nodes"] - label_nodes, dom["jsEventListeners"])
+    return Reading(ticks, sum(held.values()), code, label_nodes, dom["nodes"] - label_nodes, dom["jsEventListeners"])
+
+
+def snapshot(driver: Any) -> dict[str, Any]:
+    """A snapshot of the page's heap. It comes in events, which the driver's own protocol has no place for."""
+    address = driver.capabilities["goog:chromeOptions"]["debuggerAddress"]
+    targets = requests.get(f"http://{address}/json/list", timeout=SNAPSHOT_S).json()
+    page = next(each for each in targets if each["type"] == "page")
+    parts = []
+    with closing(
+        websocket.create_connection(page["webSocketDebuggerUrl"], suppress_origin=True, timeout=SNAPSHOT_S)
+    ) as devtools:
+        devtools.send(json.dumps({"id": 1, "method": "HeapProfiler.takeHeapSnapshot", "params": {}}))
+        while (told := json.loads(devtools.recv())).get("id") != 1:
+            if told["method"] == "HeapProfiler.addHeapSnapshotChunk":
+                parts.append(told["params"]["chunk"])
+    if "error" in told:
+        raise RuntimeError(str(told["error"]))
+    found: dict[str, Any] = json.loads("".join(parts))
+    return found
+
+
+def held_bytes(snapshot: dict[str, Any]) -> Counter[str]:
+    """Bytes of the JavaScript heap by what the engine calls each thing: "object", "string", "code" and so on."""
+    meta, nodes = snapshot["snapshot"]["meta"], snapshot["nodes"]
+    fields, kinds = meta["node_fields"], meta["node_types"][meta["node_fields"].index("type")]
+    found: Counter[str] = Counter()
+    each = range(0, len(nodes), len(fields))
+    for kind, size in zip(
+        (nodes[at + fields.index("type")] for at in each),
+        (nodes[at + fields.index("self_size")] for at in each),
+        strict=True,
+    ):
+        found[kinds[kind]] += size
+    del found[NATIVE]
+    return found
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
@@ -95,7 +143,7 @@ def highest(readings: Sequence[Reading], name: str) -> float:
 
 
 def verdict(readings: Sequence[Reading], ticks: int) -> str:
-    """What is to be said of them: `flat`, `grows: heap` or `too few ticks`.
+    """What is to be said of them: `flat`, `grows: data` or `too few ticks`.
 
     Args:
         readings: In the order in which they were made.
@@ -103,7 +151,7 @@ def verdict(readings: Sequence[Reading], ticks: int) -> str:
     """
     if len(readings) < 2 or readings[-1].ticks - readings[0].ticks < ticks:
         return "too few ticks"
-    names = ("heap", "nodes", "listeners")
+    names = ("data", "nodes", "listeners")
     # What rises and is let go all at once has a line that may fall: no single reading may stand out, either.
     grown = [name for name in names if growth(readings, name) > STEEPEST or highest(readings, name) > HIGHEST]
     return f"grows: {', '.join(grown)}" if grown else "flat"

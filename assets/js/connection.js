@@ -137,6 +137,7 @@
 
   function beat() {
     if (document.hidden) return;
+    window.opsForget();
     var stop = new AbortController();
     var timer = setTimeout(function () { stop.abort(); }, ANSWER_MS);
     native("/api/v1/session", { signal: stop.signal, credentials: "same-origin", headers: { Accept: "application/json" } })

@@ -120,6 +120,18 @@ def opened(browser, served):
     browser.wait_for(lambda: browser.find_all("#oc-sources li"), "the sources never came")
 
 
+def test_what_inputs_held_before_is_let_go_and_the_page_goes_on(browser, served):
+    remembered = "return dash_stores.reduce((sum, store) => sum + store.getState().history.past.length, 0)"
+    opened(browser, served)
+    # In one script, so that no beat comes in between: Dash did remember, and then does not.
+    ask_and_beat = "opsRetry('usage-recent'); const before = (() => {" + remembered + "})(); opsBeat(); return before"
+    assert browser.driver.execute_script(ask_and_beat) > 0
+    browser.wait_gone("#usage-panels .oc-busy.on")
+    assert browser.driver.execute_script("opsBeat(); " + remembered) == 0
+    ask_every_panel(browser)
+    browser.wait_gone("#usage-panels .oc-busy.on")
+
+
 def test_a_dead_server_is_said_and_its_return_too(browser, served):
     browser.expect_log("net::ERR_")  # the browser's own word for the fault, and nothing but that
     opened(browser, served)
