@@ -165,6 +165,26 @@ def test_line_6_a_restricted_key_is_enough_and_a_live_one_wants_https(anna, cons
         assert check_address(load(stripe_api_key=key, public_url="https://ops.example.com"))
 
 
+def ask_every_panel(anna):
+    """What the callbacks of the page of plans answer, as a browser asks them."""
+    for each in anna.get("/_dash-dependencies").get_json():
+        retry = next((given["id"] for given in each["inputs"] if given["id"].startswith("subscription-")), "")
+        if not retry.endswith("-retry"):
+            continue
+        outputs = [
+            dict(zip(("id", "property"), out.rsplit(".", 1), strict=True))
+            for out in each["output"].strip(".").split("...")
+        ]
+        body = {
+            "output": each["output"],
+            "outputs": outputs if each["output"].startswith("..") else outputs[0],
+            "inputs": [{**given, "value": None} for given in each["inputs"]],
+            "state": [{**given, "value": None} for given in each["state"]],
+            "changedPropIds": [f"{retry}.data"],
+        }
+        yield anna.post("/_dash-update-component", json=body)
+
+
 @both
 def test_line_7_no_key_is_in_a_log_a_page_a_callback_or_an_error(anna, console, billing, caplog):
     caplog.set_level(logging.DEBUG)
@@ -175,6 +195,12 @@ def test_line_7_no_key_is_in_a_log_a_page_a_callback_or_an_error(anna, console, 
         seen += [buy(anna), anna.post(PROGRESS, json={})]
         billing.lago.heal()
         billing.stripe.heal()
+        billing.lago.fail(fault)
+        panels = list(ask_every_panel(anna))
+        assert {one.status_code for one in panels} <= {200, 204}
+        assert any("Failed to Load" in one.text or "could not be read" in one.text for one in panels)
+        seen += panels
+        billing.lago.heal()
     to_the_end(console, anna, billing)
     with console.server.test_request_context():
         g.principal = Principal("token:admin", "admin")
