@@ -56,7 +56,8 @@ def standing_lock(current: Current, *, changes: bool = True) -> Move | None:
             "A payment is being confirmed. Until then nothing else can be chosen.", "subscription_incomplete"
         )
     if len(active) > 1:
-        reason = "Several subscriptions run, and which of them is to change cannot be told. Ask your admin to change it in Lago."
+        which = "Several subscriptions run, and which of them is to change cannot be told."
+        reason = f"{which} Ask your admin to change it in Lago."
         return _locked(reason, "several")
     planned = next((one for one in active if one.next_plan_code is not None), None)
     if planned is not None:
