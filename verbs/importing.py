@@ -11,7 +11,8 @@ from rich.progress import Progress
 
 from data_sources.result import Kind, Problem
 from data_sources.state.keys import KeyFolderError
-from data_sources.usage.import_client import ImportOptions, ImportReport, run_import, undo_import
+from data_sources.usage.import_client import run_import, undo_import
+from data_sources.usage.import_types import ImportOptions, ImportReport
 from routes.own_command import own_command
 from verbs.terminal import COLUMNS, address_of, fail, ingest_token_of, load_settings, moment, say, task_name, url_option
 
@@ -89,10 +90,10 @@ def _left(report: ImportReport, problem: Problem) -> str:
     again = "" if problem.kind is Kind.BAD_QUERY else " Run it again to go on: what is there already counts once."
     if report.unsure:
         certain = f"{report.accepted:,} events were accepted and stay"
-        return f"{certain}; of the last {report.unsure:,} it is not known, their answer did not come.{again}"
+        return f"{certain}; of the last {report.unsure:,} it is not known whether they were.{again}"
     if report.accepted:
         return f"{report.accepted:,} events were accepted and stay.{again}"
-    return "Nothing new was accepted." if report.duplicates else "Nothing was accepted."
+    return f"Nothing new was accepted.{again}" if report.duplicates else "Nothing was accepted."
 
 
 def _tell_import(report: ImportReport) -> None:

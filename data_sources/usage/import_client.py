@@ -4,124 +4,30 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import msgspec
 import requests
 
 from data_sources.http import BROKEN_OFF, Answer, call_json, retry_after, session
 from data_sources.result import Kind, Problem
-from data_sources.usage.attempt import BadEventError
 from data_sources.usage.console_client import ROOT as _ROOT
 from data_sources.usage.console_client import StoppedError, refusal
-from data_sources.usage.mapping import BadMappingError, NeedsOptionError, RowMapper, TimeRule, plan
-from data_sources.usage.normalise import litellm, own
-from data_sources.usage.tables import BadFileError, Row, read_rows
+from data_sources.usage.import_file import parts, read_events
+from data_sources.usage.import_types import ImportEvent, ImportOptions, ImportReport, OnProgress
+from data_sources.usage.mapping import BadMappingError
+from data_sources.usage.normalise import litellm
+from data_sources.usage.tables import BadFileError, read_rows
 
-KEPT_REJECTS = 1000
-_MOST_UNREAD = 1000  # so many first rows that all need an option are a file that needs it
 _PATIENCE_S = 120.0
 _LONGEST_WAIT_S = 8.0
 _TIMEOUT_S = (3.0, 120.0)
 _AGAIN = (429, 502, 503, 504)  # busy or restarting, told by the console or by a proxy before it
 _WHAT = "The file was not imported"
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """What to import, and how to read it.
-
-    Attributes:
-        path: The file.
-        url: The running server.
-        key: Its ingest key.
-        columns: Field -> column (`--map`).
-        fixed: Field -> value (`--set`).
-        tz: Zone of times without an offset.
-        time_unit: s, ms, us or ns.
-        time_origin: What numbers count from, aware.
-        batch_rows: Events sent at once.
-    """
-
-    path: Path
-    url: str
-    key: str = field(repr=False)
-    columns: dict[str, str] = field(default_factory=dict)
-    fixed: dict[str, str] = field(default_factory=dict)
-    tz: str | None = None
-    time_unit: str | None = None
-    time_origin: datetime | None = None
-    batch_rows: int = 2000
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What became of a file, so far or at the end.
-
-    Attributes:
-        batch_id: To undo the import by.
-        form: What the file was recognised as: LiteLLM, events, table.
-        rows: Rows read.
-        rejected: Place in the file (line, or number of the event) and reason, the first 1,000.
-        rejected_count: All of them.
-        mapped: Field -> column as used, for tables.
-        ignored: Columns that nothing was read from.
-        span: First and last start, UTC; None when nothing was taken.
-        notes: Short sentences about what was assumed.
-        sent_twice: Of `duplicates`, those of parts that were sent again: an earlier try may have brought them.
-        unsure: Events of the part that was being sent when the import ended, where nobody could say what became of
-            them.
-        waiting: Why it waits now, in words; None while it goes on.
-        problem: Why the import ended early; what was sent before stays, and importing again is safe.
-    """
-
-    batch_id: str
-    form: str | None = None
-    rows: int = 0
-    accepted: int = 0
-    duplicates: int = 0
-    rejected: list[tuple[int, str]] = field(default_factory=list)
-    rejected_count: int = 0
-    mapped: dict[str, str] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
-    span: tuple[datetime, datetime] | None = None
-    notes: list[str] = field(default_factory=list)
-    sent_twice: int = 0
-    unsure: int = 0
-    waiting: str | None = None
-    problem: Problem | None = None
-
-    def reject(self, place: int, reason: str) -> None:
-        """Note a row that was not taken."""
-        self.rejected_count += 1
-        if len(self.rejected) < KEPT_REJECTS:
-            self.rejected.append((place, reason))
-
-
-OnProgress = Callable[[int, int, ImportReport], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """What sending a part needs; `told` shows the report as it is now."""
-
-    made: requests.Session
-    options: ImportOptions
-    report: ImportReport
-    told: Callable[[], None]
-
-
-@dataclass(slots=True)
-class _Event:
-    place: int
-    text: bytes
-    started_at_us: int
 
 
 def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
@@ -144,15 +50,16 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
             on_progress(done[0], size, report)
 
         with session() as made:
-            _see_that_it_runs(made, options)
+            sender = _Sender(made, options, report, told)
+            sender.see_that_it_runs()
             try:
-                for events in _parts(_events(rows, options, report), options.batch_rows):
-                    _send(_Sending(made, options, report, told), events)
+                for events in parts(read_events(rows, options, report), options.batch_rows):
+                    sender.send(events)
                     told()
-                _finish(_Sending(made, options, report, told))
+                sender.finish()
             finally:
                 report.waiting = None
-                _count_anew(made, options, report)
+                sender.count_anew()
         on_progress(size, size, report)
     except (BadFileError, BadMappingError) as error:
         report.problem = Problem(Kind.BAD_QUERY, _WHAT, _sentence(str(error)))
@@ -194,136 +101,151 @@ def undo_import(url: str, key: str, batch_id: str) -> int | Problem:
     return int(answer.body["removed"]) if answer.status == 200 else refusal(answer, what)
 
 
-def _sentence(text: str) -> str:
-    """Words of an error as a sentence; a file's or an option's name keeps its letters."""
-    first = text.split(" ", 1)[0]
-    started = text[:1].upper() + text[1:] if first.isalpha() else text
-    return started if started.endswith(".") else f"{started}."
+class _Sender:
+    """Sends the parts of one import and keeps its report.
 
-
-def _events(rows: Iterable[Row], options: ImportOptions, report: ImportReport) -> Iterator[_Event]:
-    """The file's events; what cannot be one is noted in the report.
-
-    Raises:
-        BadMappingError: The file has no event that can be read without an option that was not given.
+    Args:
+        made: The session.
+        options: What is imported.
+        report: Takes what became of each part.
+        told: Shows the report as it is now.
     """
-    make: Callable[[Row], _Event] | None = None
-    mapper: RowMapper | None = None
-    unread: list[tuple[int, NeedsOptionError]] = []  # until one row's time can be read: then they are bad rows
-    found = False
-    for row in rows:
-        report.rows += 1
-        if row.values is None:
-            report.reject(row.place, row.problem or "cannot be read")
-            continue
-        if make is None:
-            make, mapper = _recognise(row, options, report)
-        try:
-            event = make(row)
-        except NeedsOptionError as error:
-            if found:
-                report.reject(row.place, str(error))
-                continue
-            unread.append((row.place, error))
-            if len(unread) >= _MOST_UNREAD:
-                break
-            continue
-        except BadEventError as error:
-            report.reject(row.place, str(error))
-            continue
-        found = True
-        for place, why in unread:
-            report.reject(place, str(why))
-        unread.clear()
-        yield event
-    if unread:
-        place, first = unread[0]
-        raise BadMappingError(f"{first.demand} (first in row {place})")
-    if mapper is not None and mapper.twice:
-        report.notes.append(
-            f"{mapper.twice:,} local times come twice because clocks were put back; they were read as the first"
-        )
 
+    def __init__(
+        self, made: requests.Session, options: ImportOptions, report: ImportReport, told: Callable[[], None]
+    ) -> None:
+        self._made, self._options, self._report, self._told = made, options, report, told
+        self._console = f"The console at {options.url.rstrip('/')}"
+        self._most = options.batch_rows  # events at a time; fewer once a part was too large
 
-def _recognise(
-    row: Row, options: ImportOptions, report: ImportReport
-) -> tuple[Callable[[Row], _Event], RowMapper | None]:
-    """What kind of file this is, by its first row."""
-    values = row.values or {}
-    only_source = set(options.fixed) <= {"source"} and not options.columns
-    if "startTime" in values and "call_type" in values:
-        if not only_source:
-            raise BadMappingError("these are LiteLLM's own events: only --set source=NAME applies")
-        report.form = "LiteLLM"
-        return _as_sent(litellm.read), None
-    is_event = "event_id" in values and any(name.startswith("started_at") for name in values)
-    if row.raw is not None and is_event and only_source and not (options.tz or options.time_unit):
-        report.form = "events"
-        return _as_sent(own.read), None
-    mapper = plan(
-        list(values), options.columns, options.fixed, TimeRule(options.tz, options.time_unit, options.time_origin)
-    )
-    report.form, report.mapped = "table", mapper.columns
-    report.ignored = tuple(name for name in values if name not in mapper.columns.values())
-    return _mapped(mapper), mapper
+    def see_that_it_runs(self) -> None:
+        """Stop where nobody answers: that is a wrong address. A server that is gone later on restarts.
 
+        Raises:
+            StoppedError: Nobody does.
+        """
+        answer = self._get({})
+        if isinstance(answer, Problem) and answer.code in ("connection", "address"):
+            raise StoppedError(answer)
 
-def _as_sent(read: Callable[[msgspec.Raw, str | None], Any]) -> Callable[[Row], _Event]:
-    def make(row: Row) -> _Event:
-        assert row.raw is not None  # noqa: S101  (files of JSON keep their text)
-        return _Event(row.place, row.raw, read(msgspec.Raw(row.raw), None).started_at_us)
+    def send(self, events: list[ImportEvent]) -> None:
+        """Send a part, in smaller ones where it is too large for the server or for a proxy before it.
 
-    return make
+        Raises:
+            StoppedError: It was not taken.
+        """
+        at = 0
+        while at < len(events):
+            part = events[at : at + self._most]
+            if self._sent(part):
+                at += len(part)
 
-
-def _mapped(mapper: RowMapper) -> Callable[[Row], _Event]:
-    def make(row: Row) -> _Event:
-        event = mapper.event(row.values or {})
-        return _Event(row.place, msgspec.json.encode(event), event["started_at_us"])
-
-    return make
-
-
-def _parts(events: Iterator[_Event], size: int) -> Iterator[list[_Event]]:
-    part: list[_Event] = []
-    for event in events:
-        part.append(event)
-        if len(part) >= size:
-            yield part
-            part = []
-    if part:
-        yield part
-
-
-def _send(sending: _Sending, events: list[_Event]) -> None:
-    report = sending.report
-    report.unsure = len(events)
-    answer, tries = _post(sending, b"[" + b",".join(event.text for event in events) + b"]", {})
-    status = _status(answer)
-    if status is not None and 400 <= status < 500 and status not in _AGAIN:
-        report.unsure = 0
-    if status == 413:
-        if len(events) == 1:
+    def _sent(self, events: list[ImportEvent]) -> bool:
+        """Send so many at once; False where they are too many: then fewer are sent from now on."""
+        report = self._report
+        report.unsure = len(events)
+        answer, tries = self._post(b"[" + b",".join(event.text for event in events) + b"]", {})
+        status = _status(answer)
+        if status is not None and 400 <= status < 500 and status not in _AGAIN:
+            report.unsure = 0
+        if status == 413:
+            if len(events) > 1:
+                self._most = len(events) // 2
+                return False
             report.reject(events[0].place, "larger than the server takes")
+            return True
+        taken = _taken(answer, _WHAT)
+        report.unsure = 0
+        report.accepted += taken["accepted"]
+        report.duplicates += taken["duplicates"]
+        if tries > 1:
+            report.sent_twice += taken["duplicates"]
+        refused = {bad["index"] for bad in taken["rejected"]}
+        for bad in taken["rejected"]:
+            report.reject(events[bad["index"]].place, bad["reason"])
+        starts = [event.started_at_us for index, event in enumerate(events) if index not in refused]
+        if starts:
+            first, last = _moment(min(starts)), _moment(max(starts))
+            known = report.span or (first, last)
+            report.span = (min(known[0], first), max(known[1], last))
+        return True
+
+    def finish(self) -> None:
+        """Say which span the file covers: in it, a quarter-hour without calls is a true zero.
+
+        Raises:
+            StoppedError: That was not taken.
+        """
+        if self._report.span is None:
             return
-        middle = len(events) // 2
-        _send(sending, events[:middle])
-        _send(sending, events[middle:])
-        return
-    taken = _taken(answer, _WHAT)
-    report.unsure = 0
-    report.accepted += taken["accepted"]
-    report.duplicates += taken["duplicates"]
-    if tries > 1:
-        report.sent_twice += taken["duplicates"]
-    refused = {bad["index"] for bad in taken["rejected"]}
-    for bad in taken["rejected"]:
-        report.reject(events[bad["index"]].place, bad["reason"])
-    starts = [event.started_at_us for index, event in enumerate(events) if index not in refused]
-    if starts:
-        first, last = _moment(min(starts)), _moment(max(starts))
-        known = report.span or (first, last)
-        report.span = (min(known[0], first), max(known[1], last))
+        first, last = self._report.span
+        answer, _ = self._post(b"", {"span_start": first.isoformat(), "span_end": last.isoformat()})
+        _taken(answer, "The span of the import was not noted")
+
+    def count_anew(self) -> None:
+        """Ask what this import added, where an answer that did not come leaves it open.
+
+        That tells what is there now. Of the part whose answer never came, more may be on its way: it stays unsure but
+        for as many as were certainly added.
+        """
+        report = self._report
+        if not (report.sent_twice or report.unsure):
+            return
+        answer = self._get({"batch_id": report.batch_id})
+        if isinstance(answer, Problem) or answer.status != 200:
+            return
+        accepted = sum(batch["accepted"] for batch in answer.body["batches"] if batch["batch_id"] == report.batch_id)
+        more = max(0, accepted - report.accepted)
+        of_earlier = min(more, report.sent_twice)
+        report.accepted += more
+        report.duplicates -= of_earlier
+        report.sent_twice = report.sent_twice - of_earlier if report.unsure else 0
+        report.unsure = max(0, report.unsure - (more - of_earlier))
+
+    def _post(self, body: bytes, more: dict[str, str]) -> tuple[Answer | Problem, int]:
+        """Post a part, waiting while the server is busy or restarts: what arrives twice counts once.
+
+        Returns:
+            The last answer, and how often the part was sent.
+        """
+        options, report = self._options, self._report
+        named = {"batch_id": report.batch_id, "kind": "import", "name": options.path.name[:500], **more}
+        default = litellm.DEFAULT_SOURCE if report.form == "LiteLLM" else "import"
+        named["source"] = options.fixed.get("source") or default
+        deadline = time.monotonic() + _PATIENCE_S
+        for tries in count(1):
+            answer = self._ask("POST", f"/events?{urlencode(named)}", data=body)
+            wait_s = _wait_s(answer, tries)
+            if wait_s is None or time.monotonic() + wait_s > deadline:
+                report.waiting = None
+                return answer, tries
+            report.waiting = "no answer" if _status(answer) is None else f"HTTP {_status(answer)}"
+            self._told()
+            time.sleep(wait_s)
+        raise AssertionError("counting ended")
+
+    def _get(self, params: dict[str, str]) -> Answer | Problem:
+        """What the server knows of imports."""
+        return self._ask("GET", "/batches", params=params)
+
+    def _ask(
+        self, method: str, path: str, *, params: dict[str, str] | None = None, data: bytes | None = None
+    ) -> Answer | Problem:
+        headers = {"Authorization": f"Bearer {self._options.key}"}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        return call_json(
+            self._made,
+            method,
+            f"{self._options.url.rstrip('/')}{_ROOT}{path}",
+            source=self._console,
+            what=_WHAT,
+            params=params,
+            data=data,
+            headers=headers,
+            timeout_s=_TIMEOUT_S,
+            accept_errors=True,
+        )
 
 
 def _taken(answer: Answer | Problem, what: str) -> dict[str, Any]:
@@ -342,86 +264,11 @@ def _taken(answer: Answer | Problem, what: str) -> dict[str, Any]:
     return taken
 
 
-def _finish(sending: _Sending) -> None:
-    """Say which span the file covers: in it, a quarter-hour without calls is a true zero."""
-    report = sending.report
-    if report.span is None:
-        return
-    span = {"span_start": report.span[0].isoformat(), "span_end": report.span[1].isoformat()}
-    answer, _ = _post(sending, b"", span)
-    _taken(answer, "The span of the import was not noted")
-
-
-def _count_anew(made: requests.Session, options: ImportOptions, report: ImportReport) -> None:
-    """Ask what this import added, where an answer that did not come leaves it open."""
-    if not (report.sent_twice or report.unsure):
-        return
-    answer = _get(made, options, {"batch_id": report.batch_id})
-    if isinstance(answer, Problem) or answer.status != 200:
-        return
-    accepted = sum(batch["accepted"] for batch in answer.body["batches"] if batch["batch_id"] == report.batch_id)
-    report.duplicates -= min(max(0, accepted - report.accepted), report.sent_twice)
-    report.accepted, report.sent_twice, report.unsure = accepted, 0, 0
-
-
-def _post(sending: _Sending, body: bytes, more: dict[str, str]) -> tuple[Answer | Problem, int]:
-    """Post a part, waiting while the server is busy or restarts: what arrives twice counts once.
-
-    Returns:
-        The last answer, and how often the part was sent.
-    """
-    options, report = sending.options, sending.report
-    named = {"batch_id": report.batch_id, "kind": "import", "name": options.path.name[:500], **more}
-    named["source"] = options.fixed.get("source") or (litellm.DEFAULT_SOURCE if report.form == "LiteLLM" else "import")
-    address = f"{options.url.rstrip('/')}{_ROOT}/events?{urlencode(named)}"
-    headers = {"Authorization": f"Bearer {options.key}", "Content-Type": "application/json"}
-    deadline = time.monotonic() + _PATIENCE_S
-    for tries in count(1):
-        answer = call_json(
-            sending.made,
-            "POST",
-            address,
-            source=_source(options),
-            what=_WHAT,
-            data=body,
-            headers=headers,
-            timeout_s=_TIMEOUT_S,
-            accept_errors=True,
-        )
-        wait_s = _wait_s(answer, tries)
-        if wait_s is None or time.monotonic() + wait_s > deadline:
-            report.waiting = None
-            return answer, tries
-        report.waiting = "no answer" if _status(answer) is None else f"HTTP {_status(answer)}"
-        sending.told()
-        time.sleep(wait_s)
-    raise AssertionError("counting ended")
-
-
-def _see_that_it_runs(made: requests.Session, options: ImportOptions) -> None:
-    """Stop where nobody answers: that is a wrong address. A server that is gone later on restarts."""
-    answer = _get(made, options, {})
-    if isinstance(answer, Problem) and answer.code in ("connection", "address"):
-        raise StoppedError(answer)
-
-
-def _get(made: requests.Session, options: ImportOptions, params: dict[str, str]) -> Answer | Problem:
-    """What the server knows of imports."""
-    return call_json(
-        made,
-        "GET",
-        f"{options.url.rstrip('/')}{_ROOT}/batches",
-        source=_source(options),
-        what=_WHAT,
-        params=params,
-        headers={"Authorization": f"Bearer {options.key}"},
-        timeout_s=_TIMEOUT_S,
-        accept_errors=True,
-    )
-
-
-def _source(options: ImportOptions) -> str:
-    return f"The console at {options.url.rstrip('/')}"
+def _sentence(text: str) -> str:
+    """Words of an error as a sentence; a file's or an option's name keeps its letters."""
+    first = text.split(" ", 1)[0]
+    started = text[:1].upper() + text[1:] if first.isalpha() else text
+    return started if started.endswith(".") else f"{started}."
 
 
 def _status(answer: Answer | Problem) -> int | None:
