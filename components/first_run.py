@@ -98,14 +98,14 @@ def _curl(base_url: str, key: str) -> list[Any]:
         f"KEY='{key}'\n"
         f"curl {base_url}/api/v1/llm/usage/events \\\n"
         "  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n"
-        '  -d \'{"event_id": "hello-1", "provider": "openai",\n'
+        '  -d \'{"event_id": "hello-\'$(date +%s)\'", "provider": "openai",\n'
         '  "model": "gpt-5-mini", "started_at": "\'$(date -u +%FT%TZ)\'",\n'
         '  "status": "success", "input_tokens": 2006, "output_tokens": 300,\n'
         '  "duration_ms": 831}\''
     )
     words = (
-        "Any program that can post JSON can send its calls. Send the same event twice: it counts once. "
-        "Prompts and answers are dropped at the door; only the counts are kept."
+        "Any program that can post JSON can send its calls. An event that comes again with its id and its start counts "
+        "once. Prompts and answers are dropped at the door; only the counts are kept."
     )
     return [html.P(words), copyable("usage-copy-curl", command, "curl command")]
 
