@@ -73,6 +73,8 @@ export function figure(traces, found, options) {
   const hatched = found.filter((gap) => !gap.small);
   if (!traces.some((trace) => trace.y.some(known))) { yaxis.range = [0, 1]; yaxis.showticklabels = false; }
   else if (!yaxis.range && !traces.some((trace) => trace.y.some((v) => v > 0))) yaxis.range = [0, 1];
+  // Said each time: from a chart with a range to one without, Plotly else keeps an axis that fits nothing, from -1 to 4.
+  yaxis.autorange = !yaxis.range;
   return {
     data: traces.concat(hatched.length ? [hatch(hatched, options.offset)] : []),
     layout: {

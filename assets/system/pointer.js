@@ -10,8 +10,12 @@ export function onZoom(then) { zoomed = then; }
 function others(plot) {
   return Array.from(document.querySelectorAll("[data-chart] .js-plotly-plot")).filter((each) => each !== plot && each.offsetParent && each.data && each.data.length);
 }
-function spread(plot, at) {
-  others(plot).forEach((each) => window.Plotly.Fx.hover(each, { xval: at }, "xy"));
+function show(plot) { window.Plotly.Fx.hover(plot, { xval: over.at }, "xy"); }
+// What we show elsewhere comes back as a hover of its own, some time later: only the chart under the mouse leads.
+function lead(plot, x) {
+  if (!plot.matches(":hover")) return;
+  over = { plot, at: parse(x, 0) };  // given as text, taken as a number
+  others(plot).forEach(show);
 }
 
 // The first figure is drawn some time after it was set: until then there is nobody to listen to.
@@ -23,13 +27,11 @@ export function meet(graph, view, tries) {
   }
   const known = met.has(plot);
   met.set(plot, view);
-  if (known) { if (over && over.plot === plot) spread(plot, over.at); return; }
-  plot.on("plotly_hover", (event) => {
-    // What we show elsewhere comes back as a hover of its own, some time later: only the chart under the mouse leads.
-    if (!plot.matches(":hover") || !event.xvals) return;
-    over = { plot, at: parse(event.xvals[0], 0) };  // given as text, taken as a number
-    spread(plot, over.at);
-  });
+  if (known) return;
+  plot.on("plotly_hover", (event) => { if (event.xvals) lead(plot, event.xvals[0]); });
+  // A drawing wipes what was shown, and ends after whoever had it drawn has gone on.
+  plot.on("plotly_afterplot", () => { if (over && over.plot !== plot && over.plot.isConnected && plot.offsetParent) show(plot); });
+  if (plot._hoverdata && plot._hoverdata.length) lead(plot, plot._hoverdata[0].x);  // the mouse was there before we were
   plot.on("plotly_unhover", () => {
     if (!over || over.plot !== plot) return;
     over = null;

@@ -168,6 +168,23 @@ def test_a_measured_zero_is_a_figure_and_not_unknown(browser, console):
     assert not browser.find_all(UNKNOWN)
 
 
+def test_the_axis_begins_at_zero_also_after_a_window_of_nothing_but_zeros(browser, app, console, machine):
+    """Its range is Plotly's, then ours as nothing but a zero is there, then Plotly's again."""
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-network-legend", "peak 2.50 kB/s")
+    use(app, machine.held_source())
+    console.tick()
+    console.tick()
+    browser.wait_for_text("#system-network-legend", "peak 0 B/s")
+    console.tick(received=7000)
+    browser.wait_for_text("#system-network-legend", "peak 3.50 kB/s")
+    ends = "return document.querySelector('#system-network-graph .js-plotly-plot')._fullLayout.yaxis.range"
+    browser.wait_for(lambda: 3.5 < browser.driver.execute_script(ends)[1] < 4, "the axis does not fit")
+    assert browser.driver.execute_script(ends)[0] == 0
+
+
 def test_an_interface_that_vanishes_is_a_gap_and_never_a_zero(browser, console, machine):
     console.tick()
     console.tick(received=5000)

@@ -133,6 +133,10 @@ def test_the_mouse_on_one_chart_shows_the_moment_on_all(browser, console):  # no
     ActionChains(browser.driver).move_to_element_with_offset(area, 200, 60).perform()
     browser.wait_for(lambda: browser.find_all("#system-network-graph .hoverlayer .legend"), "nothing is shown here")
     browser.wait_for(lambda: browser.find_all("#system-cpu-graph .hoverlayer .legend"), "nothing is shown there")
+    console.tick(received=9000)  # all of them are drawn anew under a mouse that stands still
+    browser.wait_for_text("#system-received-value", "4.50")
+    browser.wait_for(lambda: browser.find_all("#system-network-graph .hoverlayer .legend"), "nothing is shown here now")
+    browser.wait_for(lambda: browser.find_all("#system-cpu-graph .hoverlayer .legend"), "nothing is shown there now")
 
 
 def test_tabs_move_by_keyboard_stand_in_the_address_and_pass_axe(browser, console):  # noqa: F811
