@@ -14,7 +14,7 @@ POINTS = 150
 
 
 class IntervalPage:
-    """One chart of two lines, 150 points each.
+    """One chart of two lines, 150 points each, of numbers that mean nothing: only what the browser holds is read.
 
     Args:
         tick_ms: Period of the interval.

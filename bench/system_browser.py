@@ -180,13 +180,13 @@ def watch(driver: Any, ticks: Callable[[], int], pause: str, ready: Callable[[],
     readings, deadline = [], time.monotonic() + LIMIT_S
     press = f"document.getElementById({pause!r}).click()"
     for wanted in range(WARM, WARM + TICKS + 1, EVERY):
-        if not _wait(lambda wanted=wanted: ticks() >= wanted - EVERY / 2, deadline):  # type: ignore[misc]
+        if not _wait(lambda: True, ticks, wanted - EVERY // 2, deadline):
             break
         # All of the page is looked at, so that each chart was drawn with a whole window: before the first reading
         # more than once, as React keeps what it drew the time before, too.
         for _ in range(1 if readings else 3):
             evaluate(driver, LOOK_AT_ALL)
-        if not _wait(lambda wanted=wanted: ticks() >= wanted and ready(), deadline):  # type: ignore[misc]
+        if not _wait(ready, ticks, wanted, deadline):
             break
         evaluate(driver, press)
         readings.append(read(driver, ticks()))
@@ -229,8 +229,9 @@ def fitted(name: str, readings: list[Reading]) -> dict[str, Any]:
     }
 
 
-def _wait(until: Callable[[], bool], deadline: float) -> bool:
-    while not until():
+def _wait(ready: Callable[[], bool], ticks: Callable[[], int], wanted: int, deadline: float) -> bool:
+    """Wait for so many ticks and a fit moment; False where the time is over first."""
+    while ticks() < wanted or not ready():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)

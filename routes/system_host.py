@@ -25,6 +25,9 @@ _ORDERS: dict[str, Callable[[ProcessRow], float]] = {
     "memory": lambda row: -1.0 if row.reading.rss is None else row.reading.rss,
 }
 
+NO_LIMIT = "no limit"  # of a container, or of any control group above the console
+_CPU_LIMITS, _MEMORY_LIMITS = ("limit_cores", "cpu_limit_cores"), ("limit", "limit_used", "memory_limit")
+
 
 def blueprint(system: Callable[[], SystemSource]) -> Blueprint:
     """The routes `/api/v1/system/{cpu,memory,disk,host,processes}`."""
@@ -66,9 +69,12 @@ def _about(
     stale = isinstance(result, Ready) and result.stale is not None
     host = None if sample is None or stale else sample.host
     reasons = {"all": Gap.STALE if stale else Gap.MEASURING} if host is None else dict(host.reasons)
+    figures = encode(now, host)
+    read = _CPU_LIMITS if host is None or host.memory is None else (*_CPU_LIMITS, *_MEMORY_LIMITS)
+    no_limit = {name: NO_LIMIT for name in read if name in figures and figures[name] is None}
     return {
-        **encode(now, host),
-        "reasons": {**reasons, **now.levels.reasons},
+        **figures,
+        "reasons": {**reasons, **now.levels.reasons, **no_limit},
         "sampled_at": None if sample is None else iso(sample.at.timestamp()),
         "age_s": None if now.age_s is None else round(now.age_s, 3),
         "interval_s": None if sample is None or sample.interval_s is None else round(sample.interval_s, 6),

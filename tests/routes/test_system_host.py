@@ -61,7 +61,9 @@ def test_each_address_tells_its_figures_and_how_they_were_taken(get, machine, so
     cpu, memory, disk, host = (get(name).json for name in ("cpu", "memory", "disk", "host"))
     assert cpu["percent"] == pytest.approx(25.0)
     assert cpu["modes"] == pytest.approx({"user": 12.5, "system": 12.5, "iowait": 50.0})
-    assert (cpu["load"], cpu["pressure_percent"], cpu["reasons"]) == ([0.5, 0.25, 0.125], 0.0, {})
+    assert (cpu["load"], cpu["pressure_percent"]) == ([0.5, 0.25, 0.125], 0.0)
+    assert (cpu["limit_cores"], cpu["reasons"]) == (None, {"limit_cores": "no limit"})
+    assert memory["reasons"] == {"limit": "no limit", "limit_used": "no limit"}
     assert (memory["total"], memory["used"], memory["swap_used"], memory["limit"]) == (8 * GB, 2 * GB, 0, None)
     assert (disk["bytes_read_per_sec"], disk["pressure_percent"]) == (0.0, 50.0)
     assert [each["name"] for each in disk["disks"]] == ["vda"]
@@ -94,7 +96,7 @@ def test_one_core_or_mode_that_goes_back_and_pressure_that_is_not_counted_have_t
     assert cpu["percent"] is not None
     assert memory["pressure_percent"] is None
     reset = dict.fromkeys(("cpu_core_0", "cpu_iowait", "psi_cpu"), "counter reset")
-    assert cpu["reasons"] == {**reset, "psi_mem": "not offered here"}
+    assert cpu["reasons"] == {**reset, "psi_mem": "not offered here", "limit_cores": "no limit"}
     live = get("live?series=cpu,cpu_core_0,cpu_core_1").json
     assert (live["series"]["cpu_core_0"][-1], live["gaps"]["cpu_core_0"]["2"]) == (None, "counter reset")
     machine.waited.clear()
