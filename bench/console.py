@@ -114,7 +114,9 @@ def chromium(*, width: int = 1360, height: int = 1000, theme: str = "light") -> 
 
 
 def table(rows: list[dict[str, Any]]) -> None:
-    """Print rows as a Markdown table."""
+    """Print rows as a Markdown table; nothing where there are none."""
+    if not rows:
+        return
     heads = list(rows[0])
     lines = [heads, ["---"] * len(heads), *[[str(row.get(head, "")) for head in heads] for row in rows]]
     for line in lines:

@@ -5,7 +5,7 @@ import pytest
 from data_sources.system.prometheus import PrometheusSource
 from data_sources.system.prometheus_wire import PrometheusClient
 from tests.browser.test_system_page import BADGE, PATH
-from tests.data_sources.system.test_prometheus import edit
+from tests.data_sources.system.prometheus.steps import edit
 from tests.fakes.prometheus import FakePrometheus
 
 pytestmark = pytest.mark.browser

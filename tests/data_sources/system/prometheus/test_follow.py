@@ -1,0 +1,95 @@
+"""Another host's live page: raw counters by this machine's own rules."""
+
+import pytest
+
+from data_sources.result import Failed, Kind
+from data_sources.system.prometheus import PrometheusSource
+from tests.data_sources.system.prometheus.steps import RECEIVED, edit, raw
+
+
+def points(source, fake):
+    return source.host(fake.instance).live(window_s=60).value.points
+
+
+def test_a_hole_in_the_scrapes_is_a_gap_and_so_is_the_first_scrape_after_it(source, fake):
+    found = points(source, fake)
+    ups = {round(at_s * 1000): value for at_s, value in raw(fake, "up", instance=fake.instance)}
+    failed = [point for point in found if ups[point.at_ns // 10**6] == "0"]
+    assert len(failed) >= 3
+    assert {point.total.reason for point in failed} == {"host down"}
+    assert {str(why) for point in failed for why in point.host.reasons.values()} == {"host down"}
+    assert {point.host.disk_io.reason for point in failed} == {"host down"}
+    after = found[found.index(failed[-1]) + 1]
+    assert (after.total.reason, after.host.cpu_percent) == ("late sample", None)
+    assert found[-1].total.reason is None
+
+
+def test_a_host_that_does_not_answer_is_down_since_it_last_did_and_never_current(source, fake):
+    assert source.host(fake.instance).live(window_s=60).value.down is None
+    good_s = raw(fake, "up", instance=fake.instance)[-4][0]
+    fake.change = edit("up", lambda values: [[when, "0" if when > good_s else was] for when, was in values])
+    down = PrometheusSource(source.client, clock_s=fake.clock_s).host(fake.instance).live(window_s=60)
+    assert down.value.down.since.timestamp() == pytest.approx(good_s, abs=0.001)
+    assert "is down since" in down.stale.title
+    fake.change = edit("up", lambda values: [[when, "0"] for when, _ in values])
+    fake.instead["max_over_time"] = 200, {"status": "success", "data": {"result": []}}
+    never = PrometheusSource(source.client, clock_s=fake.clock_s).host(fake.instance).live(window_s=60)
+    assert (never.value.down.since, "has never answered" in never.stale.title) == (None, True)
+
+
+def test_a_counter_that_fell_is_a_gap_never_a_rate(source, fake):
+    whole = points(source, fake)
+    at_s = whole[-1].at.timestamp()
+    fake.change = edit(
+        RECEIVED, lambda values: [[when, str(float(was) // 2) if when >= at_s else was] for when, was in values]
+    )
+    other = PrometheusSource(source.client, clock_s=fake.clock_s)
+    assert whole[-1].total.reason is None
+    assert points(other, fake)[-1].total.reason == "counter reset"
+
+
+def test_the_mark_of_a_series_that_ended_is_a_gap(source, fake):
+    at_s = points(source, fake)[-1].at.timestamp()
+    fake.change = edit(RECEIVED, lambda values: [[when, "NaN" if when >= at_s else was] for when, was in values])
+    newest = points(PrometheusSource(source.client, clock_s=fake.clock_s), fake)[-1]
+    assert (newest.total.first, newest.total.reason) == (None, "read error")  # no interface is in this scrape
+    assert newest.host.cpu_percent is not None
+
+
+def test_a_viewer_gets_the_new_points_and_all_viewers_one_question(source, fake):
+    host = source.host(fake.instance)
+    first = host.live(window_s=60).value
+    asked = len(fake.asked)
+    again = host.live(first.seq).value
+    assert (first.reset, again.points, again.reset) == (True, (), False)
+    assert len(fake.asked) == asked
+
+
+def test_a_host_that_tells_of_no_swap_has_its_memory_all_the_same(source, fake):
+    def without(query, body):
+        result = body["data"]["result"]
+        body["data"]["result"] = [each for each in result if "Swap" not in each["metric"].get("__name__", "")]
+
+    fake.change = without
+    newest = points(source, fake)[-1].host
+    assert newest.memory.used > 0
+    assert (newest.memory.swap_total, newest.memory.swap_used) == (None, None)
+    assert newest.reasons == {"swap": "not offered here"}
+
+
+def test_a_host_keeps_its_last_points_and_says_why_when_prometheus_fails(source, fake):
+    host = source.host(fake.instance)
+    before = host.live(window_s=60).value.points
+    fake.fail("500")
+    fake.now_s += 2
+    found = host.live(window_s=60)
+    assert found.value.points == before
+    assert found.stale.title == "This host could not be read"
+
+
+def test_a_host_that_nobody_knows_is_not_found(source, fake):
+    assert source.host("nowhere:9100").kind is Kind.NOT_FOUND
+    fake.fail("500")
+    empty = PrometheusSource(source.client, clock_s=fake.clock_s)
+    assert isinstance(empty.hosts(), Failed)
+    assert empty.host("nowhere:9100").kind is Kind.UPSTREAM
