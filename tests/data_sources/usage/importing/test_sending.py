@@ -113,7 +113,15 @@ def test_an_import_that_a_proxy_ends_says_what_was_accepted(target, proxy, monke
     assert target.azure(DATA / "azure_code_200.csv").accepted == 100
 
 
-def test_what_is_on_its_way_when_an_import_is_stopped_is_not_said_to_be_refused(target):
+@pytest.fixture
+def ctrl_c():
+    """Lets SIGINT do what it does in a terminal: workers that share the tests ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_what_is_on_its_way_when_an_import_is_stopped_is_not_said_to_be_refused(target, ctrl_c):
     """Ctrl-C while a proxy holds the second part back, which arrives afterwards."""
     app, posts, handed, stopped = Flask("waits"), [], threading.Event(), threading.Event()
 
@@ -123,7 +131,7 @@ def test_what_is_on_its_way_when_an_import_is_stopped_is_not_said_to_be_refused(
             posts.append(path)
             if len(posts) == 2:
                 request.get_data()  # all of it is here before the sender leaves
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                ctrl_c()
                 assert stopped.wait(30)
         got = handed_on(target, path)
         if len(posts) == 2 and request.method == "POST":
