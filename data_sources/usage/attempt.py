@@ -146,6 +146,22 @@ def money(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else amount.quantize(_COST_STEP, ROUND_HALF_EVEN)
 
 
+def first_token_ms(first_ms: int | None, duration_ms: int | None) -> int | None:
+    """The time to the first token of an attempt that took so long: never more than the whole.
+
+    Args:
+        first_ms: As the source says it, whole milliseconds.
+        duration_ms: Of the attempt, whole milliseconds; None where it is not known.
+
+    Returns:
+        Milliseconds; None where the first token came after the end, so that one of the two clocks is wrong. One
+        millisecond more is how the two were rounded.
+    """
+    if first_ms is None or duration_ms is None or first_ms <= duration_ms:
+        return first_ms
+    return duration_ms if first_ms == duration_ms + 1 else None
+
+
 def text_or_none(value: str | None) -> str | None:
     """An empty text is no text."""
     return value or None

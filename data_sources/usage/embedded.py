@@ -18,6 +18,7 @@ from data_sources.result import Failed, Kind, Problem, Provenance, Ready, Result
 from data_sources.usage import answers, intake_read, integrity, one_call
 from data_sources.usage import recent as recent_rows
 from data_sources.usage.ask import Ask, ExpiredError
+from data_sources.usage.attempt import STATUSES
 from data_sources.usage.memo import Memo
 from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.provenance import damage_words, provenance
@@ -51,6 +52,12 @@ _AT_ONCE = 8  # questions: more would share two cores and the memory limit, and 
 _OUTSIDE = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.ConnectionException, duckdb.TransactionException)
 
 
+def _check_statuses(query: UsageQuery) -> None:
+    """Refuse a status that no call of this store can have: its zeros would look like an answer."""
+    if not set(query.status) <= set(STATUSES):
+        raise BadQueryError(f"status: use some of {', '.join(STATUSES)}.")
+
+
 class EmbeddedUsage:
     """The `UsageSource` of the embedded store."""
 
@@ -80,6 +87,7 @@ class EmbeddedUsage:
     def _answer(self, query: UsageQuery, ask: Callable[[Ask], tuple[T, Provenance]]) -> Result[T]:
         now = self._now()
         try:
+            _check_statuses(query)
             self._store.open()
             version = self._store.data_version
             with self._turn, self._store.cursor() as cursor:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from data_sources.usage.attempt import BadEventError, us_of
-from data_sources.usage.normalise.own import FIELDS, OwnEvent
+from data_sources.usage.normalise.own import FIELDS, OwnEvent, whole_ms
 from data_sources.usage.tables import RowIds
 
 UNITS_US = {"s": Decimal(1_000_000), "ms": Decimal(1000), "us": Decimal(1), "ns": Decimal("0.001")}
@@ -225,7 +225,11 @@ def typed(name: str, value: Any) -> Any:
             number = Decimal(text)
         except InvalidOperation:
             raise BadEventError(f"{name} {text[:40]!r} is not a number") from None
-        if not number.is_finite() or number.adjusted() > 20 or number != int(number):
+        if not number.is_finite() or number.adjusted() > 20:
+            raise BadEventError(f"{name} {text[:40]!r} is not a number that can be right")
+        if "float" in kind:
+            return whole_ms(float(number))
+        if number != int(number):
             raise BadEventError(f"{name} {text[:40]!r} is not a whole number")
         return int(number)
     if "bool" in kind:

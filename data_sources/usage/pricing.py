@@ -14,7 +14,7 @@ import msgspec
 from data_sources.usage import price_table
 from data_sources.usage.attempt import COST_LIMIT, Attempt, BadEventError, money
 from data_sources.usage.costs import DISPUTED, REPORTED
-from data_sources.usage.price_file import PriceFile
+from data_sources.usage.price_file import BATCH, Context, PriceFile
 from data_sources.usage.price_table import DAY_US, TABLE_VERSION
 from data_sources.usage.provider_names import plain
 from data_sources.usage.unit_prices import KEYS, REQUESTS, UnitPrices, counts_of, special
@@ -59,7 +59,7 @@ class PriceBook:
         model, provider, moment_us = attempt.model, attempt.provider, attempt.started_at_us
         if model is None:
             return None
-        tier, processing = special(attempt.service_tier), special(attempt.processing)
+        tier, processing = context_of(attempt)
         if self.file is not None:
             if (entry := self.file.entry(provider, model, attempt.region, moment_us)) is not None:
                 # it stands for all of the model's prices: a tier that it does not name is not the table's list price
@@ -136,9 +136,18 @@ def _usage(attempt: Attempt, prices: UnitPrices) -> dict[str, int]:
     return usage
 
 
+def context_of(attempt: Attempt) -> Context:
+    """The tier and the way of processing of an attempt, as prices go by them; None for the ordinary ones.
+
+    Anthropic, and who passes its answers on, calls a batch a service tier: it is the way of processing.
+    """
+    tier, processing = special(attempt.service_tier), special(attempt.processing)
+    return (None, BATCH) if tier == BATCH and processing in (None, BATCH) else (tier, processing)
+
+
 def _words(attempt: Attempt) -> str:
     """The tier and the way of processing, where they are not the ordinary ones."""
-    tier, processing = special(attempt.service_tier), special(attempt.processing)
+    tier, processing = context_of(attempt)
     named = (tier and f"service tier {tier}", processing and f"{processing} processing")
     return " with ".join(word for word in named if word)
 

@@ -149,6 +149,8 @@ def test_recent_calls_come_page_by_page(get):
         "/summary?organization_id=acme",
         "/by-model?limit=0",
         "/by-model?limit=ten",
+        "/summary?status=sucess",
+        "/recent?status=",
         "/timeseries?granularity=second",
         "/timeseries?group_by=organization",
         "/timeseries?range=7d&granularity=minute",

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from data_sources.usage.attempt import MAX_TEXT, UNREADABLE, Attempt, BadEventError, check, not_readable
-from data_sources.usage.normalise import anthropic, litellm, openai, own
+from data_sources.usage.normalise import anthropic, carried, litellm, openai, own
 from data_sources.usage.normalise.json_text import mended, unmarked
 from data_sources.usage.pricing import BUNDLED, PriceBook
 
-_FORMATS = (litellm, openai, anthropic, own)  # the first that recognises an event reads it
+_FORMATS = (litellm, openai, anthropic, carried, own)  # the first that recognises an event reads it
 _READ_WHOLE: dict[type, Callable[[Any, str | None], Attempt]] = {
     own.OwnEvent: own.attempt_of,
     litellm.Payload: litellm.attempt_of,

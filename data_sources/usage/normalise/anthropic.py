@@ -50,7 +50,7 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     Raises:
         BadEventError: With the reason.
     """
-    attempt, usage = carried.read(raw, source, _Usage)
+    attempt, usage = carried.read_usage(raw, source, _Usage)
     created = usage.cache_creation or _Creation()
     written = _written(usage.cache_creation_input_tokens, created)
     tier = attempt.service_tier or usage.service_tier

@@ -1,4 +1,7 @@
-"""An event of our own JSON that carries a provider's `usage` as it came, alone or inside the provider's `response`."""
+"""An event of our own JSON that carries a provider's `usage` as it came, alone or inside the provider's `response`.
+
+The counts are read by the files of the providers. A response without them, as a stream may end, still says its model.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +38,44 @@ def usage_of(peek: Any) -> dict[str, Any] | None:
         return None
     if isinstance(peek.usage, dict):
         return peek.usage
-    response = _response(peek.response) if bytes(peek.response)[:1] == b"{" else None
+    response = _response(peek.response)
     return response.usage if response else None
 
 
 def _response(raw: msgspec.Raw) -> Response | None:
+    if bytes(raw)[:1] != b"{":
+        return None
     try:
         return _RESPONSE.decode(raw)
     except UNREADABLE:
         return None  # not a provider's response: content of our own JSON, which is dropped
 
 
-def read(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tuple[Attempt, Usage]:
+def recognises(peek: Any) -> bool:
+    """Whether the event carries a provider's response; asked last, so that it has no usage that is read."""
+    response = None if peek.usage is not None else _response(peek.response)
+    return response is not None and bool(response.model)
+
+
+def read(raw: msgspec.Raw, source: str | None) -> Attempt:
+    """Turn one event into an attempt that knows what its response says of itself, and no usage.
+
+    Args:
+        raw: The event's JSON text.
+        source: What to name events that do not name their source.
+
+    Raises:
+        BadEventError: With the reason.
+    """
+    try:
+        event = _EVENT.decode(raw)
+    except UNREADABLE as error:
+        raise not_readable(error) from None
+    attempt, response = own.attempt_of(event, source), _response(event.response)
+    return attempt if response is None else _answered(attempt, response)
+
+
+def read_usage(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tuple[Attempt, Usage]:
     """The attempt without the carried counts, and the carried usage.
 
     Args:
@@ -59,7 +88,7 @@ def read(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tuple[Atte
     """
     try:
         event = _EVENT.decode(raw)
-        response = _response(event.response) if bytes(event.response)[:1] == b"{" else None
+        response = _response(event.response)
         carried = event.usage if event.usage is not None else response.usage if response else None
         usage = msgspec.convert(carried, shape)
     except UNREADABLE as error:

@@ -15,7 +15,15 @@ from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import UNREADABLE, Attempt, BadEventError, iso_us, not_readable, text_or_none
+from data_sources.usage.attempt import (
+    UNREADABLE,
+    Attempt,
+    BadEventError,
+    first_token_ms,
+    iso_us,
+    not_readable,
+    text_or_none,
+)
 from data_sources.usage.normalise.own import whole_us
 
 DEFAULT_SOURCE = "litellm"
@@ -183,6 +191,8 @@ def attempt_of(event: Payload, source: str | None) -> Attempt:
     end_user = event.end_user or meta.user_api_key_end_user_id or None
     tags = [tag for tag in event.request_tags or () if not tag.startswith("User-Agent:")]
     known = _metered(event, meta)
+    duration_ms = _ms_between(started_us, ended_us)
+    first_us = _later_us(event.completionStartTime) if stream and not failed else None
     return Attempt(
         event_id=event_id(call_id, event.id, status),
         call_id=call_id,
@@ -191,10 +201,8 @@ def attempt_of(event: Payload, source: str | None) -> Attempt:
         status=status,
         trace_id=text_or_none(event.trace_id),
         session_id=event.session_id or _text((meta.requester_metadata or _Requester()).session_id),
-        duration_ms=_ms_between(started_us, ended_us),
-        time_to_first_token_ms=(
-            _ms_between(started_us, _later_us(event.completionStartTime)) if stream and not failed else None
-        ),
+        duration_ms=duration_ms,
+        time_to_first_token_ms=first_token_ms(_ms_between(started_us, first_us), duration_ms),
         provider=text_or_none(event.custom_llm_provider),
         model=_bare_model(event.model, event.custom_llm_provider),
         requested_model=text_or_none(event.model_group),

@@ -52,7 +52,7 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     Raises:
         BadEventError: With the reason.
     """
-    attempt, usage = carried.read(raw, source, _Usage)
+    attempt, usage = carried.read_usage(raw, source, _Usage)
     whole_in = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
     whole_out = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
     _check_total(usage.total_tokens, whole_in, whole_out)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from data_sources.usage.attempt import Attempt, BadEventError, check
+from data_sources.usage.attempt import Attempt, BadEventError, check, first_token_ms
 from data_sources.usage.normalise import otlp_litellm
 from data_sources.usage.normalise.otlp_protobuf import spans_of_protobuf
 from data_sources.usage.normalise.otlp_values import cost, count, flag, known_level, seconds_ms, text
@@ -156,6 +156,7 @@ def _read(span: Span, source: str | None) -> Attempt:
     end_user = text(given, _END_USER)
     operation = text(given, _OPERATION)
     provider = text(given, _PROVIDER)
+    duration_ms = (end_ns - start_ns + 500_000) // 1_000_000 if end_ns >= start_ns else None
     return Attempt(
         event_id=f"{trace_id}:{span_id}",
         call_id=f"{trace_id}:{span_id}",  # a span covers a call with all the client's retries
@@ -164,9 +165,11 @@ def _read(span: Span, source: str | None) -> Attempt:
         # the conventions leave the status unset where nothing went wrong
         status="failure" if failed else "success" if end_ns else "unknown",
         trace_id=trace_id,
-        duration_ms=(end_ns - start_ns + 500_000) // 1_000_000 if end_ns >= start_ns else None,
+        duration_ms=duration_ms,
         # sent for streams only, which few instrumentations name; of a whole answer it means nothing
-        time_to_first_token_ms=None if stream is False else seconds_ms(given, _FIRST_TOKEN),
+        time_to_first_token_ms=(
+            None if stream is False else first_token_ms(seconds_ms(given, _FIRST_TOKEN), duration_ms)
+        ),
         provider=provider.lower() if provider else None,  # older instrumentation writes OpenAI for openai
         model=text(given, _MODEL),
         operation=_OPERATIONS[operation] if operation else None,

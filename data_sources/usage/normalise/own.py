@@ -5,13 +5,23 @@ A field that we do not know is refused by name, because a misspelt one would sil
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from data_sources.usage.attempt import UNREADABLE, Attempt, BadEventError, Facts, iso_us, not_readable
+from data_sources.usage.attempt import (
+    MAX_COUNT,
+    UNREADABLE,
+    Attempt,
+    BadEventError,
+    Facts,
+    first_token_ms,
+    iso_us,
+    not_readable,
+)
 
 NOTHING = msgspec.Raw()  # content that was not sent
 
@@ -25,6 +35,9 @@ class OwnEvent(Facts, frozen=True, kw_only=True, gc=False, forbid_unknown_fields
     started_at_s: Decimal | None = None
     started_at_ms: Decimal | None = None
     started_at_us: int | None = None
+    # clocks give fractions, which are rounded; `Facts` has whole milliseconds
+    duration_ms: int | float | None = None  # type: ignore[assignment]
+    time_to_first_token_ms: int | float | None = None  # type: ignore[assignment]
     status: str | None = None
     source: str | None = None
     usage: dict[str, Any] | None = None  # a provider's, read by the files of the providers
@@ -96,6 +109,8 @@ def attempt_of(event: OwnEvent, source: str | None) -> Attempt:
     facts = _facts(event)
     if "" in facts or event.tags == ():  # an empty text is no text
         facts = tuple(None if value in ("", ()) else value for value in facts)
+    if type(event.duration_ms) is float or type(event.time_to_first_token_ms) is float:
+        facts = tuple(whole_ms(value) if type(value) is float else value for value in facts)
     attempt = Attempt(
         *facts,
         event_id=event.event_id,
@@ -106,9 +121,30 @@ def attempt_of(event: OwnEvent, source: str | None) -> Attempt:
     )
     if attempt.user_id is None and attempt.end_user_id is not None:
         attempt = msgspec.structs.replace(attempt, user_id=attempt.end_user_id)
-    if attempt.stream is False and attempt.time_to_first_token_ms is not None:
-        attempt = msgspec.structs.replace(attempt, time_to_first_token_ms=None)  # of a whole answer it means nothing
+    if attempt.time_to_first_token_ms is not None:
+        if attempt.stream is False:  # of a whole answer it means nothing
+            return msgspec.structs.replace(attempt, time_to_first_token_ms=None)
+        first_ms = first_token_ms(attempt.time_to_first_token_ms, attempt.duration_ms)
+        if first_ms is None:
+            why = f"time_to_first_token_ms {attempt.time_to_first_token_ms} is more than its duration_ms"
+            raise BadEventError(f"{why} {attempt.duration_ms}")
+        if first_ms != attempt.time_to_first_token_ms:
+            attempt = msgspec.structs.replace(attempt, time_to_first_token_ms=first_ms)
     return attempt
+
+
+def whole_ms(value: float) -> int:
+    """A span of time in whole milliseconds, halves rounded up; what is negative stays so, to be refused.
+
+    Args:
+        value: Milliseconds.
+
+    Raises:
+        BadEventError: It is not a number that can be a span of time.
+    """
+    if not abs(value) <= MAX_COUNT:
+        raise BadEventError("a duration is not a number that can be a span of time")
+    return math.floor(value + 0.5) if value >= 0 else math.floor(value)
 
 
 def _status(event: OwnEvent) -> str:

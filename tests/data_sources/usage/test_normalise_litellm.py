@@ -31,6 +31,12 @@ def test_a_stream_has_its_first_token_apart_from_its_duration():
     assert (buffered.stream, buffered.time_to_first_token_ms, buffered.duration_ms) == (False, None, 831)
 
 
+def test_a_first_token_after_the_end_is_not_known():
+    event = litellm_events()[2]
+    late = {"completionStartTime": event["endTime"] + 0.5}
+    assert (one(2, **late).time_to_first_token_ms, one(2, **late).duration_ms) == (None, 590)
+
+
 def test_a_failure_without_usage_is_unmetered_not_free():
     failed = one(5)
     assert (failed.status, failed.error_type, failed.http_status) == ("failure", "RateLimitError", 429)

@@ -206,6 +206,10 @@ def test_the_duration_is_the_spans_and_first_tokens_are_only_of_streams():
         assert (made.stream, made.duration_ms, made.time_to_first_token_ms) == (stream, 1500, first_ms)
 
 
+def test_a_first_token_after_the_end_of_its_span_is_not_known():
+    assert one({"gen_ai.response.time_to_first_chunk": 1.6}, seconds=1.5).time_to_first_token_ms is None
+
+
 def test_a_span_without_an_end_has_no_duration_and_no_known_outcome():
     made = one(endTimeUnixNano="0")
     assert (made.duration_ms, made.status) == (None, "unknown")

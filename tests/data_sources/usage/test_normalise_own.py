@@ -168,3 +168,35 @@ def test_a_body_without_any_event_is_refused_as_a_whole(body):
 @pytest.mark.parametrize(("stream", "first_ms"), [(True, 40), (None, 40), (False, None)])
 def test_only_what_may_be_a_stream_has_a_first_token(stream, first_ms):
     assert only(stream=stream, time_to_first_token_ms=40).time_to_first_token_ms == first_ms
+
+
+@pytest.mark.parametrize(("given", "kept"), [(812.5, 813), (812.4999, 812), (0.2, 0), (40, 40)])
+def test_a_clock_may_give_fractions_of_a_millisecond(given, kept):
+    made = only(duration_ms=given, time_to_first_token_ms=given)
+    assert (made.duration_ms, made.time_to_first_token_ms) == (kept, kept)
+    assert type(made.duration_ms) is int
+
+
+@pytest.mark.parametrize("given", [-0.2, 1e13, 1e300])
+def test_no_span_of_time_is_negative_or_endless(given):
+    assert "duration" in reason(duration_ms=given)
+    assert reason(time_to_first_token_ms=given)
+
+
+def test_a_first_token_after_the_end_is_refused_but_for_how_the_two_were_rounded():
+    assert only(duration_ms=812, time_to_first_token_ms=813).time_to_first_token_ms == 812
+    assert only(time_to_first_token_ms=813).time_to_first_token_ms == 813
+    assert (
+        reason(duration_ms=812, time_to_first_token_ms=814)
+        == "time_to_first_token_ms 814 is more than its duration_ms 812"
+    )
+
+
+def test_a_response_without_usage_says_its_model_and_that_it_came():
+    made = only(response={"id": "r", "object": "chat.completion", "model": "gpt-5-mini", "choices": []})
+    assert (made.model, made.status, made.pricing, made.input_tokens) == ("gpt-5-mini", "success", "unmetered", None)
+    assert only(model="mine", response={"model": "gpt-5-mini", "usage": None}).model == "mine"
+    assert only(response={"model": "gpt-5", "error": {"code": "server_error"}}).status == "failure"
+    # what names no model is content: it says nothing
+    assert only(response={"text": "hello"}).status == "unknown"
+    assert only(response="hello").model is None

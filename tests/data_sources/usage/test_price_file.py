@@ -148,6 +148,7 @@ def test_a_tier_or_batch_has_the_price_that_the_file_gives_it_and_no_other(book)
         "[price.batch]\ninput = 0.5\noutput = 0\n[price.priority]\ninput = 2\noutput = 0\n"
     )
     assert cost(mine, "gpt-5-mini", processing="batch", **USAGE) == Decimal("0.5")
+    assert cost(mine, "gpt-5-mini", service_tier="batch", **USAGE) == Decimal("0.5")
     assert cost(mine, "gpt-5-mini", service_tier="Priority", **USAGE) == 2
     assert cost(mine, "gpt-5-mini", service_tier="default", **USAGE) == 1
     assert cost(mine, "gpt-5-mini", service_tier="flex", **USAGE) is None

@@ -65,7 +65,9 @@ def test_a_tier_without_a_price_is_unpriced_not_full_price():
     assert cost("gpt-5-mini", "openai", service_tier="default", **usage) == full
     assert cost("gpt-5-mini", "openai", service_tier="priority", **usage) == Decimal("0.45")
     assert cost("gpt-5-mini", "openai", processing="batch", **usage) == full / 2
-    assert cost("gpt-5-mini", "openai", service_tier="batch", **usage) is None
+    # who calls a batch a service tier, as Anthropic does, has the price of a batch
+    assert cost("gpt-5-mini", "openai", service_tier="batch", **usage) == full / 2
+    assert cost("gpt-5-mini", "openai", service_tier="Batch", processing="batch", **usage) == full / 2
     assert cost("gpt-5-mini", "openai", service_tier="prioritty", **usage) is None
     # no price of the table is for both at once
     assert cost("gpt-5-mini", "openai", service_tier="priority", processing="batch", **usage) is None

@@ -140,16 +140,19 @@ def test_a_bad_line_is_listed_with_its_line_and_reason(target, tmp_path):
 def test_columns_with_our_names_need_no_mapping_and_types_are_read(target, tmp_path, delimiter, tags):
     path = tmp_path / "t.csv"
     path.write_text(
-        "event_id,started_at,model,stream,tags,cost_reported_usd,http_status,extra\n".replace(",", delimiter)
-        + f"a,2026-01-01T00:00:00Z,gpt-4o,yes,{tags},0.1,429,z\n".replace(",", delimiter),
+        "event_id,started_at,model,stream,tags,cost_reported_usd,http_status,duration_ms,extra\n".replace(
+            ",", delimiter
+        )
+        + f"a,2026-01-01T00:00:00Z,gpt-4o,yes,{tags},0.1,429,812.5,z\n".replace(",", delimiter),
         encoding="utf-8",
     )
     report = target.run(path, fixed={"power_level": "eco"})
     assert (report.accepted, report.ignored) == (1, ("extra",))
     found = ask(
-        target.store, "SELECT event_id, model, stream, tags, cost_usd::VARCHAR, status, power_level FROM attempts"
+        target.store,
+        "SELECT event_id, model, stream, tags, cost_usd::VARCHAR, status, power_level, duration_ms FROM attempts",
     )
-    assert found == [("a", "gpt-4o", True, ["x", "y"], "0.100000000000", "failure", "eco")]
+    assert found == [("a", "gpt-4o", True, ["x", "y"], "0.100000000000", "failure", "eco", 813)]
 
 
 def test_parquet_is_read_with_its_types(target, tmp_path):
