@@ -363,6 +363,9 @@ def malformed(error: Exception, what: str) -> Problem:
     return Problem(Kind.UPSTREAM, what, "Stripe's answer does not have the form that it documents.", code="unexpected")
 
 
+_LACKING = re.compile(r"'(rak_\w{1,60})'")  # a restricted key is told which right it lacks
+
+
 def problem_of(error: stripe.StripeError, what: str) -> Problem:
     """Stripe's error as a problem: its own words only where they are meant for the payer."""
     code = error.code or (f"HTTP {error.http_status}" if error.http_status else "connection")
@@ -373,6 +376,14 @@ def problem_of(error: stripe.StripeError, what: str) -> Problem:
         return Problem(kind, what, f"Stripe {words}.", code="timeout" if slow else "connection", retry_after_s=5)
     if isinstance(error, stripe.CardError):
         return Problem(Kind.CONFLICT, what, error.user_message or "The card was declined.", code=code)
+    if isinstance(error, stripe.PermissionError) and (lacks := _LACKING.search(error.user_message or "")):
+        log.warning("Stripe: the key lacks the permission %s", lacks[1])
+        return Problem(
+            Kind.UPSTREAM,
+            what,
+            f"Our key may not do this at Stripe: it lacks {lacks[1]}. An admin can add it.",
+            lacks[1],
+        )
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return Problem(
             Kind.UPSTREAM, what, "Stripe refused our key, or the key may not do this. An admin can check it.", code=code

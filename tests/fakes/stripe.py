@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.fakes import stripe_page
+from tests.fakes import stripe_page, stripe_rights
 from tests.fakes.lago_account import LagoAccounts
 from tests.fakes.server import Asked, FakeServer, Reply
 from tests.fakes.stripe_billing import StripeBilling, refused, subscribed_page
@@ -27,6 +27,8 @@ class FakeStripe(FakeServer):
         bills: Where Lago's invoices are paid, on a page at `/bill/{id}`; None has no such page.
         livemode: What the answers say.
         url_host: Host of the checkout page; None is this server.
+        rights: What its key may do; of every collector, unless a test narrows it.
+        denied: The rights that were lacking, in the order in which they were needed.
     """
 
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -35,6 +37,8 @@ class FakeStripe(FakeServer):
     livemode: bool = False
     url_host: str | None = None
     key: str = KEY
+    rights: stripe_rights.Rights = field(default_factory=stripe_rights.granted)
+    denied: list[str] = field(default_factory=list)
     billing: StripeBilling = field(default_factory=StripeBilling)
     _by_key: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
@@ -89,6 +93,10 @@ class FakeStripe(FakeServer):
             return self._invoice(asked, parts[1])
         if asked.headers.get("Authorization") != f"Bearer {self.key}":
             return 401, {"error": {"message": "Invalid API Key provided", "type": "invalid_request_error"}}
+        right = stripe_rights.lacking(asked, self.rights)
+        if right is not None:
+            self.denied.append(right)
+            return 403, {"error": {"type": "invalid_request_error", "message": stripe_rights.refusal(right)}}
         if asked.path == "/v1/checkout/sessions" and asked.method == "POST":
             return self._create(asked)
         if parts[:3] == ["v1", "checkout", "sessions"] and len(parts) >= 4:

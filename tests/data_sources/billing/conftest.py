@@ -24,6 +24,7 @@ from tests.fakes import stripe as fake_stripe
 from tests.fakes.contracts import check
 from tests.fakes.lago import FakeLago
 from tests.fakes.stripe import FakeStripe
+from tests.fakes.stripe_rights import granted
 
 ANNA = Buyer("link:anna", "org-acme", "acme", "anna@acme.test")
 BEN = Buyer("link:ben", "org-acme", "acme", "ben@acme.test")
@@ -44,6 +45,7 @@ class House:
         self.state = State(f"sqlite:///{folder / 'state.db'}")
         self.waited_s: list[float] = []
         self._made: list[BillingSource] = []
+        self._collectors: set[str] = set()
 
     def client(self, **more: Any) -> LagoClient:
         return LagoClient(self.lago.url, fake_lago.KEY, **{"timeout_s": (1.0, 1.0), **more})
@@ -61,6 +63,8 @@ class House:
             "wait": self.waited_s.append,
         }
         made = BillingSource(**{**given, **more})
+        self._collectors.add(more.get("collector", "lago"))
+        self.stripe.rights = granted(*self._collectors)  # no test may need more than the README says
         self._made.append(made)
         return made
 
