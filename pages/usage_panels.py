@@ -152,7 +152,10 @@ def no_requests(result: Ready[RequestPage], query: UsageQuery) -> Empty:
     why = "No call in this window matches the filters." if query.filters() else "No call is in this window."
     if found.total_calls is None and not query.filters():
         why = "No call of this window is known."
-    return Empty("No requests", " ".join([why, *result.provenance.notes]), result.provenance)
+    elsewhere = (
+        [found.reason] if found.reason and found.total_calls == 0 else []
+    )  # attempts, of calls that others decided
+    return Empty("No requests", " ".join([why, *elsewhere, *result.provenance.notes]), result.provenance)
 
 
 def _are_in_the_window(found: RequestPage) -> str | None:

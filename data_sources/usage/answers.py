@@ -45,12 +45,23 @@ def counted(ask: Ask, page: RequestPage, coverage: Coverage) -> RequestPage:
     """A page of calls that says how many the window has, None where that is not known, and why not all are listed."""
     count: int | None = None
     try:
-        # of a time without collection nothing is known
-        count = ask.calls() or (0 if coverage.collected_s else None)
+        total = ask.total(ask.span)
+        # of a time without collection and without attempts nothing is known
+        count = total.calls if total.attempts or coverage.collected_s else None
         ask.need_attempts(ask.span)
     except ExpiredError as error:
         return replace(page, total_calls=count, kept_since=error.kept_since, reason=str(error))
-    return replace(page, total_calls=count, reason=NOT_LISTENING if count is None else None)
+    reason = NOT_LISTENING if count is None else _others_calls(total.attempts) if not count else None
+    return replace(page, total_calls=count, reason=reason)
+
+
+def _others_calls(attempts: int) -> str | None:
+    """Where the attempts of a window without calls stand: a call is where the attempt that decided it is."""
+    if not attempts:
+        return None
+    if attempts == 1:
+        return "1 attempt is there; the attempt that decided its call is not. The export has every attempt."
+    return f"{attempts:,} attempts are there; those that decided their calls are not. The export has every attempt."
 
 
 def _figures(ask: Ask, read: Span, sums: Sums, coverage: Coverage, *, split: bool) -> Figures:

@@ -167,10 +167,6 @@ class Ask:
         wanted = [1 + sql.MEASURES.index(name) for name in ("attempts", "calls", "cost_usd")]
         return basis_of((row[0], *(row[place] for place in wanted)) for row in self.by("cost_source"))
 
-    def calls(self) -> int:
-        """How many calls the window has: the figure of the cards, by itself."""
-        return self.total(self.span).calls
-
     def latency(self, read: Span) -> Latency:
         """Percentiles from the value counts of what calls took."""
         ((text, values),) = self.sums(read, by=("call_duration_ms",), measures=("calls",))

@@ -253,7 +253,7 @@ def _minutes(read: Span) -> Iterator[_Step]:
 
 
 def _hours(tz: str, first: int, last: int) -> Iterator[_Step]:
-    runs = segments(tz, first, last + SLOTS_PER_HOUR)
+    runs = _in_step(segments(tz, first, last + SLOTS_PER_HOUR))
     for number, (begin, offset) in enumerate(runs):
         stop = runs[number + 1][0] if number + 1 < len(runs) else last + SLOTS_PER_HOUR
         slot = (begin + offset) // SLOTS_PER_HOUR * SLOTS_PER_HOUR - offset
@@ -263,6 +263,18 @@ def _hours(tz: str, first: int, last: int) -> Iterator[_Step]:
             end = min(end, stop) if number + 1 < len(runs) else end
             yield start * SLOT_US, end * SLOT_US, (slot,)
             slot += SLOTS_PER_HOUR
+
+
+def _in_step(runs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    """Runs of offset whose hours begin at other quarter-hours than those of the run before.
+
+    Where clocks are moved by whole hours in the middle of one (at 02:45 on the Chatham Islands) that hour stays one.
+    """
+    kept = list(runs[:1])
+    for begin, offset in runs[1:]:
+        if (offset - kept[-1][1]) % SLOTS_PER_HOUR:
+            kept.append((begin, offset))
+    return kept
 
 
 def _days(tz: str, first: int, last: int, granularity: Granularity) -> Iterator[_Step]:

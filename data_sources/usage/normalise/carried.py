@@ -25,6 +25,7 @@ class Response(msgspec.Struct):
     error: Any = None
 
 
+_ANSWERED = (None, "completed", "incomplete")  # chat completions and messages have no status
 _EVENT, _RESPONSE = msgspec.json.Decoder(own.OwnEvent), msgspec.json.Decoder(Response)
 
 
@@ -54,7 +55,7 @@ def _response(raw: msgspec.Raw) -> Response | None:
 def recognises(peek: Any) -> bool:
     """Whether the event carries a provider's response; asked last, so that it has no usage that is read."""
     response = None if peek.usage is not None else _response(peek.response)
-    return response is not None and bool(response.model)
+    return response is not None and (bool(response.model) or isinstance(response.error, dict))
 
 
 def read(raw: msgspec.Raw, source: str | None) -> Attempt:
@@ -105,9 +106,12 @@ def read_usage(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tupl
 def _answered(attempt: Attempt, response: Response) -> Attempt:
     """A response says its model and that the provider answered; what the event itself says wins."""
     failed = response.status == "failed" or response.error is not None
+    # one that is still made, or was broken off on request, was not answered
+    answered = response.status in _ANSWERED
+    told = "failure" if failed else "success" if answered else "unknown"
     return msgspec.structs.replace(
         attempt,
         model=attempt.model or response.model or None,
         service_tier=attempt.service_tier or response.service_tier or None,
-        status=attempt.status if attempt.status != "unknown" else "failure" if failed else "success",
+        status=attempt.status if attempt.status != "unknown" else told,
     )

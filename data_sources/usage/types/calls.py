@@ -77,7 +77,7 @@ class RequestPage:
         total_calls: How many calls the whole list has, the figure of every card; None where the source does not say.
         newer_calls: How many of them stand before these, None where the source does not say.
         kept_since: Where the window begins before single calls are kept: since when they are, UTC. The list ends there.
-        reason: Why it ends there, or why `total_calls` is not known.
+        reason: Why it ends there, why `total_calls` is not known, or where a window's attempts are that has no calls.
     """
 
     window: Window

@@ -17,6 +17,7 @@ from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.normalise import parse
 from data_sources.usage.types import FILTERS, PRICINGS, UsageQuery
 from data_sources.usage.windows import from_us, to_us
+from pages.usage_panels import no_requests
 from tests.data_sources.usage.ingest_rows import writing
 from tests.fakes.usage_rows import at, attempt, fill, make_store
 
@@ -130,6 +131,24 @@ def store(tmp_path):
 
 def calls(first, count, **fields):
     return [attempt(n, from_us(START_US) + timedelta(minutes=n), **fields) for n in range(first, first + count)]
+
+
+def test_an_attempt_whose_call_was_decided_elsewhere_is_named_where_the_list_is_empty(store):
+    fill(
+        store,
+        [
+            attempt(1, at("2026-11-22T10:00:00"), model="first-try", call_id="c", counts_call=0, status="failure"),
+            attempt(2, at("2026-11-22T10:00:01"), model="fallback", call_id="c"),
+        ],
+    )
+    source = EmbeddedUsage(store, now=lambda: NOW)
+    query = UsageQuery(range="7d", model=("first-try",))
+    page = ready(source.recent(query))
+    assert (page.requests, page.total_calls) == ((), 0)
+    assert ready(source.summary(query)).figures.total_calls == 0
+    assert page.reason == "1 attempt is there; the attempt that decided its call is not. The export has every attempt."
+    empty = no_requests(source.recent(query), query)
+    assert empty.detail.startswith(f"No call in this window matches the filters. {page.reason}")
 
 
 def test_pages_hold_their_calls_while_newer_and_older_ones_arrive(store):

@@ -197,6 +197,9 @@ def test_a_response_without_usage_says_its_model_and_that_it_came():
     assert (made.model, made.status, made.pricing, made.input_tokens) == ("gpt-5-mini", "success", "unmetered", None)
     assert only(model="mine", response={"model": "gpt-5-mini", "usage": None}).model == "mine"
     assert only(response={"model": "gpt-5", "error": {"code": "server_error"}}).status == "failure"
+    assert only(response={"error": {"type": "overloaded_error"}}).status == "failure"
+    for status, told in (("incomplete", "success"), ("cancelled", "unknown"), ("in_progress", "unknown")):
+        assert only(response={"model": "gpt-5", "status": status}).status == told
     # what names no model is content: it says nothing
     assert only(response={"text": "hello"}).status == "unknown"
     assert only(response="hello").model is None

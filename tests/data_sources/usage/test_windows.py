@@ -70,6 +70,21 @@ def test_the_key_that_sql_computes_names_the_bucket_that_holds_the_slot(tz, at, 
     assert start <= slot * SLOT_US < end
 
 
+@pytest.mark.parametrize("tz", ODD)
+def test_an_hour_in_which_the_clocks_change_holds_its_own_slots_and_no_other(tz):
+    year = segments(tz, slot_of(utc("1985-06-01T00:00:00")), slot_of(utc("2027-01-01T00:00:00")))
+    assert len(year) > 1
+    for change, _ in year[1:]:
+        first, after = change - 24, change + 24
+        read = Span(first * SLOT_US, after * SLOT_US)
+        buckets = grid(Window(slot_time(first), slot_time(after), tz, "custom"), read, "hour")
+        assert len(buckets.index) == len(buckets.edges)  # each is asked for by one key, so none stays empty
+        for slot in range(first, after):
+            offset = offset_slots(tz, slot)
+            start, end = buckets.edges[buckets.index[(slot + offset) // 4 * 4 - offset]]
+            assert start <= slot * SLOT_US < end
+
+
 @given(zones, times)
 def test_segments_give_the_offset_of_every_slot(tz, at):
     first = slot_of(at)
