@@ -71,7 +71,8 @@ def blueprint(sources: Sources) -> Blueprint:
             if isinstance(other, Failed | NotConfigured):
                 return answer(other, lambda _: None)
             told = other.live(since, interface, window_s or 300)
-            return answer(told, lambda value: _whole(value, names, beside(given, other)))
+            more = beside(given, other) | _trouble(told)
+            return answer(told, lambda value: _whole(value, names, more))
         if source.sampler.on_tick is None:
             source.sampler.on_tick = lambda: shared.warm(source)
         result = source.live(since, interface, 300 if window_s is None else window_s)
@@ -263,6 +264,13 @@ def encode_live(live: Live) -> dict[str, Any]:
     if live.reset or live.new_facts:
         body["about"] = _about(live, newest)
     return body
+
+
+def _trouble(told: Result[Live]) -> dict[str, Any]:
+    """Why another host's figures are old, where that is not the host's own doing."""
+    if not isinstance(told, Ready) or told.stale is None or told.value.down is not None:
+        return {}
+    return {"trouble": {"title": told.stale.title, "detail": told.stale.detail}}
 
 
 def _down(live: Live) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """CPU, memory, disks, the machine itself and its processes for programs.
 
-Unknown is null with its reason in `reasons`; once the newest sample is older than three periods every figure of it is
-null too. Sizes are bytes, rates bytes per second, shares 0 to 100.
+Unknown is null with its reason in `reasons`, under the field's own name, or that of the core or mode (`cpu_core_0`,
+`cpu_iowait`) where the others of its list are known; an empty list of sensors or processors has its reason too. Once
+the newest sample is older than three periods every figure of it is null too. Sizes are bytes, rates bytes per second,
+shares 0 to 100.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response
@@ -26,7 +28,23 @@ _ORDERS: dict[str, Callable[[ProcessRow], float]] = {
 }
 
 NO_LIMIT = "no limit"  # of a container, or of any control group above the console
+NOT_TOLD = "not told by this system"
 _CPU_LIMITS, _MEMORY_LIMITS = ("limit_cores", "cpu_limit_cores"), ("limit", "limit_used", "memory_limit")
+_PRESSURE = {"cpu": "psi_cpu", "memory": "psi_mem", "disk": "psi_io"}
+# field -> the readings that it comes from, whose reasons are its own
+_READINGS = {
+    "percent": ("cpu",),
+    "cores": ("cpu",),
+    "modes": ("cpu",),
+    "load": ("load",),
+    "swap_total": ("swap", "memory"),
+    "swap_used": ("swap", "memory"),
+    **dict.fromkeys(("total", "available", "used", "limit", "limit_used", "memory_total", "memory_limit"), ("memory",)),
+    **dict.fromkeys(("bytes_read_per_sec", "bytes_written_per_sec", "disks"), ("disk_io",)),
+    "temperatures": ("temp",),
+    "gpus": ("gpu",),
+}
+_MAY_BE_EMPTY = ("disks", "mounts")  # there are none: that is a figure
 
 
 def blueprint(system: Callable[[], SystemSource]) -> Blueprint:
@@ -38,7 +56,7 @@ def blueprint(system: Callable[[], SystemSource]) -> Blueprint:
         def view() -> Response:
             query_params(())
             result = system().host()
-            return answer(result, lambda now: _about(result, now, encode))
+            return answer(result, lambda now: _about(name, result, now, encode))
 
         made.add_url_rule(f"/api/v1/system/{name}", name, view)
 
@@ -62,24 +80,48 @@ def blueprint(system: Callable[[], SystemSource]) -> Blueprint:
 
 
 def _about(
-    result: Result[HostNow], now: HostNow, encode: Callable[[HostNow, HostSample | None], dict[str, Any]]
+    name: str, result: Result[HostNow], now: HostNow, encode: Callable[[HostNow, HostSample | None], dict[str, Any]]
 ) -> dict[str, Any]:
     """The figures, and when and how they were taken."""
     sample = now.sample
     stale = isinstance(result, Ready) and result.stale is not None
     host = None if sample is None or stale else sample.host
-    reasons = {"all": Gap.STALE if stale else Gap.MEASURING} if host is None else dict(host.reasons)
     figures = encode(now, host)
-    read = _CPU_LIMITS if host is None or host.memory is None else (*_CPU_LIMITS, *_MEMORY_LIMITS)
-    no_limit = {name: NO_LIMIT for name in read if name in figures and figures[name] is None}
+    missing = Gap.STALE if stale else Gap.MEASURING
     return {
         **figures,
-        "reasons": {**reasons, **now.levels.reasons, **no_limit},
+        "reasons": ({"all": missing} if host is None else {}) | _reasons(name, figures, now, host, missing),
         "sampled_at": None if sample is None else iso(sample.at.timestamp()),
         "age_s": None if now.age_s is None else round(now.age_s, 3),
         "interval_s": None if sample is None or sample.interval_s is None else round(sample.interval_s, 6),
         "seq": None if sample is None else sample.seq,
     }
+
+
+def _reasons(
+    name: str, figures: Mapping[str, Any], now: HostNow, host: HostSample | None, missing: Gap
+) -> dict[str, str]:
+    """Why each field without a figure has none; of cores and modes also why one of them has none."""
+    told: Mapping[str, str] = {**(host.reasons if host else {}), **now.levels.reasons}
+    limits = _CPU_LIMITS if host is None or host.memory is None else (*_CPU_LIMITS, *_MEMORY_LIMITS)
+    found = {}
+    for field, value in figures.items():
+        if value is None and field in limits:
+            found[field] = NO_LIMIT
+        elif (value is None and field != "reason") or (value in ([], {}) and field not in _MAY_BE_EMPTY):
+            readings = (_PRESSURE[name], "psi") if field == "pressure_percent" else _READINGS.get(field, ())
+            why = next((told[reading] for reading in readings if reading in told), None)
+            found[field] = why or _silent(field, host, missing)
+    if name == "cpu":
+        found |= {reading: why for reading, why in told.items() if reading.startswith("cpu_")}
+    return found
+
+
+def _silent(field: str, host: HostSample | None, missing: Gap) -> str:
+    """Why a field has no figure where no reading says it."""
+    if field in ("temperatures", "gpus"):
+        return Gap.UNSUPPORTED  # these are read by themselves, and found none
+    return missing if host is None else NOT_TOLD
 
 
 def encode_cpu(now: HostNow, host: HostSample | None) -> dict[str, Any]:

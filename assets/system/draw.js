@@ -1,5 +1,5 @@
 // Everything on the page, drawn from what is known.
-import { ageS, badge } from "./age.js";
+import { ageS, badge, state } from "./age.js";
 import { cards } from "./cards.js";
 import { charts } from "./charts.js";
 import { el, fill } from "./dom.js";
@@ -47,12 +47,14 @@ function looks(view) {
   });
 }
 
-// A history that could not be renewed: its lines stay, and say how old they are. One that is short says why.
+// What is wrong with the source of old figures. A history that could not be renewed: its lines stay, and say how old they
+// are. One that is short says why.
 function past() {
   const box = el("system-past");
   if (!box) return;
   let text = "";
-  if (isPast() && H.problem && H.body) text = H.problem.title + " since " + words.clock(Date.parse(H.body.window.end), words.offsetMs("UTC", Date.now())) + " UTC. " + H.problem.detail;
+  if (S.trouble && state() === "stale") text = S.trouble.title + ". " + S.trouble.detail;
+  else if (isPast() && H.problem && H.body) text = H.problem.title + " since " + words.clock(Date.parse(H.body.window.end), words.offsetMs("UTC", Date.now())) + " UTC. " + H.problem.detail;
   else if (isPast() && H.body && H.body.reason) text = H.body.reason;
   if (box.textContent !== text) box.textContent = text;
   box.hidden = !text;

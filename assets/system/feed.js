@@ -72,7 +72,7 @@ export function drop() {
 // Another host is shown: nothing of the one before may stand for it.
 export function another() {
   clear();
-  Object.assign(S, { mounts: [], about: null, down: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null });
+  Object.assign(S, { mounts: [], about: null, down: null, trouble: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null });
 }
 
 // What the charts of the open tab need beside the rest: asked for from the beginning of the window on.
@@ -89,11 +89,19 @@ function heard(body) {
   take(body);
   if (body.now) S.now = body.now;
   S.down = body.down || null;
+  S.trouble = body.trouble || null;
+  const back = S.refused !== null;
   if (body.mounts) S.mounts = body.mounts;
   if (body.about) { S.about = body.about; options(); }
   asked.periodMs = body.period_s * 1000;
   S.seq = body.seq; S.misses = 0; S.refused = null; S.ageAt = body.age_s; S.heardAt = performance.now(); S.lastHeard = Date.now();
   draw();
+  if (back) failedAgain();
+}
+
+// What the server could not fill while it was refused the figures, it is asked for again.
+function failedAgain() {
+  document.querySelectorAll('section[data-panel][data-look="failed"]').forEach((panel) => window.opsRetry(panel.id));
 }
 
 function options() {

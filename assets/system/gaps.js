@@ -57,7 +57,7 @@ export function why(gap, name, host) {
     case "reading": return "The history is being read.";
     case "history failed": return "The history could not be read.";
     case "unknown": return host ? "Prometheus has too few scrapes of it for a step." : "Not known.";
-    case "stale": return "No sample for " + age(step) + ".";
+    case "stale": return "No sample for " + age(step) + "." + (gap.because ? " " + gap.because : "");
     default: return /^[A-Z]/.test(gap.reason) ? gap.reason + "." : "Not known: " + gap.reason + ".";
   }
 }

@@ -50,9 +50,9 @@ class PrometheusSource:
         self.client.close()
 
     @property
-    def seen(self) -> Result[tuple[HostRow, ...]] | None:
-        """What it answered last, without asking; None before the first question."""
-        return self._answered
+    def seen(self) -> Result[None] | None:
+        """How its last answer was, whatever was asked, without asking; None before the first question."""
+        return self.client.seen
 
     def hosts(self) -> Result[tuple[HostRow, ...]]:
         """Every host with its state and newest figures, by name.

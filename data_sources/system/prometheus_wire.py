@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ..http import Answer, call_json, session
-from ..result import Kind, Problem
+from ..result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
 
 SOURCE = "Prometheus"
 MISPLACED = "of times that were not asked for"
@@ -102,6 +102,7 @@ class PrometheusClient:
         self._headers = {} if token is None else {"Authorization": _authorization(token)}
         self._timeout_s = timeout_s
         self._session = session(retries=1)
+        self.seen: Result[None] | None = None  # how the last question ended, whoever asked it; None before the first
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         self._waiting = threading.BoundedSemaphore(_WAITING)
 
@@ -180,9 +181,12 @@ class PrometheusClient:
         if not self.wait_for(self._room, _WAIT_S):
             return Problem(Kind.BUSY, what, f"Too many questions wait for {SOURCE}.", retry_after_s=5)
         try:
-            return self._send(path, asked, what)
+            found = self._send(path, asked, what)
         finally:
             self._room.release()
+        told = Provenance(SOURCE, "the last question", as_of=utc_now())
+        self.seen = Failed(found, told) if isinstance(found, Problem) else Ready(None, told)
+        return found
 
     def _send(self, path: str, asked: dict[str, str], what: str) -> Answered | Problem:
         url, form = f"{self.url}/api/v1/{path}", urlencode(asked)

@@ -50,3 +50,32 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     browser.wait_for_text(BADGE, "Down since ")
     for card in ("received", "cpu-now", "memory-now", "disk-now", "load"):
         browser.wait_for_text(f"#system-{card}-note", "Down since ")
+
+
+def test_old_figures_of_another_host_name_prometheus_where_it_is_at_fault(browser, app, serve, fake):
+    ops = app.server.extensions["ops"]
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    served = serve(app)
+    browser.sign_in(served, path=f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "Live")
+    fake.fail("401")
+    fake.now_s += 60
+    browser.wait_for_text(BADGE, "Stale")
+    browser.wait_for_text("#system-past", "This host could not be read. Prometheus refused our key.")
+    browser.wait_for_text("#system-interfaces-badge", "Stale")
+    browser.wait_for_text("#system-gaps", "s. Prometheus refused our key.")
+
+
+def test_panels_that_a_failing_prometheus_kept_empty_are_filled_once_it_answers(browser, app, serve, fake):
+    ops = app.server.extensions["ops"]
+    fake.fail("401")
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.expect_log("502")
+    served = serve(app)
+    browser.sign_in(served, path=f"{PATH}?host={fake.instance}")
+    browser.wait_for_text("#system-network-body", "Prometheus refused our key.")
+    fake.heal()
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for(lambda: browser.find_all("#system-network-graph .scatterlayer path.js-line"), "no line was drawn")
+    browser.wait_for(lambda: not browser.find_all("section[data-look=failed]"), "a panel kept its old failure")

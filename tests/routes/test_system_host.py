@@ -76,7 +76,7 @@ def test_each_address_tells_its_figures_and_how_they_were_taken(get, machine, so
 def test_what_cannot_be_read_is_null_with_its_reason(get, machine, source):
     machine.host_error = OSError("no permission")
     source.sampler.tick()
-    assert get("memory").json["reasons"]["memory"] == "read error"
+    assert get("memory").json["reasons"]["used"] == "read error"
     assert get("memory").json["used"] is None
     assert get("disk").json["reason"] == "read error"
 
@@ -95,13 +95,36 @@ def test_one_core_or_mode_that_goes_back_and_pressure_that_is_not_counted_have_t
     assert (cpu["cores"][0], cpu["modes"]["iowait"], cpu["pressure_percent"]) == (None, None, None)
     assert cpu["percent"] is not None
     assert memory["pressure_percent"] is None
-    reset = dict.fromkeys(("cpu_core_0", "cpu_iowait", "psi_cpu"), "counter reset")
-    assert cpu["reasons"] == {**reset, "psi_mem": "not offered here", "limit_cores": "no limit"}
+    reset = dict.fromkeys(("cpu_core_0", "cpu_iowait", "pressure_percent"), "counter reset")
+    assert cpu["reasons"] == {**reset, "limit_cores": "no limit"}
+    assert memory["reasons"]["pressure_percent"] == "not offered here"
     live = get("live?series=cpu,cpu_core_0,cpu_core_1").json
     assert (live["series"]["cpu_core_0"][-1], live["gaps"]["cpu_core_0"]["2"]) == (None, "counter reset")
     machine.waited.clear()
     tick(machine, source)
-    assert (get("disk").json["pressure_percent"], get("disk").json["reasons"]["psi"]) == (None, "not offered here")
+    disk = get("disk").json
+    assert (disk["pressure_percent"], disk["reasons"]) == (None, {"pressure_percent": "not offered here"})
+
+
+def test_every_field_without_a_figure_has_its_reason_by_its_own_name(get, machine, source):
+    def check():
+        for name in ("cpu", "memory", "disk", "host"):
+            told = get(name).json
+            bare = {field for field, value in told.items() if value in (None, [], {}) and field != "reason"}
+            bare -= {"sampled_at", "age_s", "interval_s", "seq", "disks", "mounts", "reasons"}
+            assert bare - set(told["reasons"]) == set(), name
+            assert {each for each in told["reasons"] if each in told} <= bare, "a figure that is there needs no reason"
+
+    check()  # nothing was sampled yet
+    source.sampler.tick()
+    check()  # one sample gives no rate
+    tick(machine, source)
+    check()
+    machine.host_error = OSError("no permission")
+    tick(machine, source)
+    check()
+    machine.wait(9)
+    check()  # nobody samples
 
 
 def test_once_nobody_samples_every_figure_is_null(get, machine, source):

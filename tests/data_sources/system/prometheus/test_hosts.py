@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from data_sources.result import Failed, Kind, Ready
+from data_sources.result import Failed, Kind, Problem, Ready
 from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.prometheus import PrometheusSource, host_list
 from data_sources.system.prometheus_wire import PrometheusClient
@@ -165,3 +165,21 @@ def test_a_prometheus_that_hangs_holds_few_threads_and_only_until_that_is_known(
         assert again.problem.kind is Kind.TIMEOUT
     assert len(fake.asked) == asked + 1, "it is left alone for a while"
     client.close()
+
+
+def test_how_prometheus_answered_last_is_that_of_any_question(source, fake):
+    assert source.seen is None
+    fake.fail("500")
+    assert isinstance(source.hosts(), Failed)
+    assert isinstance(source.seen, Failed)
+    fake.heal()
+    answer = source.client.instant("nothing", fake.now_s, what="x")
+    assert isinstance(answer, Problem), "the fake knows no such question"
+    assert source.seen.problem == answer
+    again = PrometheusSource(source.client, clock_s=fake.clock_s)
+    again.host(fake.instance).live(window_s=60)
+    assert isinstance(again.seen, Ready)
+    fake.fail("401")
+    fake.now_s += 2
+    again.host(fake.instance).live(window_s=60)
+    assert "refused our key" in again.seen.problem.detail
