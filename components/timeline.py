@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from html import escape
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from dash import html
 
@@ -57,7 +57,7 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
     pale = [PALE if bucket.state == "forming" else 1.0 for bucket in series.buckets]
     stacks = _stacks(series, style, name_of)
     traces = [_hatch(series, style, names), *_backing(series, style, names)]
-    for name, (hue, ink), values in stacks:
+    for name, (hue, ink), values, _ in stacks:
         traces.append(
             {
                 "type": "bar",
@@ -96,7 +96,19 @@ def timeline(series: Timeseries, style: Style, *, name_of: Callable[[Group], str
     )
 
 
-_Stack: TypeAlias = tuple[str, tuple[int | None, bool], list[Decimal | int | None]]
+_Figure: TypeAlias = Decimal | int | None
+
+
+class _Stack(NamedTuple):
+    """One series of a chart: its name, (colour slot, whether it is in ink), a figure a bucket, that of the window.
+
+    The window's is its own: added up over buckets, those of which nothing is known would count as nothing.
+    """
+
+    name: str
+    look: tuple[int | None, bool]
+    values: list[_Figure]
+    total: _Figure
 
 
 def _of(bucket: Bucket, style: Style) -> Decimal | int | None:
@@ -104,20 +116,22 @@ def _of(bucket: Bucket, style: Style) -> Decimal | int | None:
 
 
 def _stacks(series: Timeseries, style: Style, name_of: Callable[[Group], str]) -> list[_Stack]:
-    """The series to stack: name, (colour slot, whether it is in ink), a figure a bucket."""
+    """The series to stack."""
     stacks: list[_Stack] = []
     for place, group in enumerate(series.series):
         cells = [bucket.groups[place] if bucket.groups else None for bucket in series.buckets]
         values = [None if cell is None else style.measure(cell) for cell in cells]
         if any(value is not None and value != 0 for value in values):
-            stacks.append((name_of(group), (group.hue, group.name is None), values))
+            look = (group.hue, group.name is None)
+            stacks.append(_Stack(name_of(group), look, values, style.measure(group.sums)))
     if series.other is not None:
         rest = [None if bucket.other is None else style.measure(bucket.other) for bucket in series.buckets]
         count = "" if series.other_groups is None else f" ({series.other_groups})"
-        stacks.append((f"Other{count}", (None, False), rest))
+        stacks.append(_Stack(f"Other{count}", (None, False), rest, style.measure(series.other.sums)))
     if len(stacks) < 2 and all(group.name is None for group in series.series) and series.other is None:
         # nothing to tell apart: one series without identity
-        return [(style.title, (None, True), [_of(bucket, style) for bucket in series.buckets])]
+        values = [_of(bucket, style) for bucket in series.buckets]
+        return [_Stack(style.title, (None, True), values, style.measure(series.total))]
     return stacks
 
 
@@ -191,13 +205,8 @@ def _backing(series: Timeseries, style: Style, names: Sequence[str]) -> list[dic
     ]
 
 
-def _total(values: Sequence[Decimal | int | None]) -> Decimal | int | None:
-    known = [value for value in values if value is not None]
-    return sum(known[1:], known[0]) if known else None
-
-
 def _legend(series: Timeseries, style: Style, stacks: Sequence[_Stack]) -> html.Ul:
-    entries = [(swatch(hue, ink=ink), name, style.words(_total(values))) for name, (hue, ink), values in stacks]
+    entries = [(swatch(one.look[0], ink=one.look[1]), one.name, style.words(one.total)) for one in stacks]
     if any(bucket.state == "forming" for bucket in series.buckets):
         pale = html.Span(className="oc-sw pale oc-sw-0", **{"aria-hidden": "true"})
         entries.append((pale, "still filling", ""))
@@ -218,11 +227,11 @@ def _numbers(
         "partial": "partly collected",
         "not_collected": "not collected",
     }
-    head = [f"Time, {series.window.tz}", style.title, *(name for name, _, _ in stacks), "State"]
+    head = [f"Time, {series.window.tz}", style.title, *(one.name for one in stacks), "State"]
     rows = []
     for place in range(max(0, len(names) - _TABLE_ROWS), len(names)):
         bucket = series.buckets[place]
-        cells = [style.words(values[place]) for _, _, values in stacks]
+        cells = [style.words(one.values[place]) for one in stacks]
         missing, _ = _gap(bucket, series)
         told = [state[bucket.state], *([missing] if missing and bucket.state == "forming" else [])]
         rows.append([names[place], style.words(_of(bucket, style)), *cells, ", ".join(told)])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -67,43 +66,25 @@ def how_to_price(found: Unpriced, *, file_set: bool, command: str) -> Component:
         file_set: Whether a price file is set already.
         command: The console's own command, as it is typed on its machine.
     """
-    named = [model for model in found.models if model.model is not None]
+    entries = [model.price_lines for model in found.models if model.price_lines]
+    shown = entries[:SNIPPET_MODELS]
     since = found.window.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
     where: list[Any] = ["Add these lines, with your prices, to the file that ", setting("OPS_PRICES_FILE"), " names"]
     if not file_set:
         where = ["Put these lines, with your prices, into a file, set ", setting("OPS_PRICES_FILE"), " to its path"]
+    if not entries:
+        why = "No price is what lacks here: the reasons above say what the senders have to mend."
+        return static(html.Details([html.Summary("How to add a price"), html.P(why)], className="oc-how"))
+    of_all = f" These are for the first {len(shown)} of {len(entries)} models." if len(shown) < len(entries) else ""
     steps = [
-        html.P([*where, ", and restart the console. An explicit 0 is a price."]),
-        copyable("usage-copy-prices", price_lines(named[:SNIPPET_MODELS]), "lines of a price file"),
+        html.P([*where, f", and restart the console. An explicit 0 is a price.{of_all}"]),
+        copyable("usage-copy-prices", "\n".join(shown), "lines of a price file"),
         html.P(
-            "A model that is named there has all its prices there: a tier or batch needs lines of its own, "
-            'such as [price.batch]. Its price holds wherever a call was answered, unless a line such as region = "us" '
-            "says where."
+            "An entry with prices of its own under [[price]] has all prices of its model: what it does not name has "
+            "none, or costs what its whole does. One of inner tables alone, such as [price.flex], adds them to the "
+            "price table's. Models that are not among these lines lack no price; the reason says what they lack."
         ),
         html.P("New calls then have a price. For those listed here, see what would change, then add --apply:"),
         copyable("usage-copy-reprice", f"{command} reprice --from {since}", "reprice command"),
     ]
     return static(html.Details([html.Summary("How to add a price"), *steps], className="oc-how"))
-
-
-def price_lines(models: Sequence[UnpricedModel]) -> str:
-    """The lines of a price file for some models; a price that is not filled in is refused at the start."""
-    return "\n".join(_entry(model) for model in models)
-
-
-def _entry(model: UnpricedModel) -> str:
-    lines = ["[[price]]"]
-    if model.provider is not None:
-        lines.append(f"provider = {_toml(model.provider)}")
-    lines += [
-        f"model = {_toml(model.model or '')}",
-        "input =     # USD for a million tokens",
-        "output =",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _toml(text: str) -> str:
-    """A text as TOML writes it; JSON's escapes are among TOML's."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

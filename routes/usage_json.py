@@ -271,6 +271,7 @@ def unpriced(value: Unpriced) -> dict[str, Any]:
                 "attempts": model.attempts,
                 "tokens": {"input": model.tokens.input, "output": model.tokens.output},
                 "why": model.why,
+                "price_lines": model.price_lines,
             }
             for model in value.models
         ],

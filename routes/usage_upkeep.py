@@ -119,10 +119,20 @@ def blueprint(store: Callable[[], UsageStore], writer: Callable[[], Writer]) -> 
                     found = forget.held(cursor, asked.user)
         except StoreError as error:
             return from_problem(error.problem)
+        left = _bytes_left(store()) if asked.apply else None
         cost = None if found.cost_usd is None else amount(found.cost_usd)
-        return jsonify(attempts=found.attempts, calls=found.calls, cost_usd=cost, applied=asked.apply)
+        return jsonify(attempts=found.attempts, calls=found.calls, cost_usd=cost, applied=asked.apply, bytes_left=left)
 
     return made
+
+
+def _bytes_left(store: UsageStore) -> str | None:
+    """Take what was deleted out of the file, too; why that could not be done, None when it is."""
+    try:
+        store.rewrite()
+    except StoreError as error:
+        return f"{error.problem.title}: {error.problem.detail}"
+    return None
 
 
 def _plain(found: Any) -> Any:

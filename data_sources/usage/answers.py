@@ -106,8 +106,8 @@ def summary(ask: Ask) -> tuple[Summary, Provenance]:
 def unpriced(ask: Ask, prices: PriceBook, limit: int | None) -> tuple[Unpriced, Provenance]:
     """The models with usage that has no price, `limit` of them, and why."""
     whole = ask.total(ask.span)
-    why = reasons(ask.rows([sql.unpriced_kinds(ask.query, ask.kept_span())]), prices.why_unpriced)
-    models = unpriced_models(ask.by(*BY), *why)
+    why = reasons(ask.rows([sql.unpriced_kinds(ask.query, ask.kept_span())]), prices)
+    models = unpriced_models(ask.by(*BY), why)
     newest, coverage = ask.newest(), ask.collected().coverage(ask.span)
     known = bool(whole.attempts or coverage.collected_s)
     value = Unpriced(

@@ -29,4 +29,7 @@ def ask_to_forget(url: str, key: Callable[[], str], *, user: str, apply: bool, k
     except StoppedError as error:
         return error.problem
     cost = "no known cost" if told["cost_usd"] is None else f"a known cost of {told['cost_usd']} USD"
-    return f"{told['attempts']:,} attempts of {user!r} were found, {told['calls']:,} calls with {cost}."
+    words = f"{told['attempts']:,} attempts of {user!r} were found, {told['calls']:,} calls with {cost}."
+    if told.get("bytes_left"):
+        words += f" Deleted bytes are still in the file ({told['bytes_left']}): run this again later."
+    return words

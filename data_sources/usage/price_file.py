@@ -15,6 +15,8 @@
     input = 0.15
     output = 0.60
 
+An entry of such inner tables alone adds them to the bundled table's prices, which stand for every other call.
+
 An explicit 0 is a price. What is wrong with a file is one sentence that names its line and field.
 """
 
@@ -40,7 +42,7 @@ MAX_BYTES = 4 * 10**6
 _MOST = Decimal(10) ** 6
 _INPUT, _OUTPUT = {"direction": "input"}, {"direction": "output"}
 # field of the file -> usage key, USD is for how many, what tells it from the others
-_FIELDS: Mapping[str, tuple[str, int, Mapping[str, str]]] = {
+FIELDS: Mapping[str, tuple[str, int, Mapping[str, str]]] = {
     "input": ("input_tokens", 10**6, _INPUT),
     "output": ("output_tokens", 10**6, _OUTPUT),
     "cache_read": ("cache_read_tokens", 10**6, _INPUT | {"kind": "read"}),
@@ -54,6 +56,8 @@ _FIELDS: Mapping[str, tuple[str, int, Mapping[str, str]]] = {
 }
 _NAMES = ("provider", "model", "model_prefix", "region", "valid_from")
 Context = tuple[str | None, str | None]
+ORDINARY_CALL: Context = (None, None)
+FIELD_OF = {key: name for name, (key, _, _) in FIELDS.items()}
 
 
 def _in_file(value: object) -> str:
@@ -215,15 +219,15 @@ class _Reader:
 
     def _entry(self, number: int, given: dict[str, Any]) -> Entry:
         for name in given:
-            if isinstance(given[name], list) and name not in _NAMES and name not in _FIELDS:
+            if isinstance(given[name], list) and name not in _NAMES and name not in FIELDS:
                 self._fail(number, name, f"is written [price.{name}], in single brackets")
-            if name not in _NAMES and name not in _FIELDS and not isinstance(given[name], dict):
-                self._fail(number, name, f"is not known. Prices: {', '.join(_FIELDS)}")
+            if name not in _NAMES and name not in FIELDS and not isinstance(given[name], dict):
+                self._fail(number, name, f"is not known. Prices: {', '.join(FIELDS)}")
         if ("model" in given) == ("model_prefix" in given):
             self._fail(number, None, "needs one of model and model_prefix")
         is_prefix = "model_prefix" in given
         contexts: dict[Context, UnitPrices] = {}
-        own = {name: value for name, value in given.items() if name in _FIELDS}
+        own = {name: value for name, value in given.items() if name in FIELDS}
         if own:
             contexts[None, None] = self._prices(number, None, own)
         for name, value in given.items():
@@ -276,12 +280,12 @@ class _Reader:
             if isinstance(value, dict) and context is not None:
                 why = "is a table too deep: a tier or batch has its prices alone, there are none for both at once"
                 self._fail(number, name, why, context)
-            if name not in _FIELDS:
-                self._fail(number, name, f"is not known. Prices: {', '.join(_FIELDS)}", context)
+            if name not in FIELDS:
+                self._fail(number, name, f"is not known. Prices: {', '.join(FIELDS)}", context)
             price = Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
             if not isinstance(price, Decimal) or not price.is_finite() or not 0 <= price < _MOST:
                 self._fail(number, name, f"{_in_file(value)} is not a price in USD between 0 and 1,000,000", context)
-            key, count, dimensions = _FIELDS[name]
+            key, count, dimensions = FIELDS[name]
             rates.append(Rate(key, dimensions, price / count))
         if not given:
             self._fail(number, None, "has no price. An explicit 0 is one", context)

@@ -14,9 +14,10 @@ import msgspec
 from data_sources.usage import price_table
 from data_sources.usage.attempt import COST_LIMIT, Attempt, BadEventError, money
 from data_sources.usage.costs import DISPUTED, REPORTED
-from data_sources.usage.price_file import BATCH, Context, PriceFile
+from data_sources.usage.price_file import BATCH, FIELD_OF, ORDINARY_CALL, Context, PriceFile
 from data_sources.usage.price_table import DAY_US, TABLE_VERSION
 from data_sources.usage.provider_names import plain
+from data_sources.usage.remedy import Remedy, of_table, used_fields
 from data_sources.usage.unit_prices import KEYS, REQUESTS, UnitPrices, counts_of, special
 
 _SHARE, _AMOUNT = Decimal("0.005"), Decimal("0.000001")
@@ -61,8 +62,10 @@ class PriceBook:
             return None
         tier, processing = context_of(attempt)
         if self.file is not None:
-            if (entry := self.file.entry(provider, model, attempt.region, moment_us)) is not None:
-                # it stands for all of the model's prices: a tier that it does not name is not the table's list price
+            entry = self.file.entry(provider, model, attempt.region, moment_us)
+            # with prices of ordinary calls it stands for all of the model's: a tier that it does not name is not the
+            # table's list price; without them it adds to the table's
+            if entry is not None and not entry.contexts.keys().isdisjoint({(tier, processing), ORDINARY_CALL}):
                 return _Found(entry.contexts.get((tier, processing)), self.file.version, provider)
             if provider is not None and self.file.providers:
                 provider = self.file.providers.get(plain(provider), provider)
@@ -104,7 +107,11 @@ class PriceBook:
         context = _words(attempt)
         if found.version != TABLE_VERSION:
             return f"The price file has no price for {context or 'calls of no special tier'} of this model."
-        later = self.file is not None and bool(self.file.fitting(attempt.provider, model, attempt.region))
+        adds = self._adds(attempt)
+        if adds and not price_table.knows(found.provider, model):
+            what = context or "calls of no special tier"
+            return f"The price file has no price for {what} of this model, and no price table lists it."
+        later = not adds and self.file is not None and bool(self.file.fitting(attempt.provider, model, attempt.region))
         regions = self.file.regions(attempt.provider, model) if self.file is not None and not later else ()
         only = f" The price file prices it for region {' and '.join(regions)} only." if regions else ""
         if price_table.lacks_region(found.provider, model, attempt.region):
@@ -119,6 +126,31 @@ class PriceBook:
             where = f"were answered in {attempt.region}" if attempt.region else "name no region"
             return f"The price file prices this model for region {' and '.join(regions)} only; these calls {where}."
         return "No price table lists this model of this provider."
+
+    def _adds(self, attempt: Attempt) -> bool:
+        """Whether an entry of the file is for the attempt, but has no price for calls such as it."""
+        if self.file is None or attempt.model is None:
+            return False
+        return self.file.entry(attempt.provider, attempt.model, attempt.region, attempt.started_at_us) is not None
+
+    def remedy(self, attempt: Attempt) -> Remedy | None:
+        """What a price file must say so that an attempt without a price has one; None where no price is what lacks."""
+        found = self._look_up(attempt)
+        if attempt.model is None or found is None:
+            return None
+        tier, processing = context_of(attempt)
+        context, fields = tier or processing, used_fields(attempt)
+        if found.prices is not None:
+            lacking = frozenset(FIELD_OF[key] for key in found.prices.lacking(_usage(attempt, found.prices)))
+            if not lacking or context is not None or found.version != TABLE_VERSION:
+                return None  # what was not reported no price mends; in a file of one's own the reason names the field
+            known = of_table(found.prices)
+            return None if known is None else Remedy(lacking, known)
+        if tier is not None and processing is not None:
+            return None  # there are no prices for both at once
+        if price_table.lacks_region(found.provider, attempt.model, attempt.region):
+            return Remedy(fields, region=attempt.region)
+        return Remedy(fields) if context is None else Remedy(contexts={context: fields})
 
 
 class _Found(NamedTuple):

@@ -309,6 +309,7 @@ def unpriced(root: Node, window: Window) -> Unpriced:
                 attempts=node.must_whole("attempts"),
                 tokens=tokens(node),
                 why=node.text("why"),
+                price_lines=node.text("price_lines"),
             )
             for node in root.nodes("models")
         ),

@@ -12,11 +12,12 @@ and raises as it is.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +38,29 @@ _LOCK_POLL_S = 0.2
 _DRAIN_S = 5.0
 # After these (a commit that the disk refused is the last) the file is opened anew: DuckDB would refuse every statement.
 _FATAL = (duckdb.FatalException, duckdb.InternalException, duckdb.IOException, duckdb.TransactionException)
+
+
+_REWRITE_WAIT_S = 60.0
+_NOT_REWRITTEN = "The store's file was not written anew"
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    wal_of(path).unlink(missing_ok=True)
+
+
+def _copy_database(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Copy all that a database holds into a new file, synced to the disk."""
+    [(name,)] = connection.execute("SELECT current_database()").fetchall()
+    quoted = str(target).replace("'", "''")
+    connection.execute(f"ATTACH '{quoted}' AS fresh")
+    try:
+        connection.execute(f'COPY FROM DATABASE "{name}" TO fresh')
+        connection.execute("CHECKPOINT fresh")
+    finally:
+        connection.execute("DETACH fresh")
+    with target.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def wal_of(path: Path) -> Path:
@@ -74,6 +98,7 @@ class UsageStore:
             lock_wait_s: How long to wait for another process that still holds the file, in seconds.
         """
         self.path = path
+        self._fresh = path.with_name(path.name + ".rewriting")
         self.min_free_bytes = min_free_bytes
         self.ledger = integrity.Ledger.of(path)
         self.refused = RefusedRequests()
@@ -181,6 +206,41 @@ class UsageStore:
                 title="Events are not accepted",
             )
 
+    def rewrite(self) -> None:
+        """Write the file anew, so that nothing that was deleted stays in its unused places; everybody waits meanwhile.
+
+        DuckDB marks what is deleted as unused and leaves its bytes. Dying on the way leaves the file as it was.
+
+        Raises:
+            StoreError: It could not be done; the store goes on as it is.
+        """
+        fresh = self._fresh
+        with self._state:
+            connection = self._ready()
+            if not self._state.wait_for(lambda: self._users == 0, _REWRITE_WAIT_S):
+                raise StoreError("Questions to it did not end.", code="busy", title=_NOT_REWRITTEN)
+            try:
+                _remove(fresh)
+                self._check_room_for_another()
+                connection.execute("CHECKPOINT")
+                _copy_database(connection, fresh)
+                self._drop()  # closes the file and folds its log in
+                fresh.replace(self.path)
+            except (duckdb.Error, OSError) as error:
+                self._broken = isinstance(error, _FATAL)
+                log.error("usage store: writing it anew: %s", error)
+                raise StoreError("Its disk or memory did not suffice.", code="io", title=_NOT_REWRITTEN) from error
+            finally:
+                with suppress(OSError):
+                    _remove(fresh)
+
+    def _check_room_for_another(self) -> None:
+        size = self.path.stat().st_size
+        if shutil.disk_usage(self.path.parent).free < size + self.min_free_bytes:
+            raise StoreError(
+                f"That needs {size // 10**6 + 1:,} MB of free disk.", code="disk-full", title=_NOT_REWRITTEN
+            )
+
     def close(self) -> None:
         """Close the file after the queries under way. Closing twice is fine; a closed store stays closed."""
         with self._state:
@@ -211,6 +271,7 @@ class UsageStore:
     def _opened(self) -> duckdb.DuckDBPyConnection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            _remove(self._fresh)  # by a server that died
             connection = self._connect()
         except OSError as error:
             raise StoreError(f"{self.path} cannot be made: {error.strerror}.", code="path") from error

@@ -95,11 +95,15 @@ class UnitPrices(NamedTuple):
                 total += leaf * (_price_at(base, tiers, usage.get("input_tokens")) if tiers else base)
         return total
 
+    def lacking(self, usage: Mapping[str, int]) -> list[str]:
+        """The usage keys that were used and have no price here."""
+        return [key for key in _WORDS if key in self.without_price and usage.get(key)]
+
     def why_not(self, usage: Mapping[str, int]) -> str | None:
         """Why `cost` gives none, in one sentence; None where it gives one."""
         if self.cost(usage) is not None:
             return None
-        if used := [_WORDS[key] for key in _WORDS if key in self.without_price and usage.get(key)]:
+        if used := [_WORDS[key] for key in self.lacking(usage)]:
             return f"There is no price for {' and '.join(used)}."
         if usage.get("input_audio_tokens") and usage.get("cache_read_tokens"):
             return "How many of the cached tokens are audio was not reported."

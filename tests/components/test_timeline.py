@@ -23,10 +23,11 @@ def series(tmp_path):
     """The buckets of some attempts."""
     store = make_store(tmp_path)
 
-    def made(rows, query=None, listened=LISTENED, granularity="hour"):
+    def made(rows, query=None, listened=LISTENED, granularity="hour", limit=None):
         fill(store, rows, listened=listened)
         source = EmbeddedUsage(store, now=lambda: NOW)
-        result = source.timeseries(query or UsageQuery(range="today"), granularity=granularity, group_by="provider")
+        asked = query or UsageQuery(range="today")
+        result = source.timeseries(asked, granularity=granularity, group_by="provider", limit=limit)
         assert isinstance(result, Ready)
         return result.value
 
@@ -59,6 +60,17 @@ def test_calls_of_no_provider_are_solid_and_never_look_like_a_gap(series):
     assert by_name["not attributed"]["color"] == INK
     marks = re.findall(r'"(oc-sw[^"]*)"', str(drawn.children[0]))
     assert len(marks) == len(set(marks)) == 4  # a, not attributed, still filling, not collected
+
+
+def test_what_has_no_price_in_any_bucket_has_no_cost_in_the_legend_either(series):
+    rows = [attempt(n, at("2026-11-22T08:10:00"), provider="a", cost_usd="0.5") for n in range(3)]
+    others = [attempt(n, at("2026-11-22T09:10:00"), provider=f"p{n}") for n in range(10, 40)]
+    found = series([*rows, *others], limit=2)
+    assert found.other is not None
+    assert {bucket.other.cost for bucket in found.buckets if bucket.other and bucket.other.attempts} == {None}
+    legend = re.findall(r'"([^"]*)"', str(cost_chart(found).children[0]))
+    assert "$1.50" in str(cost_chart(found).children[0])
+    assert not [word for word in legend if word.startswith("$0")], "unknown is not zero"
 
 
 def test_the_bucket_that_is_still_filling_is_pale(series):

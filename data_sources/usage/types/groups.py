@@ -117,6 +117,8 @@ class UnpricedModel:
         attempts: Attempts with usage and no price, retries among them.
         tokens: What those attempts report of input and output.
         why: Why there is no price, None where the source does not say.
+        price_lines: What a price file would have to say, with the prices to be filled in; None where no price is what
+            lacks, or the source does not say.
     """
 
     provider: str | None
@@ -125,6 +127,7 @@ class UnpricedModel:
     attempts: int
     tokens: Tokens
     why: str | None
+    price_lines: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

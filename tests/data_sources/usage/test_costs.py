@@ -13,6 +13,7 @@ from data_sources.usage import sql
 from data_sources.usage.costs import CostPart, basis_of, words
 from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.price_table import TABLE_VERSION
+from data_sources.usage.pricing import BUNDLED
 from data_sources.usage.types import UsageQuery
 from data_sources.usage.unpriced import reasons
 from tests.data_sources.usage.ingest_rows import NOON_US, attempts, differences, event, writing
@@ -215,11 +216,13 @@ def test_a_window_of_very_many_groups_tells_the_same(tmp_path, monkeypatch):
 
 
 def test_reasons_of_the_newest_calls_alone_say_so():
-    kind = tuple(0 if name == "started_at_us" else "success" if name == "status" else None for name in sql.KIND)
+    given = {"started_at_us": NOON_US, "status": "success", "input_tokens": 1, "output_tokens": 1}
+    kind = tuple(given.get(name) for name in sql.KIND)
     for looked_up, expected, others in (
-        (sql.NEWEST_UNPRICED - 1, "no price", "no longer kept"),
-        (sql.NEWEST_UNPRICED, "Of its newest calls: no price", "older than the newest 1,000"),
+        (sql.NEWEST_UNPRICED - 1, "No price table lists", "no longer kept"),
+        (sql.NEWEST_UNPRICED, "Of its newest calls: No price table lists", "older than the newest 1,000"),
     ):
-        told, otherwise = reasons([("openai", "m", looked_up, kind, kind)], lambda attempt: "no price")
-        assert told == {("openai", "m"): expected}
-        assert others in otherwise
+        told = reasons([("openai", "m", looked_up, kind, kind)], BUNDLED)
+        assert told.words["openai", "m"].startswith(expected)
+        assert others in told.otherwise
+        assert told.lines["openai", "m"].startswith('[[price]]\nprovider = "openai"\nmodel = "m"\ninput =')

@@ -1,11 +1,15 @@
 """A person who is forgotten is in no table, and every figure is as if they had never called."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import main
-from data_sources.usage import forget, integrity
+from data_sources.usage import backup, forget, integrity
+from data_sources.usage.store import StoreError
 from tests.data_sources.usage.ingest_rows import ask, attempts, differences, event, figures, writing
 from tests.data_sources.usage.random_events import EVENTS
 from tests.data_sources.usage.test_verify import check
@@ -59,6 +63,66 @@ def test_kept_figures_belong_to_nobody_and_no_table_names_the_person(tmp_path):
             assert forgotten(writer, "ann").attempts == 0
         with writing(tmp_path / str(keep)) as (store, writer), store.cursor() as cursor:
             assert integrity.damage(cursor) == ()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_no_byte_of_the_person_stays_in_a_file_or_a_later_backup(tmp_path, keep):
+    ids = {name: f"{name}-of-ann-{'x' * 40}" for name in ("user_id", "session_id", "trace_id", "api_key_id")}
+    theirs = [event(n, **ids, tags=["tag-of-ann"], cost_reported_usd="0.5") for n in range(300)]
+    others = [event(n, user_id=f"someone-else-{n}") for n in range(300, 600)]
+    with writing(tmp_path) as (store, writer):
+        for number in range(0, 300, 100):  # several commits, some of them folded in before
+            writer.submit(
+                attempts(*theirs[number : number + 100], *others[number : number + 100]), batch_id=f"b{number}"
+            )
+            with store.cursor() as cursor:
+                cursor.execute("CHECKPOINT")
+        forgotten(writer, "user_id-of-ann-" + "x" * 40, keep_figures=keep)
+        before, held = figures(store), everything(store)
+        assert b"of-ann" in bytes_of(tmp_path), "the test would prove nothing"
+        store.rewrite()
+        assert b"of-ann" not in bytes_of(tmp_path)
+        assert (figures(store), everything(store)) == (before, held)
+        copy = backup.make(store, writer)
+        with copy.file:
+            assert b"of-ann" not in copy.file.read()
+        writer.submit(attempts(event(900, user_id="someone-new")), batch_id="c")
+        assert differences(store) == []
+    with writing(tmp_path) as (store, _), store.cursor() as cursor:
+        assert integrity.damage(cursor) == ()
+        assert cursor.execute("SELECT count(*) FROM attempts").fetchall() == [(601 if keep else 301,)]
+
+
+def bytes_of(folder):
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_events_and_questions_wait_while_the_file_is_written_anew(tmp_path):
+    with writing(tmp_path) as (store, writer), ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(writer.submit, attempts(event(n)), batch_id=f"b{n}") for n in range(40)]
+        seen = [pool.submit(ask, store, "SELECT count(*) FROM attempts") for _ in range(40)]
+        for _ in range(5):
+            store.rewrite()
+        assert sum(one.result().accepted for one in sent) == 40
+        assert max(one.result()[0][0] for one in seen) <= 40
+        store.rewrite()
+        assert ask(store, "SELECT count(*) FROM attempts") == [(40,)]
+        assert differences(store) == []
+
+
+def test_a_file_that_cannot_be_written_anew_stays_as_it_is(tmp_path):
+    with writing(tmp_path) as (store, writer):
+        writer.submit(attempts(*THEIRS), batch_id="a")
+        store.min_free_bytes = 10**18
+        with pytest.raises(StoreError, match="free disk"):
+            store.rewrite()
+        store.min_free_bytes = 0
+        (tmp_path / f"{store.path.name}.rewriting").mkdir()  # nothing can be written there
+        with pytest.raises(StoreError, match="did not suffice"):
+            store.rewrite()
+        assert ask(store, "SELECT count(*) FROM attempts") == [(3,)]
+        writer.submit(attempts(event(4)), batch_id="b")
+        assert differences(store) == []
 
 
 def test_sent_again_kept_figures_stay_and_do_not_name_the_person(tmp_path):

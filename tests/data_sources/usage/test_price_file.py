@@ -156,6 +156,14 @@ def test_a_tier_or_batch_has_the_price_that_the_file_gives_it_and_no_other(book)
     assert table_cost("gpt-5-mini", "openai", service_tier="flex", **USAGE) is not None
 
 
+def test_an_entry_of_tiers_alone_adds_to_the_price_table(book):
+    mine = book('[[price]]\nprovider = "openai"\nmodel = "gpt-5-mini"\n[price.scale]\ninput = 9\noutput = 0\n')
+    assert cost(mine, "gpt-5-mini", service_tier="scale", **USAGE) == 9
+    for more in ({}, {"service_tier": "priority"}, {"processing": "batch"}, {"cache_read_tokens": 10}):
+        assert cost(mine, "gpt-5-mini", **more, **USAGE) == table_cost("gpt-5-mini", "openai", **more, **USAGE)
+    assert cost(mine, "gpt-5-mini", service_tier="scale2", **USAGE) is None
+
+
 def test_what_is_used_and_has_no_price_in_the_file_is_unpriced(book):
     plain = book('[[price]]\nmodel = "our-7b"\ninput = 1\noutput = 1\n')
     for unit in ("input_audio_tokens", "output_audio_tokens", "web_searches", "cache_write_1h_tokens"):
@@ -229,7 +237,10 @@ TOKENS = {"input_tokens": 10, "output_tokens": 5}
             "The price file has no price for service tier flex of this model.",
         ),
         ({"model": "our-7b", "started_at_us": 1_700_000_000_000_000}, "The price file has no price for that time, and"),
-        ({"model": "only-batch"}, "The price file has no price for calls of no special tier of this model."),
+        (
+            {"model": "only-batch"},
+            "The price file has no price for calls of no special tier of this model, and no price table lists it.",
+        ),
         (
             {"model": "only-us", "region": "EU"},
             "prices this model for region us only; these calls were answered in EU.",
