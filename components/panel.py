@@ -17,7 +17,7 @@ from dash.development.base_component import Component
 from components import formats
 from components.parts import badge, icon, info_button, info_popover, problem_meta, provenance, setting
 from components.static import static
-from data_sources.result import Empty, Failed, NotConfigured, Problem, Provenance, Ready, Result, utc_now
+from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
 
 T = TypeVar("T")
 LookName = Literal["loading", "ready", "empty", "failed", "unset", "stale"]
@@ -195,7 +195,7 @@ def failed(result: Failed) -> Look:
         problem.title,
         problem.detail,
         meta=problem_meta(problem),
-        actions=[retry_button()],
+        actions=[] if problem.kind is Kind.BAD_QUERY else [retry_button()],  # asked again it is as wrong
     )
     info = static(provenance(result.provenance)) if result.provenance else f"{problem.title}. {problem.detail}"
     return Look("failed", body, info=info)

@@ -242,7 +242,7 @@ def open_stream(
     what: str,
     params: Any = None,
     timeout_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-) -> requests.Response | Problem:
+) -> requests.Response | Answer | Problem:
     """Open a long answer, to be read while it comes.
 
     Args:
@@ -255,7 +255,8 @@ def open_stream(
             must come in three such pauses.
 
     Returns:
-        The open answer, which the caller reads and closes, or the problem; only an answer of 200 is opened.
+        The open answer, which the caller reads and closes; of any but 200 the whole of it, with its JSON where it has
+        one; or the problem.
     """
     try:
         answer = made.get(url, params=params, timeout=_Long(*timeout_s), allow_redirects=False, stream=True)
@@ -263,8 +264,16 @@ def open_stream(
         return _broken(error, "GET", url, source=source, what=what, timeout_s=timeout_s)
     if answer.status_code == 200:
         return answer
-    answer.close()
-    return refused(answer.status_code, answer.headers, source=source, what=what)
+    with answer:
+        return Answer(answer.status_code, _json_of(answer), answer.headers, answer.elapsed.total_seconds())
+
+
+def _json_of(answer: requests.Response) -> Any:
+    """The JSON of a refusal, None where it has none that can be read."""
+    try:
+        return json.loads(_bounded(answer) or b"null", parse_float=Decimal)
+    except (ValueError, RecursionError, requests.exceptions.RequestException):
+        return None
 
 
 def _broken(

@@ -137,6 +137,16 @@ def _told(receipt: Receipt, rejected: Sequence[Rejected]) -> bytes:
     )
 
 
+class _BrokenOff:
+    """A body whose rest does not come, so that nobody waits for it a second time."""
+
+    def __init__(self, error: OSError) -> None:
+        self._error = error
+
+    def read(self, size: int = -1) -> bytes:
+        raise self._error
+
+
 class ShortWay:
     """Takes a sender's small request before Flask looks at it: of many at once, Flask's part is the greater one.
 
@@ -172,8 +182,9 @@ class ShortWay:
         try:
             with patience(environ):
                 body = environ["wsgi.input"].read(int(length))
-        except OSError:
-            body = b""  # the sender fell silent, or went
+        except OSError as error:
+            environ["wsgi.input"] = _BrokenOff(error)  # the sender fell silent, or went: Flask tells which
+            return None
         environ["wsgi.input"] = io.BytesIO(body)
         if len(body) < int(length):
             return None

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from data_sources.result import Failed, NotConfigured, Problem, Ready, Result, utc_now
 from data_sources.usage.remote import RemoteUsage
+from data_sources.usage.store import StoreError
 from data_sources.usage.types import UsageQuery
 from routes.sources import Sources
 
@@ -51,8 +52,15 @@ def _usage(sources: Sources, *, probe: bool) -> SourceState:
     found = usage.version()
     if isinstance(found, Failed):
         return SourceState(name, "danger", "failed", found.problem.detail)
+    try:
+        sources.usage_store.check_space()
+    except StoreError as error:
+        return SourceState(name, "danger", "full", f"{error.problem.title}. {error.problem.detail}")
     if not isinstance(found, Ready) or not found.value.ever_collected:
         return SourceState(name, "ok", "empty", "Ready. No event has been received yet.")
+    if found.provenance.notes:  # what starts of the console found missing; how much, a member must not read
+        words = "An earlier start found events missing; `ops-center verify` and the coverage page say how many."
+        return SourceState(name, "warn", "damaged", words)
     at = found.value.last_event_at
     if at is None:
         return SourceState(name, "ok", "ready", "Ready. No event since the console started.")

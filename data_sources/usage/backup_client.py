@@ -8,9 +8,9 @@ from pathlib import Path
 
 import requests
 
-from data_sources.http import open_stream, session
+from data_sources.http import Answer, open_stream, session
 from data_sources.result import Kind, Problem
-from data_sources.usage.console_client import ROOT
+from data_sources.usage.console_client import ROOT, refusal
 
 _WHAT = "The store was not backed up"
 _CHUNK = 1 << 20
@@ -38,6 +38,8 @@ def fetch_backup(
             answer = open_stream(made, f"{url}{ROOT}/backup", source=source, what=_WHAT, timeout_s=(3, 300))
             if isinstance(answer, Problem):
                 return answer
+            if isinstance(answer, Answer):
+                return refusal(answer, _WHAT, key="Run this with the data folder or secret key of that console.")
             with answer, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 size, done = int(answer.headers["Content-Length"]), 0
                 for chunk in answer.iter_content(_CHUNK):  # raises when the answer ends before its length

@@ -343,9 +343,31 @@ def undo(cursor: duckdb.DuckDBPyConnection, batch_id: str, now_us: int) -> tuple
         The commit to note, and how many attempts were removed.
     """
     after, removed = take_out(cursor, "batch_id = $batch", {"batch": batch_id})
-    cursor.execute("DELETE FROM collection WHERE batch_id = ?", [batch_id])
+    spans = cursor.execute(
+        "DELETE FROM collection WHERE batch_id = ? RETURNING start_us, end_us", [batch_id]
+    ).fetchall()
+    for start_us, end_us in spans:
+        _uncover(cursor, start_us, end_us)
     cursor.execute("UPDATE batches SET undone_at_us = ? WHERE batch_id = ?", [now_us, batch_id])
     return after, removed
+
+
+def _uncover(cursor: duckdb.DuckDBPyConnection, start_us: int, end_us: int) -> None:
+    """Take a span out of what other imports cover that found events there already: those may be the ones just removed.
+
+    What is left of theirs outside the span stays. A time that nobody vouches for is unknown, not without calls.
+    """
+    found = cursor.execute(
+        "DELETE FROM collection WHERE kind = 'import' AND start_us < $end AND end_us > $start AND batch_id IN "
+        "(SELECT batch_id FROM batches WHERE duplicates > 0) RETURNING start_us, end_us, source, batch_id",
+        {"start": start_us, "end": end_us},
+    ).fetchall()
+    for first_us, last_us, source, batch_id in found:
+        for low_us, high_us in ((first_us, min(last_us, start_us)), (max(first_us, end_us), last_us)):
+            if low_us < high_us:
+                cursor.execute(
+                    "INSERT INTO collection VALUES ('import', ?, ?, ?, ?)", [low_us, high_us, source, batch_id]
+                )
 
 
 def take_out(cursor: duckdb.DuckDBPyConnection, where: str, values: dict[str, object]) -> tuple[integrity.Commit, int]:

@@ -84,7 +84,10 @@ class EmbeddedUsage:
         self._turn = threading.BoundedSemaphore(_AT_ONCE)
         self._seen: tuple[int, bool] | None = None
 
-    def _answer(self, query: UsageQuery, ask: Callable[[Ask], tuple[T, Provenance]]) -> Result[T]:
+    def _answer(
+        self, query: UsageQuery, ask: Callable[[Ask], tuple[T, Provenance]], *, beside: bool = False
+    ) -> Result[T]:
+        """Answer one question; `beside` has damage told beside the figures, too, not only where they come from."""
         now = self._now()
         try:
             _check_statuses(query)
@@ -93,6 +96,8 @@ class EmbeddedUsage:
             with self._turn, self._store.cursor() as cursor:
                 cursor.begin()
                 value, source = ask(Ask(cursor, query, now, self._memo, version))
+                # how much is lost counts all organizations together, so nobody of one is told
+                lost = damage_words(integrity.damage(cursor)) if query.organization_id is None else ()
         except StoreError as error:
             problem = error.problem
             detail = f"{problem.title}. {problem.detail}"
@@ -106,11 +111,13 @@ class EmbeddedUsage:
             if not isinstance(error, duckdb.OutOfMemoryException):
                 detail = "The usage store broke off its answer."
             return Failed(Problem(Kind.STORE, FAILED, detail, type(error).__name__, retry_after_s=5))
+        if lost:
+            source = replace(with_notes(source, *lost), caveats=(*source.caveats, *(lost if beside else ())))
         return Ready(value, source)
 
     def summary(self, query: UsageQuery) -> Result[Summary]:
         """All figures of the window and of the period before."""
-        return self._answer(query, answers.summary)
+        return self._answer(query, answers.summary, beside=True)
 
     def breakdown(self, query: UsageQuery, dimension: Dimension, *, limit: int | None = None) -> Result[Breakdown]:
         """The window by the values of one dimension, most calls first."""
@@ -173,9 +180,7 @@ class EmbeddedUsage:
 
         def ask_for(ask: Ask) -> tuple[Coverage, Provenance]:
             found = ask.collected().coverage(ask.span)
-            # how much is lost counts all organizations together, so nobody of one is told
-            lost = integrity.damage(ask.cursor) if query.organization_id is None else ()
-            return found, with_notes(provenance(ask, ask.newest(), found, None), *damage_words(lost))
+            return found, provenance(ask, ask.newest(), found, None)
 
         return self._answer(query, ask_for)
 
@@ -186,8 +191,7 @@ class EmbeddedUsage:
             coverage = ask.collected().coverage(ask.span)
             found = intake_read.read(ask.cursor, query, ask.window, ask.span, coverage, ask.now)
             newest = max((one.last_received_at for one in found.sources), default=None)
-            told = provenance(ask, newest, coverage, None)
-            return found, with_notes(told, *damage_words(found.damage or ()))
+            return found, provenance(ask, newest, coverage, None)
 
         return self._answer(query, ask_for)
 

@@ -275,8 +275,9 @@ class RemoteUsage:
                 timeout_s=self._timeout_s,
             )
             if isinstance(answer, Problem):
-                status = answer.code.removeprefix("HTTP ") if answer.code else ""
-                return refusal(int(status), None, answer, "an export of calls") if status.isdigit() else Failed(answer)
+                return Failed(answer)
+            if isinstance(answer, Answer):
+                return refusal(answer.status, answer.body, problem_of(answer), "an export of calls")
             held.callback(answer.close)
             try:
                 head, lines = remote_export.head_of(answer, self._timeout_s)
@@ -286,7 +287,7 @@ class RemoteUsage:
                 return Failed(Problem(Kind.TIMEOUT, FAILED, str(error), code="timeout", retry_after_s=5))
             except (WrongFieldError, NotConfirmedError, remote_export.BrokenExportError) as error:
                 return unreadable(error)
-        return Ready(rows, self._provenance("export", pairs, window, said))
+        return Ready(rows, with_notes(self._provenance("export", pairs, window, said), *notes_of(head)))
 
     def version(self) -> Result[Version]:
         """Whether anything changed; the API is asked once every `refresh_s`, and never by two at a time."""

@@ -42,6 +42,8 @@ NO_CHANGE = "The usage API did not send how it changed."
 ONE_TOTAL = "The usage API sends one total of tokens, not its parts."
 # What of a summary's reasons is not about its figures.
 _OTHERS = ("growth.", "disputed_calls", "cost_basis")
+_RESOLUTION_S = 60  # a window that is still open goes on while it is answered
+_MOST_PERCENT = 100.01  # shares may be rounded
 _UNKNOWN = Tokens(None, None, None, None, None)
 _TOKENS = tuple(field.name for field in fields(Tokens))
 _COUNTS = tuple(field.name for field in fields(Totals))[:9]
@@ -60,6 +62,7 @@ def check_currency(root: Node) -> None:
 def tokens(node: Node, name: str = "tokens") -> Tokens:
     """Token counts; an original-style total cannot be told apart into its parts, which stay unknown."""
     if node.is_whole(name):
+        node.whole(name)
         return _UNKNOWN
     found = node.node(name)
     return _UNKNOWN if found is None else Tokens(*(found.whole(part) for part in _TOKENS))
@@ -72,6 +75,8 @@ def coverage(node: Node | None) -> Coverage | None:
     window_s, collected_s = node.number("window_seconds"), node.number("collected_seconds")
     if window_s is None or collected_s is None:
         return None
+    if collected_s > window_s + _RESOLUTION_S:
+        raise node.wrong("collected_seconds", "no more than window_seconds")
     gaps = tuple((gap.must_time("start"), gap.must_time("end")) for gap in node.nodes("gaps"))
     return Coverage(window_s, collected_s, gaps, node.time("collecting_since"))
 
@@ -107,7 +112,7 @@ def figures(node: Node) -> Figures:
         unpriced_attempts=node.whole("unpriced_attempts"),
         total_cost=node.money("total_cost"),
         avg_cost_per_call=node.money("avg_cost_per_call"),
-        error_rate=node.number("error_rate"),
+        error_rate=node.number("error_rate", most=1),
         tokens=tokens(node),
         reports=_UNKNOWN if reports is None else tokens(node, "reports"),
         latency=Latency(latency.whole("p50"), latency.whole("p95"), latency.whole("p99"), latency.whole("calls")),
@@ -161,6 +166,7 @@ def summary(root: Node, window: Window, previous: Window) -> Summary:
     """
     check_currency(root)
     before = root.node("previous") or Node({}, "previous")
+    check_currency(before)
     return Summary(
         window=window,
         figures=figures(root),
@@ -266,7 +272,7 @@ def _shared(name: str | None, hue: int | None, node: Node, whole: Totals) -> Gro
     The sum of the rows is no whole: the list may be cut.
     """
     sums = totals(node)
-    calls, cost = node.number("percentage"), node.number("cost_percentage")
+    calls, cost = node.number("percentage", most=_MOST_PERCENT), node.number("cost_percentage", most=_MOST_PERCENT)
     if not node.has("percentage") and sums.calls is not None and whole.calls is not None and sums.calls <= whole.calls:
         calls = percentage(sums.calls, whole.calls)
     part, known = sums.measured_cost, whole.measured_cost

@@ -42,6 +42,9 @@ def _as_sent(value: object) -> str:
     return (str(value) if isinstance(value, Decimal) else json.dumps(value))[:60]
 
 
+_REASON_CHARS = 300  # it stands in cards
+
+
 class Node:
     """An object of the answer that knows where it stands in it.
 
@@ -99,8 +102,8 @@ class Node:
             raise self.wrong(name, "a whole number")
         return value
 
-    def number(self, name: str, *, negative: bool = False) -> float | None:
-        """A measured number, 0 or more unless it may be `negative`, as a change may."""
+    def number(self, name: str, *, negative: bool = False, most: float = math.inf) -> float | None:
+        """A measured number, 0 or more unless it may be `negative`, as a change may; `most` at the most, as a share."""
         value = self._value.get(name)
         if value is None:
             return None
@@ -114,6 +117,8 @@ class Node:
             raise self.wrong(name, "a finite number")
         if found < 0 and not negative:
             raise self.wrong(name, "a number of 0 or more")
+        if found > most:
+            raise self.wrong(name, f"a number up to {most:g}")
         return found
 
     def money(self, name: str) -> Decimal | None:
@@ -222,7 +227,7 @@ class Node:
     def reasons(self) -> dict[str, str]:
         """The sentences for what is null."""
         found = self.node("reasons")
-        return {} if found is None else {name: found.must_text(name) for name in found}
+        return {} if found is None else {name: found.must_text(name)[:_REASON_CHARS] for name in found}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._value)

@@ -8,6 +8,7 @@ from data_sources.usage.remote_confirm import NotConfirmedError
 from data_sources.usage.types import FAILED
 
 SOURCE = "Usage API"
+NOT_RIGHT = "The question is not right"
 NOT_OFFERED = (404, 405, 410, 501)
 _PRIVATE = Problem(
     Kind.FORBIDDEN,
@@ -24,7 +25,11 @@ def problem_of(answer: Answer) -> Problem:
 
 def bad_query(detail: str) -> Failed:
     """The question was wrong, and how."""
-    return Failed(Problem(Kind.BAD_QUERY, "The question is not right", detail))
+    return Failed(Problem(Kind.BAD_QUERY, NOT_RIGHT, detail))
+
+
+def _cut(text: object) -> str | None:
+    return text[:300] if isinstance(text, str) and text else None
 
 
 def refusal(status: int, body: object, problem: Problem, offers: str) -> Failed:
@@ -40,8 +45,10 @@ def refusal(status: int, body: object, problem: Problem, offers: str) -> Failed:
         detail = f"This usage API does not offer {offers}."
         return Failed(Problem(Kind.NOT_FOUND, "Not offered by this usage API", detail, code=f"HTTP {status}"))
     if status in (400, 422):
-        said = body.get("detail") if isinstance(body, dict) and body.get("type") == "bad-query" else None
-        return bad_query(said[:300] if isinstance(said, str) else "The usage API does not take this question.")
+        told = body if isinstance(body, dict) and body.get("type") == "bad-query" else {}
+        title = _cut(told.get("title")) or NOT_RIGHT
+        said = _cut(told.get("detail")) or "The usage API does not take this question."
+        return Failed(Problem(Kind.BAD_QUERY, title, said, _cut(told.get("code"))))
     return Failed(problem)
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from routes.source_states import states
 from tests.pages.test_usage_scope import callbacks
 
 PATH = "/admin/llm/coverage"
@@ -60,6 +61,8 @@ def test_lost_commits_are_told_on_the_page_and_in_the_json(app, sign_in):
     assert [note for note in told["notes"] if finding in note]
     panels = shown(reader)
     assert finding in panels["listening"]
+    [store] = [one for one in states(ops) if one.name == "Usage store"]
+    assert (store.dot, store.word) == ("warn", "damaged")
     member = sign_in(app, "member", "acme").get("/api/v1/llm/usage/coverage").json
     assert finding not in str(member)
 
@@ -141,3 +144,12 @@ def test_the_api_tells_the_same_as_the_page(app, sign_in):
     }
     [rejection] = told["intake"]["rejections"]
     assert rejection["fields"] == ["event_id", "started_at"]
+
+
+def test_a_disk_on_which_no_event_is_taken_is_told_by_the_rail_and_the_doctor(app):
+    ops = app.server.extensions["ops"]
+    ops.usage_store.min_free_bytes = 10**18
+    for probe in (False, True):
+        [store] = [one for one in states(ops, probe=probe) if one.name == "Usage store"]
+        assert (store.dot, store.word) == ("danger", "full")
+        assert store.detail.startswith("Events are not accepted. The disk has ")

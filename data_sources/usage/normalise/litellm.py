@@ -2,8 +2,8 @@
 
 What the payload says is not always what it means:
 - `response_time` of a stream is the time to its first token; the duration is endTime - startTime.
-- a failure's tokens and cost of 0 are unknown, not none.
-- a cost of 0.0 with tokens and without a cache hit is a model without a price.
+- tokens and a cost of 0 are unknown, not none, of a failure and of a success whose usage did not come.
+- a cost of 0.0 without a cache hit is a model without a price.
 - `litellm_call_id` is shared by the attempts of one call (fallbacks), so it alone identifies no event.
 - `total_tokens` of an embedding contradicts its parts; only the parts are read.
 """
@@ -190,7 +190,7 @@ def attempt_of(event: Payload, source: str | None) -> Attempt:
     stream = event.stream if event.stream is not None else _stream(event)
     end_user = event.end_user or meta.user_api_key_end_user_id or None
     tags = [tag for tag in event.request_tags or () if not tag.startswith("User-Agent:")]
-    known = _metered(event, meta)
+    known = bool(event.prompt_tokens or event.completion_tokens)  # no call has none at all: zeros are placeholders
     duration_ms = _ms_between(started_us, ended_us)
     first_us = _later_us(event.completionStartTime) if stream and not failed else None
     return Attempt(
@@ -219,19 +219,12 @@ def attempt_of(event: Payload, source: str | None) -> Attempt:
         http_status=_http_status(event.error_information) if failed else None,
         input_tokens=event.prompt_tokens if known else None,
         output_tokens=event.completion_tokens if known else None,
-        cost_reported_usd=_reported(event, known),
+        cost_reported_usd=_reported(event),
         # no provider was asked, so no list price is what such an answer should have cost
         processing="gateway_cache" if _from_cache(event) else None,
         service_tier=usage.service_tier or (event.cost_breakdown.service_tier if event.cost_breakdown else None),
         region=_region(event.cost_breakdown, usage),
-        **_token_parts(usage),
-    )
-
-
-def _metered(event: Payload, meta: _Metadata) -> bool:
-    """Whether the token counts were reported: zeros of a failure, or without a usage object, are placeholders."""
-    return bool(event.prompt_tokens or event.completion_tokens) or (
-        event.status == "success" and meta.usage_object is not None
+        **(_token_parts(usage) if known else {}),
     )
 
 
@@ -239,14 +232,9 @@ def _from_cache(event: Payload) -> bool:
     return event.status == "success" and (event.cache_hit is True or str(event.cache_hit).lower() == "true")
 
 
-def _reported(event: Payload, known: bool) -> Decimal | None:
-    if event.response_cost is None or event.response_cost:
-        return event.response_cost
-    # 0.0: free only where LiteLLM answered from its own cache, or where there was provably nothing to pay for
-    if _from_cache(event):
-        return event.response_cost
-    nothing_used = known and not event.prompt_tokens and not event.completion_tokens
-    return event.response_cost if nothing_used and event.status == "success" else None
+def _reported(event: Payload) -> Decimal | None:
+    # 0.0 is free only where LiteLLM answered from its own cache; else it is a model or a usage that it does not know
+    return event.response_cost if event.response_cost or _from_cache(event) else None
 
 
 def _token_parts(usage: _UsageObject) -> dict[str, Any]:

@@ -55,6 +55,19 @@ def test_zero_cost_with_tokens_is_unpriced_not_free():
     assert (made.input_tokens, made.output_tokens) == (2006, 300)
 
 
+@pytest.mark.parametrize("usage", [{}, None, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}])
+@pytest.mark.parametrize("count", [0, None])
+def test_a_success_whose_usage_did_not_come_is_unmetered_not_free(usage, count):
+    metadata = litellm_events()[1]["metadata"] | {"usage_object": usage}
+    made = one(
+        1, prompt_tokens=count, completion_tokens=count, total_tokens=count, response_cost=0.0, metadata=metadata
+    )
+    assert (made.status, made.pricing, made.cost_usd) == ("success", "unmetered", None)
+    assert (made.input_tokens, made.output_tokens, made.cache_read_tokens, made.reasoning_tokens) == (None,) * 4
+    priced = one(1, prompt_tokens=0, completion_tokens=0, response_cost=0.04, metadata=metadata)
+    assert (priced.pricing, priced.cost_usd, priced.cost_source) == ("priced", Decimal("0.04"), "reported")
+
+
 def test_a_cache_hit_is_free():
     made = one(3, cache_hit=True)
     assert (made.cost_usd, made.pricing) == (Decimal(0), "priced")

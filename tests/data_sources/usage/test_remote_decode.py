@@ -30,7 +30,13 @@ SOME = (TOTALS | SUMS).map(
     lambda found: found if isinstance(found, Sums) or None in parts(found)[:9] else Sums(*parts(found))
 )
 GAPS = st.lists(st.tuples(TIMES, TIMES), max_size=3).map(tuple)
-COVERAGES = st.builds(Coverage, st.floats(0, 1e9), st.floats(0, 1e9), GAPS, maybe(TIMES))
+COVERAGES = st.builds(
+    lambda window_s, share, gaps, since: Coverage(window_s, window_s * share, gaps, since),
+    st.floats(0, 1e9),
+    st.floats(0, 1),
+    GAPS,
+    maybe(TIMES),
+)
 
 
 def parts(found):

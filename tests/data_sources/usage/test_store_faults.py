@@ -7,7 +7,10 @@ import sys
 import pytest
 
 from data_sources.usage import integrity
+from data_sources.usage.embedded import EmbeddedUsage
+from data_sources.usage.provenance import damage_words
 from data_sources.usage.store import StoreError
+from data_sources.usage.types import UsageQuery
 from tests.data_sources.usage.ingest_rows import REPO, ask, attempts, event, open_store, writing
 
 
@@ -43,6 +46,13 @@ def test_a_log_that_lost_its_end_opens_short_and_is_noticed_and_filled_by_sendin
     with writing(tmp_path) as (store, writer):
         with store.cursor() as cursor:
             [finding] = integrity.damage(cursor)
+        source = EmbeddedUsage(store)
+        [words] = damage_words([finding])
+        for told in (source.summary(UsageQuery()), source.timeseries(UsageQuery()), source.recent(UsageQuery())):
+            assert words in told.provenance.notes
+        assert source.summary(UsageQuery()).provenance.caveats == (words,), "beside the figures, not only behind them"
+        of_one = source.summary(UsageQuery(organization_id="acme"))
+        assert words not in of_one.provenance.notes, "how much is lost is of all organizations together"
         assert finding == "the last 1 commits are gone: 200 attempts"
         again = attempts(*(event(400 + step, user_id=f"2-{step}" * 9) for step in range(200)))
         assert writer.submit(again, batch_id="again").accepted == 200

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from data_sources.usage import columns, rollup
 from data_sources.usage.calls import JOIN_US
+from data_sources.usage.embedded import EmbeddedUsage
 from data_sources.usage.intake import Refusal
 from data_sources.usage.store import StoreError
+from data_sources.usage.types import UsageQuery
+from data_sources.usage.windows import from_us
 from data_sources.usage.writer import BatchRefusedError, UnknownBatchError, Writer
 from tests.data_sources.usage.ingest_rows import (
     NOON_US,
@@ -175,6 +178,30 @@ def test_undo_takes_the_span_and_is_refused_a_second_time(tmp_path):
         with pytest.raises(BatchRefusedError):
             writer.submit(attempts(event(2)), batch_id="i", named=True)
         assert writer.submit(attempts(event(1)), batch_id="j").accepted == 1
+
+
+def test_after_an_undo_no_import_that_found_its_events_there_vouches_for_their_time(tmp_path):
+    span, hour = (NOON_US, NOON_US + 2 * HOUR_US), HOUR_US
+    with writing(tmp_path) as (store, writer):
+        first = attempts(event(1), event(2, started_at_us=NOON_US + hour + 1))
+        for name in ("i", "again"):
+            writer.submit(first, batch_id=name, named=True, kind="import", span_us=span)
+        wider = (NOON_US - hour, NOON_US + 3 * hour)
+        writer.submit(
+            [*first, *attempts(event(3, started_at_us=NOON_US - 1))],
+            batch_id="wider",
+            named=True,
+            kind="import",
+            span_us=wider,
+        )
+        writer.submit(attempts(event(4)), batch_id="other", named=True, kind="import", span_us=span)
+        writer.undo("i")
+        left = ask(store, "SELECT batch_id, start_us, end_us FROM collection WHERE kind = 'import' ORDER BY ALL")
+        assert left == [("other", *span), ("wider", wider[0], span[0]), ("wider", span[1], wider[1])]
+        writer.undo("other")
+        window = UsageQuery(range="custom", start=from_us(span[0]), end=from_us(span[1]))
+        summary = EmbeddedUsage(store, now=lambda: from_us(NOON_US + 9 * hour)).summary(window)
+        assert summary.value.figures.total_calls is None, "nobody knows whether there were calls"
 
 
 def test_a_named_batch_gathers_its_requests(tmp_path):

@@ -34,8 +34,9 @@ def change(api, name, **sent):
 ROW = {"started_at": "2026-11-22T09:00:00Z", "cost_usd": "0.1", "calls": 1, "stream": None, "model": "a\nb"}
 
 
-def export_body(rows, *, total=None, filters=None, end="\n]}\n", columns=True):
+def export_body(rows, *, total=None, filters=None, end="\n]}\n", columns=True, notes=()):
     head = {"grain": "calls", "filters": filters or {}, "total_rows": len(rows) if total is None else total}
+    head["notes"] = list(notes)
     if columns:
         head["columns"] = list(ROW)
     lines = ",\n".join(json.dumps(row) for row in rows)

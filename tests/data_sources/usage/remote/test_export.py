@@ -34,6 +34,11 @@ def test_an_export_that_is_not_whole_raises(usage, api, body):
         list(rows)
 
 
+def test_what_another_console_notes_of_an_export_is_taken_over(usage, api):
+    api.bodies[f"{ROOT}/export"] = export_body([ROW], notes=["We were not listening in this window."])
+    assert "We were not listening in this window." in usage.export(WEEK).provenance.notes
+
+
 def test_an_export_without_rows_is_whole(usage, api):
     api.bodies[f"{ROOT}/export"] = export_body([])
     found = ready(usage.export(WEEK))

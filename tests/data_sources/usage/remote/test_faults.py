@@ -80,6 +80,13 @@ def test_nobody_there_is_a_failure(api, usage):
         ({"error_rate": -0.1}, "error_rate as -0.1 where"),
         ({"tokens": {"input": -3}}, "tokens.input as -3"),
         ({"error_rate": "0.1"}, "error_rate as '0.1' where a number belongs"),
+        ({"error_rate": 7.5}, "error_rate as 7.5 where a number up to 1 belongs"),
+        ({"tokens": -1}, "tokens as -1 where a whole number belongs"),
+        ({"previous": {"currency": "EUR"}}, "previous.currency as 'EUR' where USD belongs"),
+        (
+            {"coverage": {"window_seconds": 10, "collected_seconds": 1e30, "gaps": []}},
+            "coverage.collected_seconds as 1E+30 where no more than window_seconds belongs",
+        ),
         ({"growth": []}, "growth as a list where an object belongs"),
         ({"growth": {"calls": "up"}}, "growth.calls as 'up'"),
         ({"tokens": "many"}, "tokens as 'many'"),
@@ -116,6 +123,7 @@ def test_a_wrong_type_is_a_failure_that_names_the_field(usage, api, sent, field)
         ({"providers": [{"name": "a", "cost": -0.5}]}, "providers[0].cost"),
         ({"providers": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}, "providers[2].name as"),
         ({"providers": [{"name": "a", "percentage": -1}]}, "providers[0].percentage"),
+        ({"providers": [{"name": "a", "percentage": 250}]}, "providers[0].percentage as 250 where a number up to 100"),
     ],
 )
 def test_a_wrong_group_is_named(usage, api, sent, field):
@@ -168,8 +176,18 @@ def test_a_refused_question_keeps_the_sentence_of_our_own_kind_only(usage, api):
     api.bodies[f"{ROOT}/summary"] = (400, {"type": "bad-query", "detail": "tz: use another."})
     found = problem(usage.summary(WEEK))
     assert (found.kind, found.detail) == (Kind.BAD_QUERY, "tz: use another.")
+    kept = {"type": "bad-query", "title": "Not kept for so long", "detail": "Since May.", "code": "expired"}
+    for name, ask in (("summary", usage.summary), ("export", usage.export)):
+        api.bodies[f"{ROOT}/{name}"] = (400, kept)
+        found = problem(ask(WEEK))
+        assert (found.kind, found.title, found.detail, found.code) == (Kind.BAD_QUERY, *list(kept.values())[1:])
     api.bodies[f"{ROOT}/summary"] = (422, {"detail": "Traceback (most recent call last)"})
     assert problem(usage.summary(WEEK)).detail == "The usage API does not take this question."
+
+
+def test_a_reason_without_end_is_cut(usage, api):
+    change(api, "summary", total_calls=None, reasons={"total_calls": "x" * 5000})
+    assert len(ready(usage.summary(WEEK)).figures.reasons["total_calls"]) == 300
 
 
 def test_a_get_is_tried_again(api):
