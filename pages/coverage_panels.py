@@ -99,7 +99,7 @@ def sources_table(found: Intake) -> html.Div:
         [_source(one.source, one.hue, marked=True), *_counts(one.taken), seconds(one.last_received_at, tz)]
         for one in found.sources
     ]
-    return _table("Table of sources", [("Source", False), *_COUNTS, (f"Last event, {tz}", True)], rows)
+    return _table("Table of sources", [("Source", False), *_COUNTS, (f"Last received, {tz}", True)], rows)
 
 
 def sources_sub(found: Intake) -> str:
@@ -151,14 +151,20 @@ def rejected_table(found: Intake) -> html.Div:
                 _sample(one.batch_id, one.index, one.fields),
             ]
         )
-    heads = [("Reason", False), ("Source", False), ("Events", True), (f"Last, {tz}", False), ("Newest of them", False)]
+    heads = [
+        ("Reason", False),
+        ("Source", False),
+        ("Events", True),
+        (f"Last, {tz}", False),
+        ("One of the newest", False),
+    ]
     return _table("Table of rejected events", heads, rows)
 
 
 def _sample(batch_id: str | None, index: int | None, fields: Sequence[str]) -> Any:
     if batch_id is None:
         return tags.Span("not kept", className="dim")
-    place = "" if index is None else f", event {formats.number(index + 1)}"
+    place = "" if index is None else f", index {formats.number(index)}"  # as its sender was told
     names = f" with the fields {', '.join(fields)}" if fields else ""
     return tags.Span(f"batch {batch_id}{place}{names}", className="oc-wrap dim")
 

@@ -318,11 +318,10 @@ def cost_list(found: Breakdown) -> html.Ul:
 
 
 def models_sub(found: Breakdown) -> str:
-    """How many of the models are shown: "calls, 10 of 37"."""
-    named = sum(group.name is not None for group in found.groups)
-    if found.other_groups is None or not named:
+    """How many of the models are shown, as the words under the list say it: "calls, 10 of 37"."""
+    if found.total_groups is None or not found.groups:
         return "calls"
-    return f"calls, {named} of {named + found.other_groups}"
+    return f"calls, {formats.number(len(found.groups))} of {formats.number(found.total_groups)}"
 
 
 def list_foot(found: Breakdown) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from flask import Blueprint, Response, jsonify, request
@@ -17,8 +17,10 @@ from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT, BadEventError, iso_us
 from data_sources.usage.commit import ChangeRefusedError
-from data_sources.usage.intake import refusals
+from data_sources.usage.intake import Refusal, refusals
 from data_sources.usage.normalise import BadBodyError, Parsed, Rejected, TooManyEventsError, parse
+from data_sources.usage.normalise.own import DEFAULT_SOURCE
+from data_sources.usage.plain_reasons import MOST_REASONS, plain_reason
 from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError
@@ -26,7 +28,7 @@ from data_sources.usage.writer import BatchRefusedError, Receipt, UnknownBatchEr
 from routes.body import BodyTooLargeError, TooMuchAtOnceError, decoding, held_body, patience
 from routes.errors import from_problem, problem_response
 from routes.gate import needs
-from routes.wire import query_params
+from routes.wire import body_of, query_params
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -84,6 +86,23 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
             return from_problem(error.problem)
         return jsonify(batches=[{name: _plain(value) for name, value in batch.items()} for batch in found])
 
+    @made.post("/api/v1/llm/usage/batches/<batch_id>/refused")
+    @needs("usage:write")
+    def count_refused(batch_id: str) -> Response:
+        """Count rows of a file that whoever imports it could not read, by reason: they are never sent."""
+        asked = _parameters(("source", "kind", "name"))
+        if len(batch_id) > MAX_TEXT:
+            raise BadRequest(f"A batch's id is longer than {MAX_TEXT} characters.")
+        source = asked.get("source", DEFAULT_SOURCE)
+        told = body_of(_RefusedRows).refused
+        return _store(
+            writer(),
+            {**asked, "batch_id": batch_id},
+            Parsed([], []),
+            None,
+            [Refusal(source, plain_reason(one.reason), one.events) for one in told],
+        )
+
     @made.post("/api/v1/llm/usage/batches/<batch_id>/undo")
     @needs("usage:write")
     def undo_batch(batch_id: str) -> Response:
@@ -102,7 +121,22 @@ def blueprint(writer: Callable[[], Writer], *, max_body_mb: int, prices: PriceBo
     return made
 
 
-def _store(writer: Writer, asked: dict[str, str], parsed: Parsed, span: tuple[int, int] | None) -> Response:
+class _RefusedReason(msgspec.Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    events: Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+
+
+class _RefusedRows(msgspec.Struct, forbid_unknown_fields=True):
+    refused: Annotated[list[_RefusedReason], msgspec.Meta(min_length=1, max_length=MOST_REASONS)]
+
+
+def _store(
+    writer: Writer,
+    asked: dict[str, str],
+    parsed: Parsed,
+    span: tuple[int, int] | None,
+    unsent: Sequence[Refusal] = (),
+) -> Response:
     named = asked.get("batch_id")
     parsed = _young_enough(parsed, writer.raw_from_us)
     try:
@@ -115,7 +149,10 @@ def _store(writer: Writer, asked: dict[str, str], parsed: Parsed, span: tuple[in
             kind=asked.get("kind", "api"),
             source=asked.get("source"),
             name=asked.get("name"),
-            refusals=refusals((bad.source, bad.reason, bad.index, bad.fields) for bad in parsed.rejected),
+            refusals=[
+                *refusals((bad.source, bad.reason, bad.index, bad.fields) for bad in parsed.rejected),
+                *unsent,
+            ],
             span_us=span,
         )
     except StoreError as error:
@@ -220,8 +257,8 @@ def new_batch_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(6)}"
 
 
-def _parameters() -> dict[str, str]:
-    asked = {name: values[-1] for name, values in query_params(_PARAMETERS).items() if values[-1]}
+def _parameters(known: Sequence[str] = _PARAMETERS) -> dict[str, str]:
+    asked = {name: values[-1] for name, values in query_params(known).items() if values[-1]}
     for name, value in asked.items():
         if len(value) > MAX_TEXT:
             raise BadRequest(f"{name} is longer than {MAX_TEXT} characters.")

@@ -16,9 +16,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from werkzeug.exceptions import BadRequest
 
 from data_sources.usage.attempt import MAX_TEXT
-from data_sources.usage.intake import Refusal, plain_reason
+from data_sources.usage.intake import Refusal
 from data_sources.usage.normalise.otlp import DEFAULT_SOURCE, ParsedSpans, parse
 from data_sources.usage.normalise.otlp_wire import BadExportError, TooManySpansError
+from data_sources.usage.plain_reasons import plain_reason
 from data_sources.usage.pricing import BUNDLED, PriceBook
 from data_sources.usage.retention import TOO_OLD, too_old
 from data_sources.usage.store import StoreError

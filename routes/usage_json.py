@@ -189,7 +189,7 @@ def summary(value: Summary) -> dict[str, Any]:
         "last_events": [{"source": last.source, "started_at": time(last.started_at)} for last in value.last_events],
         "reasons": {
             **({} if value.basis else dict.fromkeys(("disputed_calls", "cost_basis"), why)),
-            **({} if value.figures.total_calls else {"cost_basis.priced_percentage": "There are no calls."}),
+            **({} if value.figures.total_calls else {"cost_basis.priced_percentage": _no_calls(value.figures)}),
             **value.figures.reasons,
             **{f"growth.{name}": why for name, why in growth.reasons.items()},
         },
@@ -257,6 +257,14 @@ def breakdown(value: Breakdown) -> dict[str, Any]:
         "coverage": _told(value.coverage),
         "data_as_of": time(value.data_as_of),
     }
+
+
+def _no_calls(figures: Figures) -> str:
+    return (
+        figures.reasons.get("total_calls", "There are no calls.")
+        if figures.total_calls is None
+        else "There are no calls."
+    )
 
 
 def unpriced(value: Unpriced) -> dict[str, Any]:

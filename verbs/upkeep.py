@@ -149,20 +149,26 @@ def reprice(
     first, last = moment(start, "--from"), moment(end, "--to") or datetime.now(UTC)
     if first is None or first >= last:
         fail("--from lies before --to")
-    with Progress(TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Looking at the calls")
-        report = run_reprice(
-            address_of(settings, url),
-            cli_key(settings),
-            start=first,
-            end=last,
-            provider=provider,
-            model=model,
-            override=override,
-            apply=apply,
-            told=lambda so_far: progress.update(task, description=f"{so_far.attempts:,} attempts looked at"),
-        )
-    _tell_reprice(report, apply=apply)
+    done = RepriceReport()
+    try:
+        with Progress(TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("Looking at the calls")
+            run_reprice(
+                address_of(settings, url),
+                cli_key(settings),
+                start=first,
+                end=last,
+                provider=provider,
+                model=model,
+                override=override,
+                apply=apply,
+                told=lambda so_far: progress.update(task, description=f"{so_far.attempts:,} attempts looked at"),
+                report=done,
+            )
+    except KeyboardInterrupt:
+        so_far = f"{done.changed:,} attempts were priced anew by then, and a slice that was under way may be, too."
+        fail(f"It was stopped. {so_far} Run it again to go on." if apply else "It was stopped. Nothing was changed.")
+    _tell_reprice(done, apply=apply)
 
 
 def _tell_reprice(report: RepriceReport, *, apply: bool) -> None:

@@ -220,8 +220,11 @@ def timeseries(
         sums = columns[place]
         state, seconds = collected.state(start_us, end_us, has_events=bool(sums.attempts))
         known = state != "not_collected"
-        cut = total(cells[name][place] for name in rest if place in cells[name]) if rest and known else None
-        series = tuple(cells[group.name].get(place, ZERO) if known else None for group in groups)
+        # of a time in which nobody listened only what came later is known: who sent nothing then is not known to be 0
+        absent = ZERO if seconds else None
+        beyond = [cells[name][place] for name in rest if place in cells[name]]
+        cut = (total(beyond) if beyond else absent) if rest and known else None
+        series = tuple(cells[group.name].get(place, absent) if known else None for group in groups)
         drawn.append(Bucket(from_us(start_us), from_us(end_us), state, seconds, sums if known else None, series, cut))
     coverage = collected.coverage(ask.span)
     value = Timeseries(

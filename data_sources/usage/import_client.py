@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
 import requests
 
 from data_sources.http import BROKEN_OFF, Answer, call_json, retry_after, session
@@ -21,6 +22,7 @@ from data_sources.usage.import_file import parts, read_events
 from data_sources.usage.import_types import ImportEvent, ImportOptions, ImportReport, OnProgress
 from data_sources.usage.mapping import BadMappingError
 from data_sources.usage.normalise import litellm
+from data_sources.usage.plain_reasons import MOST_REASONS
 from data_sources.usage.tables import BadFileError, read_rows
 
 _PATIENCE_S = 120.0
@@ -59,6 +61,7 @@ def run_import(options: ImportOptions, on_progress: OnProgress) -> ImportReport:
                 sender.finish()
             finally:
                 report.waiting = None
+                sender.tell_refused()
                 sender.count_anew()
         on_progress(size, size, report)
     except (BadFileError, BadMappingError) as error:
@@ -182,6 +185,23 @@ class _Sender:
         answer, _ = self._post(b"", {"span_start": first.isoformat(), "span_end": last.isoformat()})
         _taken(answer, "The span of the import was not noted")
 
+    def tell_refused(self) -> None:
+        """Tell the console of the rows that were not sent, so that what it counts of the import is of the whole file.
+
+        Once: what arrives twice would count twice.
+        """
+        report = self._report
+        if not report.unsent:
+            return
+        named = dict(report.unsent.most_common(MOST_REASONS - 1))
+        if rest := report.unsent.total() - sum(named.values()):
+            named["other reasons"] = rest
+        told = [{"reason": reason, "events": events} for reason, events in named.items()]
+        path = f"/batches/{quote(report.batch_id, safe='')}/refused?{urlencode(self._named())}"
+        answer = self._ask("POST", path, data=msgspec.json.encode({"refused": told}))
+        if _status(answer) != 200:
+            report.notes.append("the console could not be told of the rows that were not sent: it does not count them")
+
     def count_anew(self) -> None:
         """Ask what this import added, where an answer that did not come leaves it open.
 
@@ -208,10 +228,8 @@ class _Sender:
         Returns:
             The last answer, and how often the part was sent.
         """
-        options, report = self._options, self._report
-        named = {"batch_id": report.batch_id, "kind": "import", "name": options.path.name[:500], **more}
-        default = litellm.DEFAULT_SOURCE if report.form == "LiteLLM" else "import"
-        named["source"] = options.fixed.get("source") or default
+        report = self._report
+        named = {"batch_id": report.batch_id, **self._named(), **more}
         deadline = time.monotonic() + _PATIENCE_S
         for tries in count(1):
             answer = self._ask("POST", f"/events?{urlencode(named)}", data=body)
@@ -223,6 +241,12 @@ class _Sender:
             self._told()
             time.sleep(wait_s)
         raise AssertionError("counting ended")
+
+    def _named(self) -> dict[str, str]:
+        """What every question says of the import."""
+        default = litellm.DEFAULT_SOURCE if self._report.form == "LiteLLM" else "import"
+        source = self._options.fixed.get("source") or default
+        return {"kind": "import", "name": self._options.path.name[:500], "source": source}
 
     def _get(self, params: dict[str, str]) -> Answer | Problem:
         """What the server knows of imports."""

@@ -34,7 +34,7 @@ def read_events(rows: Iterable[Row], options: ImportOptions, report: ImportRepor
     for row in rows:
         report.rows += 1
         if row.values is None:
-            report.reject(row.place, row.problem or "cannot be read")
+            report.refuse(row.place, row.problem or "cannot be read")
             continue
         if make is None:
             make, mapper = _recognise(row, options, report)
@@ -42,18 +42,18 @@ def read_events(rows: Iterable[Row], options: ImportOptions, report: ImportRepor
             event = make(row)
         except NeedsOptionError as error:
             if found:
-                report.reject(row.place, str(error))
+                report.refuse(row.place, str(error))
                 continue
             unread.append((row.place, error))
             if len(unread) >= _MOST_UNREAD:
                 break
             continue
         except BadEventError as error:
-            report.reject(row.place, str(error))
+            report.refuse(row.place, str(error))
             continue
         found = True
         for place, why in unread:
-            report.reject(place, str(why))
+            report.refuse(place, str(why))
         unread.clear()
         yield event
     if unread:

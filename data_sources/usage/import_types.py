@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from data_sources.result import Problem
+from data_sources.usage.plain_reasons import plain_reason
 
 KEPT_REJECTS = 1000
 
@@ -58,6 +60,7 @@ class ImportReport:
             them.
         waiting: Why it waits now, in words; None while it goes on.
         problem: Why the import ended early; what was sent before stays, and importing again is safe.
+        unsent: Of `rejected_count`, the rows that were not sent, by reason without their values.
     """
 
     batch_id: str
@@ -75,6 +78,12 @@ class ImportReport:
     unsure: int = 0
     waiting: str | None = None
     problem: Problem | None = None
+    unsent: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, place: int, reason: str) -> None:
+        """Note a row that was not even sent: the console is told of it in the end, so that its count is of all rows."""
+        self.unsent[plain_reason(reason)] += 1
+        self.reject(place, reason)
 
     def reject(self, place: int, reason: str) -> None:
         """Note a row that was not taken."""

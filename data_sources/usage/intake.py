@@ -7,7 +7,6 @@ the names of its fields, never their values, so that nothing of a prompt can com
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,21 +17,16 @@ from typing import Any, Protocol
 import duckdb
 
 from data_sources.usage.attempt import Attempt
+from data_sources.usage.plain_reasons import MOST_REASONS, plain_reason
 from data_sources.usage.schema import SLOT_US
 
 LATE_US = SLOT_US  # by then the quarter-hour that it belongs to had long been shown
 KEEP_DAYS, KEEP_REASONS_DAYS = 400, 90
-MOST_SOURCES, MOST_REASONS = 200, 50  # in a quarter-hour; the rest is counted without its name
+MOST_SOURCES = 200  # in a quarter-hour, as MOST_REASONS; the rest is counted without its name
 MOST_IN_A_COMMIT = 100
-_MOST_FIELDS, _MOST_LETTERS, _MOST_REASON = 40, 60, 200
+_MOST_FIELDS, _MOST_LETTERS = 40, 60
 _DAY_SLOTS = 86_400_000_000 // SLOT_US
 _SOURCE = attrgetter("source")
-# What differs from event to event in one and the same reason, and what a sender may have put there.
-_VARIABLE = (
-    (re.compile(r"'[^']*'|\"[^\"]*\""), "…"),
-    (re.compile(r"(?<=add up to )\d+|(?<=than its )\d+|(?<=\(byte )\d+"), "…"),
-    (re.compile(r"^(\w+) -?\d+(?= is not)"), r"\1 …"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +46,6 @@ class Refusal:
     events: int
     index: int | None = None
     fields: tuple[str, ...] = ()
-
-
-def plain_reason(reason: str) -> str:
-    """A reason without what differs from event to event: no value that was sent stays in it."""
-    for pattern, instead in _VARIABLE:
-        reason = pattern.sub(instead, reason)
-    return reason[:_MOST_REASON]
 
 
 def refusals(rejected: Iterable[tuple[str, str, int, tuple[str, ...]]]) -> list[Refusal]:

@@ -55,6 +55,7 @@ def run_reprice(
     apply: bool,
     told: Callable[[RepriceReport], None],
     limit: int | None = None,
+    report: RepriceReport | None = None,
 ) -> RepriceReport:
     """Price a window anew, or tell what that would change.
 
@@ -69,12 +70,13 @@ def run_reprice(
         apply: Whether to do it.
         told: Called after each slice.
         limit: Attempts a slice; None leaves it to the console.
+        report: Is filled as it goes, for who stops it; one is made where none is given.
     """
     body: dict[str, object] = {"from": start.isoformat(), "to": end.isoformat(), "provider": provider, "model": model}
     body |= {"override": override, "apply": apply, "after": None, "run": None}
     if limit is not None:
         body["limit"] = limit
-    report = RepriceReport()
+    report = report or RepriceReport()
     try:
         with session() as made:
             console = Console(made, url, key)

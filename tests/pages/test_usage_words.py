@@ -283,10 +283,11 @@ def test_the_list_by_provider_tells_the_same_as_the_chart(source):
     assert (series.series, series.other, series.total) == (asked.groups, asked.other, asked.total)
 
 
-def test_models_are_counted_without_the_one_that_has_no_name(source):
+def test_the_heading_of_the_models_counts_as_the_words_under_them_do(source):
     rows = [attempt(n, TODAY, model=None if n == 9 else f"m{n}") for n in range(10)]
     found = source(rows).breakdown(UsageQuery(range="today"), "model", limit=4).value
-    assert draw.models_sub(found) == "calls, 3 of 9"
+    assert draw.models_sub(found) == "calls, 4 of 10"
+    assert draw.list_foot(found).startswith("Showing 4 of 10, the rest in Other.")
 
 
 def test_choices_of_a_filter_hold_what_is_not_set(source):

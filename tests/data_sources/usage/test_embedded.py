@@ -203,6 +203,27 @@ def test_bucket_states_tell_zero_from_not_collected_partial_and_forming(usage):
     assert [bucket.collected_s for bucket in series.buckets if bucket.start.hour == 11] == [1800.0]
 
 
+def test_who_sent_nothing_in_a_time_without_listening_is_not_known_to_be_zero(usage):
+    listened = [(at("2026-11-22T10:00:00"), NOW)]
+    rows = [
+        attempt(1, at("2026-11-22T08:30:00"), provider="late"),
+        attempt(2, at("2026-11-22T11:10:00"), provider="there"),
+        attempt(3, at("2026-11-22T11:11:00"), provider="rest"),
+    ]
+    asked = {"granularity": "hour", "group_by": "provider"}
+    series = ready(usage(rows, listened=listened).timeseries(UsageQuery(range="today"), **asked))
+    groups = [group.name for group in series.series]
+    calls = {
+        bucket.start.hour: dict(zip(groups, (cell and cell.calls for cell in bucket.groups), strict=True))
+        for bucket in series.buckets
+    }
+    assert calls[8] == {"late": 1, "there": None, "rest": None}
+    assert calls[11] == {"late": 0, "there": 1, "rest": 1}
+    cut = ready(usage([], listened=listened).timeseries(UsageQuery(range="today"), limit=1, **asked))
+    of_hour = {bucket.start.hour: bucket.other for bucket in cut.buckets}
+    assert (of_hour[8], of_hour[12].calls) == (None, 0)
+
+
 def test_an_import_covers_its_span(usage):
     imported = [(at("2026-11-22T08:00:00"), at("2026-11-22T10:00:00"))]
     series = ready(usage([], listened=[], imported=imported).timeseries(UsageQuery(range="today"), granularity="hour"))

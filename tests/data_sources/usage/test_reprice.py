@@ -7,6 +7,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -217,8 +218,13 @@ def test_the_command_shows_before_and_after_and_acts_only_when_told(app, serve, 
     assert differences(ops.usage_store) == []
     assert "--from lies before --to" in run("--to", "2026-11-21").stderr
 
+    with monkeypatch.context() as stopped:  # after the first slice
+        stopped.setattr("verbs.upkeep.Progress.update", Mock(side_effect=KeyboardInterrupt))
+        assert run().stderr.strip().endswith("It was stopped. Nothing was changed.")
+        assert "It was stopped. 0 attempts were priced anew by then" in run("--apply").stderr
+
     admin = sign_in(app)
-    assert [row["actor"] for row in admin.get("/api/v1/llm/usage/audit").get_json()["changes"]] == ["key:cli"] * 2
+    assert [row["actor"] for row in admin.get("/api/v1/llm/usage/audit").get_json()["changes"]] == ["key:cli"] * 3
     asked = {"from": "2026-11-22T00:00:00Z", "to": "2026-11-23T00:00:00Z"}
     for wrong in ({"from": "2026-11-24T00:00:00Z"}, {"limit": 0}, {"limit": 10**6}, {"aply": True}, {"to": "x"}):
         assert admin.post("/api/v1/llm/usage/reprice", json=asked | wrong).status_code == 400

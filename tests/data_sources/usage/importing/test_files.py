@@ -134,6 +134,25 @@ def test_a_bad_line_is_listed_with_its_line_and_reason(target, tmp_path):
         (5, "the start is empty"),
     ]
     assert ask(target.store, "SELECT input_tokens, output_tokens FROM attempts ORDER BY 1") == [(1, 2), (3, None)]
+    # the console counts what the command tells, rows that were never sent among it
+    [batch] = target.ops.writer.batches()
+    assert (batch["accepted"], batch["rejected"], batch["name"]) == (2, 3, "t.csv")
+    assert ask(target.store, "SELECT source, reason, sum(events) FROM rejections GROUP BY ALL ORDER BY ALL") == [
+        ("import", "input_tokens … is not a number", 1),
+        ("import", "the start is empty", 1),
+        ("import", "… cells under 3 columns", 1),
+    ]
+
+
+def test_a_file_of_which_no_row_can_be_read_is_counted_all_the_same(target, tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(event(n) | {"input_tokens": f"x{n}"}) + "\n" for n in range(70)), "utf-8")
+    report = target.run(path)
+    assert (report.accepted, report.rejected_count, report.problem) == (0, 70, None)
+    [batch] = target.ops.writer.batches()
+    assert (batch["accepted"], batch["rejected"]) == (0, 70)
+    assert ask(target.store, "SELECT sum(events) FROM rejections") == [(70,)]
+    assert ask(target.store, "SELECT sum(accepted), sum(rejected) FROM intake") == [(0, 70)]
 
 
 @pytest.mark.parametrize(("delimiter", "tags"), [(",", "x;y"), (";", '"x;y"')])
