@@ -128,14 +128,18 @@ def create_app(settings: Settings | None = None) -> dash.Dash:
         )
     )
     taking: dict[str, Any] = {"max_body_mb": settings.max_ingest_mb, "prices": sources.prices}
-    server.register_blueprint(ingest.blueprint(lambda: sources.writer, **taking))
+    of_own_store = [
+        ingest.blueprint(lambda: sources.writer, **taking),
+        usage_upkeep.blueprint(lambda: sources.usage_store, lambda: sources.writer),
+        usage_prices.blueprint(lambda: sources.usage_store, lambda: sources.writer, sources.prices),
+    ]
+    for blueprint in of_own_store:
+        if settings.usage_api_url is not None:
+            usage_upkeep.tell_apart(blueprint)
+        server.register_blueprint(blueprint)
     server.short_way = ingest.ShortWay(lambda: sources.writer, ingest_token=sources.ingest_token, prices=sources.prices)
     server.register_blueprint(otlp.blueprint(lambda: sources.writer, **taking))
     server.register_blueprint(usage_api.blueprint(lambda: sources.usage, default_tz=settings.reporting_tz or "UTC"))
-    server.register_blueprint(usage_upkeep.blueprint(lambda: sources.usage_store, lambda: sources.writer))
-    server.register_blueprint(
-        usage_prices.blueprint(lambda: sources.usage_store, lambda: sources.writer, sources.prices)
-    )
     server.register_blueprint(session_api.blueprint(sources))
     server.register_blueprint(system_api.blueprint(sources))
     server.register_blueprint(system_history.blueprint(lambda: sources.system, sources.host))

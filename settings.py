@@ -145,7 +145,8 @@ class Settings(BaseSettings):
     usage_api_url: Url | None = Field(
         None,
         description="A remote LLM usage API to read instead of the embedded store; "
-        "without a path, `/api/v1/llm/usage` is added.",
+        "without a path, `/api/v1/llm/usage` is added. Events sent to this console, and the commands about its store, "
+        "still are of its own store, which no page shows then.",
     )
     usage_api_token: SecretStr | None = Field(None, description="Bearer key for the remote usage API.")
     usage_memory: str = Field("400MB", description="Memory limit of the usage store, at least 100MB.")

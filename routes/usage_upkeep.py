@@ -15,6 +15,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wsgi import FileWrapper
 
 from data_sources.usage import audit, backup, forget, verify
+from data_sources.usage.console_client import NOTE
 from data_sources.usage.store import StoreError, UsageStore
 from data_sources.usage.writer import Writer, now_us
 from routes.errors import from_problem, problem_response
@@ -24,6 +25,7 @@ from routes.usage_json import amount, time
 from routes.wire import query_params
 
 T = TypeVar("T")
+OWN_STORE = "This console shows the usage of OPS_USAGE_API_URL. This is its own store, which no page shows."
 
 
 class _Forget(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,6 +126,16 @@ def blueprint(store: Callable[[], UsageStore], writer: Callable[[], Writer]) -> 
         return jsonify(attempts=found.attempts, calls=found.calls, cost_usd=cost, applied=asked.apply, bytes_left=left)
 
     return made
+
+
+def tell_apart(blueprint: Blueprint) -> None:
+    """Say with every answer that it is of the console's own store, where its pages show another's usage."""
+
+    def note(answer: Response) -> Response:
+        answer.headers[NOTE] = OWN_STORE
+        return answer
+
+    blueprint.after_request(note)
 
 
 def _bytes_left(store: UsageStore) -> str | None:

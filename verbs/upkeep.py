@@ -94,6 +94,7 @@ def backup(file: Path, url: str | None) -> None:
             cli_key(settings),
             file,
             lambda done, total: progress.update(task, total=total, completed=done),
+            lambda note: say(f"Note: {note}", err=True),
         )
     if isinstance(copied, Problem):
         fail(f"{copied.title}. {copied.detail}")
@@ -189,6 +190,8 @@ def _tell_reprice(report: RepriceReport, *, apply: bool) -> None:
     if report.problem is not None:
         so_far = f"{report.changed:,} attempts were priced anew before. Run it again to go on." if apply else ""
         fail(f"{report.problem.title}. {report.problem.detail} {so_far}".strip())
+    if report.note is not None:
+        say(f"Note: {report.note}")
     if report.kept_from is not None:
         say(f"Note: single calls are kept since {report.kept_from}; what is older keeps the cost it has.")
     done = "were priced anew" if apply else "would change; with --apply they do"

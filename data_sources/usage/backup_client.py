@@ -10,14 +10,18 @@ import requests
 
 from data_sources.http import Answer, open_stream, session
 from data_sources.result import Kind, Problem
-from data_sources.usage.console_client import ROOT, refusal
+from data_sources.usage.console_client import NOTE, ROOT, refusal
 
 _WHAT = "The store was not backed up"
 _CHUNK = 1 << 20
 
 
 def fetch_backup(
-    url: str, key: Callable[[], str], path: Path, on_progress: Callable[[int, int], None]
+    url: str,
+    key: Callable[[], str],
+    path: Path,
+    on_progress: Callable[[int, int], None],
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> int | Problem:
     """Fetch a copy into a file; it stands under its name only when it is whole.
 
@@ -26,6 +30,7 @@ def fetch_backup(
         key: Makes an administrator's bearer key.
         path: The file to write; one that is there is replaced at the end.
         on_progress: Told after each part: bytes written, bytes there are.
+        on_note: Told what must be known about it.
 
     Returns:
         How many attempts the copy holds, or the problem.
@@ -49,6 +54,8 @@ def fetch_backup(
                 file.flush()
                 os.fsync(file.fileno())
         part.replace(path)
+        if NOTE in answer.headers:
+            on_note(answer.headers[NOTE])
         return int(answer.headers["X-Total-Attempts"])
     except requests.RequestException:
         return Problem(Kind.UPSTREAM, _WHAT, f"{source} broke off its answer.")

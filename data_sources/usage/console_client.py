@@ -12,6 +12,7 @@ from data_sources.result import Kind, Problem
 
 _TIMEOUT_S = (3.0, 300.0)
 ROOT = "/api/v1/llm/usage"
+NOTE = "X-Ops-Note"  # header of what must be known about an answer
 
 
 class StoppedError(Exception):
@@ -49,6 +50,7 @@ class Console:
             key: Makes the bearer key.
         """
         self.made, self.url, self.key = made, url.rstrip("/"), key
+        self.note: str | None = None  # what the last answer says must be known about it
 
     def ask(
         self, path: str, what: str, *, method: str = "GET", params: Mapping[str, object] | None = None, body: Any = None
@@ -83,4 +85,5 @@ class Console:
             raise StoppedError(
                 refusal(answer, what, key="Run this with the data folder or secret key of that console.")
             )
+        self.note = answer.headers.get(NOTE)
         return answer.body

@@ -25,11 +25,12 @@ def ask_to_forget(url: str, key: Callable[[], str], *, user: str, apply: bool, k
     asked = {"user": user, "apply": apply, "keep_figures": keep_figures}
     try:
         with session() as made:
-            told = Console(made, url, key).ask("forget", "The person was not forgotten", method="POST", body=asked)
+            console = Console(made, url, key)
+            told = console.ask("forget", "The person was not forgotten", method="POST", body=asked)
     except StoppedError as error:
         return error.problem
     cost = "no known cost" if told["cost_usd"] is None else f"a known cost of {told['cost_usd']} USD"
     words = f"{told['attempts']:,} attempts of {user!r} were found, {told['calls']:,} calls with {cost}."
     if told.get("bytes_left"):
         words += f" Deleted bytes are still in the file ({told['bytes_left']}): run this again later."
-    return words
+    return f"{console.note} {words}" if console.note else words

@@ -16,8 +16,8 @@ import requests
 
 from data_sources.http import BROKEN_OFF, Answer, call_json, retry_after, session
 from data_sources.result import Kind, Problem
+from data_sources.usage.console_client import NOTE, StoppedError, refusal
 from data_sources.usage.console_client import ROOT as _ROOT
-from data_sources.usage.console_client import StoppedError, refusal
 from data_sources.usage.import_file import parts, read_events
 from data_sources.usage.import_types import ImportEvent, ImportOptions, ImportReport, OnProgress
 from data_sources.usage.mapping import BadMappingError
@@ -158,6 +158,8 @@ class _Sender:
             report.reject(events[0].place, "larger than the server takes")
             return True
         taken = _taken(answer, _WHAT)
+        if isinstance(answer, Answer) and (note := answer.headers.get(NOTE)) and note not in report.notes:
+            report.notes.append(note)
         report.unsure = 0
         report.accepted += taken["accepted"]
         report.duplicates += taken["duplicates"]

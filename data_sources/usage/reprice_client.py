@@ -25,12 +25,14 @@ class RepriceReport:
         kept_from: From when on single calls are kept, where that is later than what was asked; what is older keeps
             the cost it has.
         problem: Why it ended early; None when all was looked at.
+        note: What must be known about it.
     """
 
     lines: dict[tuple[str | None, str | None], Line] = field(default_factory=dict)
     price_versions: tuple[str, ...] = ()
     kept_from: str | None = None
     problem: Problem | None = None
+    note: str | None = None
 
     @property
     def attempts(self) -> int:
@@ -84,7 +86,7 @@ def run_reprice(
                 answer = console.ask("reprice", WHAT, method="POST", body=body)
                 _add(report, answer["lines"])
                 report.price_versions = tuple(answer["price_versions"])
-                report.kept_from = answer.get("kept_from")
+                report.kept_from, report.note = answer.get("kept_from"), console.note
                 told(report)
                 if answer["after"] is None:
                     return report

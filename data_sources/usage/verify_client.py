@@ -60,6 +60,7 @@ def run_verify(url: str, key: Callable[[], str], on_progress: Callable[[int, int
 def _check(console: Console, report: VerifyReport, on_progress: Callable[[int, int], None]) -> None:
     whole = console.ask("verify", _WHAT)
     report.damage, report.notes = tuple(whole["damage"]), tuple(whole["notes"])
+    report.notes += (console.note,) if console.note else ()
     _note(report, whole["differences"], 0)
     slot = whole["first_slot"]
     while slot is not None and slot < whole["end_slot"]:

@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from cli import main
 from data_sources.usage.remote import RemoteUsage
 from data_sources.usage.types import NOT_SENT, UsageQuery
 from routes.source_states import states
+from routes.usage_upkeep import OWN_STORE
 from tests.fakes.usage_api import KEY, OriginalUsageApi
 
 ROOT = "/api/v1/llm/usage"
@@ -118,6 +121,23 @@ def test_events_are_still_accepted_into_the_store(console):
         headers={"Authorization": "Bearer an-ingest-key-for-tests"},
     )
     assert (answer.status_code, answer.json["accepted"]) == (200, 1)
+
+
+def test_the_commands_about_a_store_say_that_it_is_not_the_one_that_pages_show(console, serve, monkeypatch, tmp_path):
+    served, ops = serve(console), console.server.extensions["ops"]
+    monkeypatch.setenv("OPS_DATA_DIR", str(ops.settings.data_dir))
+    monkeypatch.setenv("OPS_INGEST_TOKEN", "an-ingest-key-for-tests")
+    (tmp_path / "t.jsonl").write_text('{"event_id": "1", "started_at": "2026-11-22T09:00:00Z"}\n', "utf-8")
+    for words in (
+        ["verify"],
+        ["forget", "--user", "ann"],
+        ["reprice", "--from", "2026-11-01"],
+        ["backup", str(tmp_path / "copy.duckdb")],
+        ["import", str(tmp_path / "t.jsonl")],
+    ):
+        done = CliRunner().invoke(main, [*words, "--url", served.url])
+        assert (words[0], done.exit_code) == (words[0], 0), done.output
+        assert OWN_STORE.rstrip(".") in done.output.replace("\n", " "), words
 
 
 def test_the_rail_never_asks_and_the_doctor_does(console, api, sign_in):
