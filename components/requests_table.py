@@ -17,6 +17,7 @@ from components.static import Node, static, tags
 from data_sources.usage.types import AttemptRow, RequestPage, RequestRow
 
 CURRENCY = "USD"
+_MOST_LETTERS = 24  # of what went wrong, in a badge; its title has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def status(row: AttemptRow) -> Any:
         return _dash("the source does not say")
     words = " ".join(str(part) for part in (row.http_status, row.error_type) if part is not None)
     short = str(row.http_status) if row.http_status is not None else row.error_type or "failed"
+    short = short if len(short) <= _MOST_LETTERS else f"{short[: _MOST_LETTERS - 1]}…"
     return tags.Span(badge(short, "danger", icon_name="failed"), title=words or "The source gives no reason")
 
 
