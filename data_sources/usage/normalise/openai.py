@@ -1,6 +1,8 @@
 """OpenAI's `usage`, of chat completions, embeddings and responses, carried by an event of our own JSON.
 
-Cached and reasoning tokens are parts of the totals already.
+Cached and reasoning tokens are parts of the totals already. A `total_tokens` above its parts means that some were
+left out of them, as thinking is by some servers that speak this format: then the output, which they are priced as, is
+not known.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     attempt, usage = carried.read_usage(raw, source, _Usage)
     whole_in = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
     whole_out = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-    _check_total(usage.total_tokens, whole_in, whole_out)
+    whole_out = _known_output(usage.total_tokens, whole_in, whole_out)
     inside = usage.prompt_tokens_details or usage.input_tokens_details or _Details()
     out = usage.completion_tokens_details or usage.output_tokens_details or _Details()
     return msgspec.structs.replace(
@@ -70,7 +72,9 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     )
 
 
-def _check_total(total: int | None, *parts: int | None) -> None:
-    known = sum(part for part in parts if part is not None)
+def _known_output(total: int | None, whole_in: int | None, whole_out: int | None) -> int | None:
+    known = sum(part for part in (whole_in, whole_out) if part is not None)
     if total is not None and known > total:
         raise BadEventError(f"parts of total_tokens add up to {known}, more than its {total}")
+    left_out = total is not None and whole_in is not None and total > known
+    return None if left_out else whole_out

@@ -111,3 +111,10 @@ def test_no_usage_is_unmetered():
 def test_a_response_without_usage_is_content_and_dropped(response):
     made = one(input_tokens=5, response=response)
     assert (made.input_tokens, made.status) == (5, "unknown")
+
+
+def test_tokens_that_no_part_names_leave_the_output_unknown_not_cheaper():
+    thought = CHAT | {"total_tokens": 9000}  # as servers that speak this format leave thinking out of the completion
+    made = one(provider="google", model="gemini-2.5-pro", usage=thought)
+    assert (made.input_tokens, made.output_tokens, made.cost_usd, made.pricing) == (2006, None, None, "unpriced")
+    assert one(model="m", usage={"prompt_tokens": 10, "total_tokens": 10}).input_tokens == 10
