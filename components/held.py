@@ -173,7 +173,7 @@ def overdue_banner(invoices: Invoices) -> html.Div:
 
 
 def failed_banner(charges: Sequence[FailedCharge]) -> html.Div:
-    """That the last charge of a running plan failed, and what its customer does about it."""
+    """That charges for a plan failed, and what its customer does about it."""
     rows = [
         html.Div([html.Span(_failed_words(one)), *_pay_at_stripe(one)], className="oc-overdue-row") for one in charges
     ]
@@ -181,11 +181,28 @@ def failed_banner(charges: Sequence[FailedCharge]) -> html.Div:
 
 
 def _failed_words(one: FailedCharge) -> str:
-    money = ""
+    name, several = one.plan_name, one.count > 1
+    money = None
     if one.amount is not None and one.currency is not None:
-        money = f" of {amount_words(one.amount, one.currency)}"
-    then = "Pay it on Stripe's page." if one.page else "Ask your admin, or use the link in Stripe's mail about it."
-    return f"The last charge{money} for {one.plan_name} failed. The plan goes on until Stripe gives up. {then}"
+        money = amount_words(one.amount, one.currency)
+    whole = f" ({one.count} charges)" if several else ""
+    the_page = "the oldest" if several else "it"
+    then = (
+        f"Pay {the_page} on Stripe's page."
+        if one.page
+        else "Ask your admin, or use the link in Stripe's mail about it."
+    )
+    if one.state in ("ended", "ended_unpaid"):
+        owed = "What is still owed for it is not known now" if money is None else f"{money}{whole} is still owed for it"
+        ended = f"{name} has ended" if one.state == "ended" else f"Stripe ended {name}, as its charges were not paid"
+        return f"{ended}. {owed}. {then} Paying does not start the plan again."
+    what = f"{one.count} charges for {name} failed" if several else f"A charge for {name} failed"
+    if money is not None:
+        what = f"{what}, {money} in all" if several else f"A charge of {money} for {name} failed"
+    goes_on = "The plan goes on until Stripe gives up."
+    if one.state == "given_up":
+        goes_on = "Stripe does not try again; the plan goes on until your admin ends it."
+    return f"{what}. {goes_on} {then}"
 
 
 def _pay_at_stripe(one: FailedCharge) -> list[html.A]:

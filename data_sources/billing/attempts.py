@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, String, case, func, null, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, String, case, func, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,10 +43,17 @@ PAYING = "payment is being confirmed"
 OTHERWISE = "Lago took it "
 # Note on a held purchase whose subscription at Stripe has ended by itself, with the period that was paid for.
 RAN_OUT = "The time that was paid for has passed before it could start."
+# The same where somebody has ended it there.
+OVER = "It was ended at Stripe before it could start, and the payment was not given back."
 # How the note of a running purchase begins whose payments at Stripe and invoices in Lago do not agree.
 UNEQUAL = "The books differ: "
-# How the note of a running purchase begins whose last charge at Stripe has failed; other differences may follow.
-UNPAID = "The last charge failed: "
+# How the note of a running purchase begins a charge for which at Stripe has failed; other differences may follow.
+UNPAID = "A charge failed: "
+# How the note of an ended purchase begins for which something is still owed; likewise.
+OWED = "It ended and is not paid: "
+# How the note of a running purchase begins whose end at one side the other side does not have yet; likewise.
+UNTOLD = "Its end is not the same in Lago and at Stripe: "
+PERSON_NOTES = (OTHERWISE, UNEQUAL, UNPAID, OWED, UNTOLD)
 # How the note of an open purchase begins that could not be brought further when it was last looked at.
 STALLED = "Could not go on: "
 # A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
@@ -96,7 +103,7 @@ class Attempt(Base):
     def needs_person(self) -> bool:
         """Whether nothing here can put it right."""
         note = self.note if self.note is not None else ""
-        return self.state in NEEDS_PERSON or note.startswith((OTHERWISE, UNEQUAL, UNPAID))
+        return self.state in NEEDS_PERSON or note.startswith(PERSON_NOTES)
 
     @property
     def card_age(self) -> timedelta:
@@ -191,6 +198,27 @@ class Attempts:
                 wanted &= Attempt.customer_id == customer_id
             return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
 
+    def lately_ended(self, since: datetime) -> list[Attempt]:
+        """Ended purchases that Stripe itself collected for, with something open or ended since then."""
+        with self._state.session() as session:
+            wanted = (Attempt.state == ENDED) & Attempt.stripe_subscription_id.is_not(None)
+            wanted &= _for_a_person() | (Attempt.updated_at >= since)
+            return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
+
+    def unpaid(self, customer_id: str) -> list[Attempt]:
+        """The customer's purchases for which something is open at Stripe, as it was last seen; the oldest first."""
+        with self._state.session() as session:
+            wanted = (Attempt.customer_id == customer_id) & Attempt.stripe_subscription_id.is_not(None)
+            wanted &= or_(Attempt.note.contains(UNPAID), Attempt.note.startswith(OWED))
+            return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
+
+    def with_stripe_customer(self, provider_customer_id: str) -> list[Attempt]:
+        """Purchases that this customer at Stripe pays or has paid for where Stripe itself collects."""
+        with self._state.session() as session:
+            wanted = Attempt.stripe_subscription_id.is_not(None) & Attempt.state.in_((HELD, STARTED, ENDED))
+            wanted &= Attempt.provider_customer_id == provider_customer_id
+            return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
+
     def with_stripe_subscription(self, subscription_id: str) -> Attempt | None:
         """The purchase that this subscription at Stripe pays for."""
         with self._state.session() as session:
@@ -270,9 +298,7 @@ class Attempts:
 
     def unsettled(self, limit: int) -> list[Attempt]:
         """What is open, failed, or started otherwise than chosen; what needs a person comes first."""
-        person = Attempt.state.in_(NEEDS_PERSON) | or_(
-            *(Attempt.note.startswith(start) for start in (OTHERWISE, UNEQUAL, UNPAID))
-        )
+        person = Attempt.state.in_(NEEDS_PERSON) | _for_a_person()
         order = case((person, 0), (Attempt.open_customer.is_not(None), 1), else_=2)
         with self._state.session() as session:
             wanted = select(Attempt).where(Attempt.state.not_in((STARTED, SCHEDULED, ENDED)) | person)
@@ -283,10 +309,19 @@ class Attempts:
         with self._state.session() as session:
             return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))
 
-    def note_step(self, attempt: Attempt, action: str) -> None:
-        """Write down that somebody did something that changes no state."""
+    def note_step(self, attempt: Attempt, action: str, **facts: str | int | None) -> None:
+        """Write down that something was done that changes no state.
+
+        Args:
+            attempt: The purchase.
+            action: What.
+            **facts: Columns of the log that are not the purchase's own: a note, a sum, the ids of invoices.
+        """
         with self._state.session() as session:
-            session.add(self._entry(attempt, action))
+            entry = self._entry(attempt, action)
+            for name, value in facts.items():
+                setattr(entry, name, value)
+            session.add(entry)
 
     def note_action(
         self,
@@ -296,14 +331,15 @@ class Attempts:
         *,
         session_id: str | None = None,
         note: str | None = None,
+        plan_code: str | None = None,
     ) -> None:
-        """Write down what somebody does that is no purchase: with a subscription, or with the card."""
+        """Write down what somebody does that is no purchase: with a subscription, with the card, or in vain."""
         entry = AuditEntry(
             at=utc_now(),
             who=self._who,
             action=action,
             customer_id=customer_id,
-            plan_code=one.plan_code if one is not None else None,
+            plan_code=one.plan_code if one is not None else plan_code,
             amount_cents=one.amount_cents if one is not None else None,
             currency=one.currency if one is not None else None,
             session_id=session_id,
@@ -335,6 +371,8 @@ class Attempts:
             session_id=attempt.session_id,
             subscription_id=attempt.subscription_id,
             lago_subscription_id=attempt.lago_subscription_id,
+            stripe_subscription_id=attempt.stripe_subscription_id,
+            stripe_customer_id=attempt.provider_customer_id,
             note=attempt.note,
         )
 
@@ -344,3 +382,7 @@ class Attempts:
             if not buyer.chooses:
                 own &= Attempt.customer_id == buyer.customer_id
             return session.scalars(select(Attempt).where(wanted, own)).one_or_none()  # type: ignore[arg-type]
+
+
+def _for_a_person() -> ColumnElement[bool]:
+    return or_(*(Attempt.note.startswith(start) for start in PERSON_NOTES))

@@ -15,6 +15,12 @@ from data_sources.state.models import Base, UtcDateTime
 # Who acts when nobody does: the thread that finishes purchases.
 CONSOLE = "console"
 RETRIED = "retried"
+REFUSED_CLICK = "click refused"
+MARKED_PAID = "marked paid in Lago"
+END_SET = "end set at Stripe"
+END_TAKEN_BACK = "end taken back at Stripe"
+ENDED_AT_STRIPE = "ended at Stripe"
+END_CARRIED_OVER = "end carried over to Lago"
 
 
 class AuditEntry(Base):
@@ -35,4 +41,8 @@ class AuditEntry(Base):
     session_id: Mapped[str | None] = mapped_column(String(300))
     subscription_id: Mapped[str | None] = mapped_column(String(300))
     lago_subscription_id: Mapped[str | None] = mapped_column(String(64))
+    stripe_subscription_id: Mapped[str | None] = mapped_column(String(300))
+    stripe_customer_id: Mapped[str | None] = mapped_column(String(300))
+    stripe_invoice_id: Mapped[str | None] = mapped_column(String(300))
+    lago_invoice_id: Mapped[str | None] = mapped_column(String(64))
     note: Mapped[str | None] = mapped_column(String(500))

@@ -149,10 +149,16 @@ def _why(attempt: Attempt) -> str | None:
 
 
 def _for_admin(attempt: Attempt) -> Progress:
-    """How a purchase stands for one who is not its buyer: whose it is, and the words that the buyer reads."""
+    """How a purchase stands for one who is not its buyer: whose it is, and why it needs a person, or the buyer's words.
+
+    What a person must put right is never told as good.
+    """
     told = progress_of(attempt, ADMIN)
-    message = f"{attempt.customer_id} reads: “{told.message}”"
-    return replace(told, title=f"{attempt.customer_id}: {told.title}", message=message)
+    message = f"{attempt.customer_id} reads: “{progress_of(attempt).message}”"
+    if attempt.needs_person and attempt.state in (book.STARTED, book.ENDED):
+        message = str(attempt.note)
+    good = None if attempt.needs_person and told.good else told.good
+    return replace(told, title=f"{attempt.customer_id}: {told.title}", message=message, good=good)
 
 
 def _event(event: Event) -> EventRow:
@@ -171,7 +177,10 @@ def _event(event: Event) -> EventRow:
 
 
 def _entry(entry: AuditEntry) -> AuditRow:
-    ids = (entry.attempt_id, entry.session_id, entry.subscription_id, entry.lago_subscription_id)
+    ids = (
+        *(entry.attempt_id, entry.session_id, entry.subscription_id, entry.lago_subscription_id),
+        *(entry.stripe_subscription_id, entry.stripe_customer_id, entry.stripe_invoice_id, entry.lago_invoice_id),
+    )
     return AuditRow(
         at=entry.at,
         who=entry.who,

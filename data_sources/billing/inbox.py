@@ -31,7 +31,8 @@ class Delivery:
         source: stripe or lago.
         event_id: The sender's own id of the event, the same when it is sent again.
         kind: Such as `checkout.session.completed`.
-        subject: Stripe's checkout session or Lago's external customer id; None when it names neither.
+        subject: Stripe's checkout session, subscription or customer, or Lago's external customer id; None when it names
+            none of them.
     """
 
     source: str

@@ -13,9 +13,11 @@ from datetime import timedelta
 from data_sources.billing import attempts as book
 from data_sources.billing.agreed import note_of
 from data_sources.billing.attempts import Attempt
+from data_sources.billing.audit import ENDED_AT_STRIPE
 from data_sources.billing.customers import collected_by_lago
 from data_sources.billing.lago import Json
 from data_sources.billing.money import said
+from data_sources.billing.paid_invoices import back_words
 from data_sources.billing.plans import why_not
 from data_sources.billing.progress import progress_of
 from data_sources.billing.purchase import Till, buyer_in, in_the_way, plan_on_offer
@@ -30,6 +32,8 @@ LOST_ANSWER = timedelta(seconds=30)
 _UNKNOWN_OUTCOME = frozenset({Kind.TIMEOUT, Kind.UPSTREAM, Kind.BUSY})
 # How the note of a held purchase begins whose money is not what was chosen: no later look makes that right.
 _OTHER_MONEY = "Paid otherwise: "
+# What is held for so long is looked at for money that was given back meanwhile, before it starts.
+FRESH = timedelta(minutes=10)
 
 
 def payment_taken(
@@ -148,9 +152,9 @@ def _started(till: Till, attempt: Attempt, row: Json) -> Progress:
 
 
 def _over(till: Till, attempt: Attempt) -> Progress | Problem | None:
-    """An admin may have ended the subscription at Stripe instead, to give the money back: then nothing starts.
+    """Whether nothing can start any more: its money was given back, or it has ended at Stripe.
 
-    One that ran out while it was held ended by itself: its money is still there, and only a person can give it back.
+    What has ended there with money that was not given back is held: only a person can give it back.
     """
     if till.stripe is None or attempt.stripe_subscription_id is None:
         return None
@@ -158,15 +162,29 @@ def _over(till: Till, attempt: Attempt) -> Progress | Problem | None:
     held = at_stripe.read(attempt.stripe_subscription_id)
     if isinstance(held, Problem):
         return held
-    if not held.over:
+    if not held.over and attempt.state != book.HELD and utc_now() - attempt.created_at < FRESH:
         return None
-    paid = at_stripe.paid(held.id) if held.ran_out else []
-    if isinstance(paid, Problem):
-        return paid
-    # Where Stripe does not tell, its money is taken to be there.
-    if not all(at_stripe.given_back(one) is True for one in paid):
-        return _hold(till, attempt, book.RAN_OUT)
-    note = "Its subscription at Stripe was ended before the plan started."
+    payments = at_stripe.paid(held.id)
+    if isinstance(payments, Problem):
+        return payments
+    backs = [(one, at_stripe.given_back(one)) for one in payments]
+    unread = next((back for _, back in backs if isinstance(back, Problem)), None)
+    kept = [one for one, back in backs if isinstance(back, Problem) or back.cents < one.amount_cents]
+    if not held.over and (kept or not payments):
+        return None  # what Stripe does not tell was not given back, as far as is known
+    if kept:
+        why = book.RAN_OUT if held.ran_out else book.OVER
+        partly = [words for one, back in backs if not isinstance(back, Problem) for words in back_words(one, back)]
+        told = _hold(till, attempt, " ".join((why, *partly)))
+        return unread or told
+    if not held.over:
+        ended = at_stripe.end(held.id)
+        if isinstance(ended, Problem):
+            return ended
+        till.attempts.note_step(attempt, ENDED_AT_STRIPE, note="Its payment was given back.")
+    note = "It was ended at Stripe before the plan started."
+    if payments:
+        note = "The payment was given back before the plan started."
     moved = till.attempts.move(attempt, book.REFUSED, note=note)
     return progress_of(moved if moved is not None else attempt)
 

@@ -129,12 +129,15 @@ def held_up(attempt: Attempt, problem: Problem) -> Progress:
 
 
 def _start_or_return(attempt: Attempt) -> str:
-    return "give the money back" if attempt.note == book.RAN_OUT else "start it or give the money back"
+    over = attempt.note is not None and attempt.note.startswith((book.RAN_OUT, book.OVER))
+    return "give the money back" if over else "start it or give the money back"
 
 
 def _ended(attempt: Attempt) -> str:
     if attempt.note is not None and attempt.note.startswith(book.UNEQUAL):
         return "A payment for it is still to be put right; your admin sees it."
+    if attempt.note is not None and attempt.note.startswith(book.OWED):
+        return "A charge for it is not paid. The subscription page says what is owed and where to pay it."
     return str(attempt.note)
 
 
@@ -224,7 +227,20 @@ def _paid_to_stripe(attempt: Attempt, to: Reader) -> tuple[str, str, bool, bool 
         )
     if state == book.REFUSED:
         return f"{name} was not started", f"{attempt.note} Choose a plan again.", True, False
+    if state == book.STARTED and to is ADMIN and (title := _troubled(attempt)) is not None:
+        return title, str(attempt.note), True, None
     started = attempt.note is None or not attempt.note.startswith(book.OTHERWISE)
     if state == book.STARTED and started:
         return f"{name} has started", f"Stripe took the payment and Lago started the plan. {INVOICE}", True, True
     return None
+
+
+def _troubled(attempt: Attempt) -> str | None:
+    """What an admin is told of a plan that runs while something about its money needs a person."""
+    words = {
+        book.UNTOLD: "goes on, and its end is not the same on both sides",
+        book.UNPAID: "goes on, and a charge failed",
+        book.UNEQUAL: "goes on, and the books differ",
+    }
+    note = attempt.note or ""
+    return next((f"{attempt.plan_name} {told}" for start, told in words.items() if note.startswith(start)), None)

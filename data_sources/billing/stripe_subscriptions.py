@@ -15,10 +15,16 @@ from data_sources.result import Kind, Problem
 
 # It will never charge again.
 OVER = frozenset({"canceled", "incomplete_expired"})
-# A payment has failed; Stripe may try again.
+# A payment has failed. Of these, Stripe may try again; of the second, it has given up and only the plan goes on.
 FAILING = frozenset({"past_due", "unpaid"})
+GIVEN_UP = "unpaid"
 PAGE, MOST = 100, 1000
+# Names at Stripe's subscription for which end of Lago's its own was set, so that an end that a person sets there is
+# told from ours.
+LAGO_END = "lago_end"
+NO_END, WHILE_HELD = "", "held"
 REFUNDS_UNREAD = "Refunds at Stripe could not be read"
+END_NOT_SET = "The end of the subscription at Stripe could not be set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,11 @@ class StripeSubscription:
         renews_at: Where its running period ends, so when it charges next unless it ends, UTC; None likewise.
         ended_at: When it ended, UTC; None while it has not.
         livemode: Whether real money is meant.
+        customer: `cus_…`.
+        amount_cents: What it charges each period, in the currency's smallest unit; None when Stripe does not tell.
+        currency: ISO 4217 code in capitals; None likewise.
+        ended_unpaid: Whether Stripe itself ended it because nobody paid.
+        lago_end: For which end of Lago's its own was set last: seconds of the epoch, `NO_END` or `WHILE_HELD`.
     """
 
     id: str
@@ -44,6 +55,11 @@ class StripeSubscription:
     renews_at: datetime | None
     ended_at: datetime | None
     livemode: bool
+    customer: str | None = None
+    amount_cents: int | None = None
+    currency: str | None = None
+    ended_unpaid: bool = False
+    lago_end: str = NO_END
 
     @property
     def ran_out(self) -> bool:
@@ -53,7 +69,7 @@ class StripeSubscription:
 
     @property
     def failing(self) -> bool:
-        """Whether the last charge has failed; Stripe may try again."""
+        """Whether a charge has failed and is still open."""
         return self.status in FAILING
 
     @property
@@ -73,7 +89,7 @@ class PaidInvoice:
         created: When Stripe made it, in seconds of the epoch.
         starts_at: Where the period begins that it is for, UTC; when Stripe made it, if it names none.
         ends_at: Where that period ends, UTC; None when it names none.
-        given_back: Whether credit notes at Stripe have given all of it back.
+        credited_cents: How much of it credit notes at Stripe have given back.
     """
 
     id: str
@@ -82,23 +98,38 @@ class PaidInvoice:
     created: int
     starts_at: datetime
     ends_at: datetime | None
-    given_back: bool
+    credited_cents: int
 
 
 @dataclass(frozen=True, slots=True)
-class OpenInvoice:
-    """An invoice that Stripe could not be paid for so far.
+class GivenBack:
+    """How much of a payment was given back, in the currency's smallest unit.
 
     Attributes:
-        id: `in_…`.
-        amount_cents: What is still due, in the currency's smallest unit.
-        currency: ISO 4217 code in capitals.
-        page: Stripe's own page on which it can be paid; None when Stripe gives none that a reader may be sent to.
+        cents: What has arrived, or was credited.
+        pending_cents: Refunds that are on their way.
     """
 
-    id: str
+    cents: int
+    pending_cents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What Stripe could not be paid for so far.
+
+    Attributes:
+        amount_cents: What is still due in all, in the currency's smallest unit.
+        currency: ISO 4217 code in capitals.
+        count: Of how many invoices.
+        oldest: The oldest of them, `in_…`.
+        page: Stripe's own page on which that one can be paid; None when Stripe gives none that a reader may be sent to.
+    """
+
     amount_cents: int
     currency: str
+    count: int
+    oldest: str
     page: str | None
 
 
@@ -123,30 +154,33 @@ class StripeSubscriptions:
         what = "The subscription at Stripe could not be ended"
         return self._one(what, lambda: self._v1.subscriptions.cancel(subscription_id))
 
-    def end_at(self, held: StripeSubscription, when: datetime | None) -> StripeSubscription | Problem:
+    def end_at(self, held: StripeSubscription, when: datetime | None, lago_end: str) -> StripeSubscription | Problem:
         """Have it end by itself at a time, or go on (None); `POST /v1/subscriptions/{id}`.
 
         The end of its running period is asked for in Stripe's own words, so that it cannot renew in the same second.
+
+        Args:
+            held: As it was read.
+            when: Its end.
+            lago_end: For which end of Lago's that is, as `StripeSubscription.lago_end`.
         """
-        what = "The end of the subscription at Stripe could not be set"
-        asked: dict[str, Any]
-        if when is None:
+        asked: dict[str, Any] = {}
+        if when is None and held.cancel_at is not None:
             asked = {"cancel_at_period_end": False} if held.at_period_end else {"cancel_at": ""}
-        else:
+        elif when is not None and when != held.cancel_at:
             at_renewal = held.renews_at == when
             asked = {"cancel_at_period_end": True} if at_renewal else {"cancel_at": int(when.timestamp())}
         # What was paid stays paid: Lago says what is given back.
-        params: Any = {**asked, "proration_behavior": "none"}
-        return self._one(what, lambda: self._v1.subscriptions.update(held.id, params))
+        params: Any = {**asked, "proration_behavior": "none", "metadata": {LAGO_END: lago_end}}
+        return self._one(END_NOT_SET, lambda: self._v1.subscriptions.update(held.id, params))
 
     def stop_renewing(self, held: StripeSubscription) -> StripeSubscription | Problem:
         """Have it end with its running period, unless it ends anyway."""
         if held.over or held.cancel_at is not None:
             return held
         if held.renews_at is None:
-            what = "The end of the subscription at Stripe could not be set"
-            return Problem(Kind.UPSTREAM, what, "Stripe does not tell when it renews.", code="malformed")
-        return self.end_at(held, held.renews_at)
+            return Problem(Kind.UPSTREAM, END_NOT_SET, "Stripe does not tell when it renews.", code="malformed")
+        return self.end_at(held, held.renews_at, WHILE_HELD)
 
     def paid(self, subscription_id: str) -> list[PaidInvoice] | Problem:
         """Every invoice of a subscription that was paid with money, the oldest first; `GET /v1/invoices`."""
@@ -166,14 +200,14 @@ class StripeSubscriptions:
             return malformed(error, what)
         return sorted(found, key=lambda one: (one.created, one.id))
 
-    def given_back(self, payment: PaidInvoice) -> bool | Problem:
-        """Whether all of a payment was given back, by credit notes or by refunds that have arrived.
+    def given_back(self, payment: PaidInvoice) -> GivenBack | Problem:
+        """How much of a payment was given back, by credit notes or by refunds.
 
-        Refunds are asked for where credit notes do not tell; `GET /v1/invoice_payments`, `GET /v1/refunds`.
+        Refunds are asked for where credit notes do not tell all; `GET /v1/invoice_payments`, `GET /v1/refunds`.
         """
-        if payment.given_back:
-            return True
-        returned = 0
+        if payment.credited_cents >= payment.amount_cents:
+            return GivenBack(payment.credited_cents)
+        returned = pending = 0
         paid: Any = {"invoice": payment.id, "status": "paid", "limit": PAGE}
         try:
             for raw in self._v1.invoice_payments.list(paid).to_dict()["data"]:
@@ -183,24 +217,54 @@ class StripeSubscriptions:
                 of: Any = {by: raw["payment"][by], "limit": PAGE}
                 refunds = self._v1.refunds.list(of).to_dict()["data"]
                 returned += sum(one["amount"] for one in refunds if one["status"] == "succeeded")
+                pending += sum(one["amount"] for one in refunds if one["status"] in ("pending", "requires_action"))
         except stripe.StripeError as error:
             return problem_of(error, REFUNDS_UNREAD)
         except MALFORMED as error:
             return malformed(error, REFUNDS_UNREAD)
-        return returned >= payment.amount_cents
+        # A credit note may have made the refund itself, so the two do not add up.
+        return GivenBack(max(returned, payment.credited_cents), pending)
 
-    def unpaid(self, subscription_id: str) -> OpenInvoice | Problem | None:
-        """The newest open invoice of a subscription, None when nothing is open; `GET /v1/invoices`."""
-        what = "What is open at Stripe could not be read"
-        params: Any = {"subscription": subscription_id, "status": "open", "limit": 1}
+    def refunded(self, customer: str) -> frozenset[str] | Problem:
+        """The invoices of a customer that a refund was made of, arrived or not; `GET /v1/charges` and their invoices.
+
+        Charges tell it for all of them at once; only the few that were refunded are asked about further.
+        """
+        found: set[str] = set()
         try:
-            rows = self._v1.invoices.list(params).to_dict()["data"]
+            charges: Any = {"customer": customer, "limit": PAGE}
+            for number, raw in enumerate(self._v1.charges.list(charges).auto_paging_iter()):
+                charge = raw.to_dict()
+                if charge["amount_refunded"] and charge.get("payment_intent"):
+                    by = {"type": "payment_intent", "payment_intent": charge["payment_intent"]}
+                    paid: Any = {"payment": by, "limit": PAGE}
+                    found |= {one["invoice"] for one in self._v1.invoice_payments.list(paid).to_dict()["data"]}
+                if number + 1 >= MOST:
+                    break
+        except stripe.StripeError as error:
+            return problem_of(error, REFUNDS_UNREAD)
+        except MALFORMED as error:
+            return malformed(error, REFUNDS_UNREAD)
+        return frozenset(found)
+
+    def owed(self, subscription_id: str) -> Owed | Problem | None:
+        """All that is open of a subscription, None when nothing is; `GET /v1/invoices`."""
+        what = "What is open at Stripe could not be read"
+        params: Any = {"subscription": subscription_id, "status": "open", "limit": PAGE}
+        rows: list[dict[str, Any]] = []
+        try:
+            for raw in self._v1.invoices.list(params).auto_paging_iter():
+                rows.append(raw.to_dict())
+                if len(rows) >= MOST:
+                    break
+            rows = [one for one in rows if one["amount_remaining"] > 0]
             if not rows:
                 return None
-            one = rows[0]
-            page = one.get("hosted_invoice_url")
+            oldest = min(rows, key=lambda one: (one["created"], one["id"]))
+            page = oldest.get("hosted_invoice_url")
             safe = page if page and self._gateway.may_open(page) else None
-            return OpenInvoice(one["id"], one["amount_remaining"], one["currency"].upper(), safe)
+            due = sum(one["amount_remaining"] for one in rows)
+            return Owed(due, oldest["currency"].upper(), len(rows), oldest["id"], safe)
         except stripe.StripeError as error:
             return problem_of(error, what)
         except MALFORMED as error:
@@ -211,6 +275,9 @@ class StripeSubscriptions:
             raw: dict[str, Any] = ask().to_dict()
             items = raw["items"]["data"]
             item = items[0] if items else {}  # sold here, each has one price
+            price = item.get("price") or {}
+            each = price.get("unit_amount")
+            why = (raw.get("cancellation_details") or {}).get("reason")
             return StripeSubscription(
                 id=raw["id"],
                 status=raw["status"],
@@ -220,6 +287,11 @@ class StripeSubscriptions:
                 renews_at=_at(item.get("current_period_end")),
                 ended_at=_at(raw.get("ended_at")),
                 livemode=raw["livemode"],
+                customer=raw["customer"] if isinstance(raw.get("customer"), str) else None,
+                amount_cents=None if each is None else each * item.get("quantity", 1),
+                currency=None if each is None else price["currency"].upper(),
+                ended_unpaid=why == "payment_failed",
+                lago_end=(raw.get("metadata") or {}).get(LAGO_END, NO_END),
             )
         except stripe.StripeError as error:
             return problem_of(error, what)
@@ -260,5 +332,5 @@ def _paid_invoice(raw: dict[str, Any]) -> PaidInvoice:
         created=raw["created"],
         starts_at=datetime.fromtimestamp(named["start"], UTC),
         ends_at=_at(named["end"]),
-        given_back=raw.get("post_payment_credit_notes_amount", 0) >= raw["amount_paid"],
+        credited_cents=raw.get("post_payment_credit_notes_amount", 0),
     )

@@ -21,6 +21,7 @@ from data_sources.billing import attempts as book
 from data_sources.billing import books, gated_start, paid_start
 from data_sources.billing.account import change
 from data_sources.billing.attempts import Attempt
+from data_sources.billing.audit import REFUSED_CLICK
 from data_sources.billing.customers import collected_by_lago, ensure_customer, stripe_customer
 from data_sources.billing.free_plan import start_free
 from data_sources.billing.plans import why_not
@@ -48,13 +49,37 @@ NO_STRIPE = NotConfigured("Stripe is not connected", "Plans that cost something 
 UNKNOWN = "checkout_not_found"
 NEVER_OPENED = timedelta(hours=1)
 PAGE_GIVEN_UP = timedelta(hours=24)
+# However often somebody clicks, the log keeps room for the rest.
+MOST_REFUSALS, REFUSALS_WITHIN = 20, timedelta(hours=1)
+MISMATCH = "collector_mismatch"
+_BY_LAGO = "Lago collects this customer's money itself. Paid here as well, it would be charged twice."
+_MENDED = (
+    "Take the payment provider from the customer in Lago, or have Lago collect here, too (OPS_BILLING_COLLECTOR=lago)."
+)
 
 
 # ---- 1. the click
 
 
 def select_plan(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Problem | NotConfigured:
-    """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""
+    """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself.
+
+    A refusal is in the log, for the admin whom the reader asks.
+    """
+    answer = _select(till, buyer, wanted)
+    if isinstance(answer, Problem) and answer.kind is Kind.CONFLICT:
+        _note_refusal(till, buyer, wanted, answer)
+    return answer
+
+
+def _note_refusal(till: Till, buyer: Buyer, wanted: Wanted, why: Problem) -> None:
+    if till.attempts.recent_actions(REFUSED_CLICK, within=REFUSALS_WITHIN) >= MOST_REFUSALS:
+        return
+    note = f"{_BY_LAGO} {_MENDED}" if why.detail.startswith(_BY_LAGO) else why.detail
+    till.attempts.note_action(buyer.customer_id, REFUSED_CLICK, note=note[:500], plan_code=wanted.plan_code)
+
+
+def _select(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Problem | NotConfigured:
     plan = plan_on_offer(till.lago, till.terms, wanted.plan_code)
     if isinstance(plan, Problem):
         return untouched(plan)
@@ -120,9 +145,13 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
     Returns:
         Stripe's customer; None where Stripe makes one on its page; or why nothing may be sold.
     """
+    # It may have run to its end without a word of it reaching us.
+    unknown_yet = books.settle_running(till, buyer.customer_id)
+    if unknown_yet is not None:
+        return unknown_yet
     if till.attempts.running(buyer.customer_id):
         detail = "Stripe collects for the plan that runs. It must end before another one is bought. Ask your admin."
-        return refusal(detail, "collector_mismatch")
+        return refusal(detail, MISMATCH)
     refused = version_gates(seen.version) if till.terms.collector == "lago" else None
     if refused is not None:
         return refused
@@ -135,8 +164,7 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
     if till.terms.collector == "lago":
         return stripe_customer(till.lago, buyer, customer, wait=till.terms.wait)
     if collected_by_lago(customer):
-        detail = "Lago collects this customer's money itself. Paid here as well, it would be charged twice. "
-        return refusal(f"{detail}Ask your admin.", "collector_mismatch")
+        return refusal(f"{_BY_LAGO} {_MENDED if buyer.chooses else 'Ask your admin.'}", MISMATCH)
     taxed: bool | Problem = plan.taxed is True
     if seen.taxes is not None:
         taxed = seen.taxes if isinstance(seen.taxes, Problem) else tax_added(till.lago, customer, seen.taxes)

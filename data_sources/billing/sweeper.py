@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.attempts import UNTOLD, Attempt, Attempts
 from data_sources.billing.audit import CONSOLE
 from data_sources.billing.inbox import Event, Inbox
 from data_sources.result import Kind, Problem, utc_now
@@ -25,6 +25,9 @@ CLOSE_S = 5.0
 QUIET = timedelta(seconds=60)
 LONGEST_QUIET = timedelta(hours=1)
 RUNNING_QUIET = timedelta(hours=6)
+# Ended ones are looked at for so long: what was owed may be paid late, and what was paid given back.
+ENDED_QUIET = timedelta(hours=24)
+ENDED_WATCHED = timedelta(days=60)
 RUNNING_AT_ONCE = 10
 FORGET_EVERY = timedelta(hours=6)
 
@@ -92,12 +95,14 @@ class Sweeper:
                 return
             self._work_off(event, now)
         still_open, running = self._attempts.all_open(), self._attempts.running()
-        watched = [*still_open, *running]
+        ended = self._attempts.lately_ended(now - ENDED_WATCHED)
+        watched = [*still_open, *running, *ended]
         self._looked = {one.id: at for one in watched if (at := self._looked.get(one.id)) is not None}
         self._sweep([one for one in still_open if self._is_due(one, now, LONGEST_QUIET)], now)
         # Running ones where Stripe itself collects: a renewal whose webhook got lost is still to be noted in Lago. Only
         # a few in one look, so that however many there are, a new webhook never waits for them.
         due = [one for one in running if self._is_due(one, now, RUNNING_QUIET)]
+        due += [one for one in ended if self._is_due(one, now, RUNNING_QUIET if one.needs_person else ENDED_QUIET)]
         self._sweep(due[:RUNNING_AT_ONCE], now)
         if now - self._forgot_at >= FORGET_EVERY:
             self._inbox.forget(now)
@@ -114,24 +119,28 @@ class Sweeper:
             self._step(attempt)
 
     def _work_off(self, event: Event, now: datetime) -> None:
-        attempt = self._meant(event)
-        if attempt is None:
+        meant = self._meant(event)
+        if not meant:
             self._inbox.done(event, "no purchase is open or running for it")
             return
-        problem = self._step(attempt, f"{event.source} {event.event_id}"[:300])
-        if problem is None:
-            self._inbox.done(event, f"looked at purchase {attempt.id}")
+        who = f"{event.source} {event.event_id}"[:300]
+        problems = [problem for one in meant if (problem := self._step(one, who)) is not None]
+        if problems:
+            self._inbox.again(event, problems[0], now)
         else:
-            self._inbox.again(event, problem, now)
+            self._inbox.done(event, f"looked at purchase {', '.join(one.id for one in meant)}")
 
-    def _meant(self, event: Event) -> Attempt | None:
-        if event.subject is None:
-            return None
+    def _meant(self, event: Event) -> list[Attempt]:
+        """The purchases that an event is about: by Stripe's session, subscription or customer, or Lago's customer."""
+        about = event.subject
+        if about is None:
+            return []
         if event.source == "stripe":
-            by_session = self._attempts.with_session(event.subject)
-            return by_session or self._attempts.with_stripe_subscription(event.subject)
-        running = self._attempts.running(event.subject)
-        return self._attempts.open_for(event.subject) or (running[0] if running else None)
+            one = self._attempts.with_session(about) or self._attempts.with_stripe_subscription(about)
+            return self._attempts.with_stripe_customer(about) if one is None else [one]
+        running = self._attempts.running(about)
+        first = self._attempts.open_for(about) or (running[0] if running else None)
+        return [] if first is None else [first]
 
     def _step(self, attempt: Attempt, who: str = CONSOLE) -> Problem | None:
         try:
@@ -148,5 +157,7 @@ class Sweeper:
 
 
 def _quiet(attempt: Attempt, now: datetime, longest: timedelta) -> timedelta:
-    """The older a purchase, the less often it is looked at."""
+    """The older a purchase, the less often it is looked at; an end that one side does not have yet does not wait."""
+    if attempt.note is not None and attempt.note.startswith(UNTOLD):
+        return QUIET
     return min(max(QUIET, (now - attempt.created_at) / 10), longest)

@@ -162,8 +162,14 @@ def _pem(text: str) -> bytes | None:
 
 
 def _at_stripe(about: dict[str, Any]) -> str | None:
-    """Which checkout session or subscription an event of Stripe's is about; an invoice names its subscription."""
+    """Which checkout session, subscription or customer an event of Stripe's is about.
+
+    An invoice names its subscription; money given back names only whose it was.
+    """
     kind = about.get("object")
+    if kind in ("charge", "credit_note"):
+        whose = about.get("customer")
+        return whose if isinstance(whose, str) else None
     found = about.get("id") if kind in ("checkout.session", "subscription") else None
     if kind == "invoice":
         parent = about.get("parent")

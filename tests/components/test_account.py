@@ -116,7 +116,7 @@ def test_what_is_overdue_is_what_is_still_due_and_an_unknown_amount_is_said():
 
 def test_a_failed_charge_says_what_to_do_with_and_without_a_page():
     page = failed_banner([FailedCharge("Team", Decimal("20.00"), "USD", "https://invoice.stripe.com/i/1", "sub")])
-    assert "The last charge of $20 for Team failed." in words(page)
+    assert "A charge of $20 for Team failed." in words(page)
     assert "https://invoice.stripe.com/i/1" in str(page)
     told = words(failed_banner([FailedCharge("Team", None, None, None, "sub")]))
-    assert "The last charge for Team failed. The plan goes on until Stripe gives up. Ask your admin" in told
+    assert "A charge for Team failed. The plan goes on until Stripe gives up. Ask your admin" in told

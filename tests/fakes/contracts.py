@@ -27,7 +27,7 @@ _REAL_LAGO = (
 )
 
 # Not in the trimmed description of Stripe.
-_NOT_DESCRIBED = ("/v1/invoice_payments", "/v1/refunds")
+_NOT_DESCRIBED = ("/v1/invoice_payments", "/v1/charges", "/v1/refunds")
 
 
 def folder() -> Path | None:

@@ -149,7 +149,7 @@ class StripeBilling:
         of = invoice["parent"]["subscription_details"]["subscription"]
         if not any(one["status"] == "open" for one in self.invoices_of(of)):
             held = self.subscriptions[of]
-            held["status"] = "active" if held["status"] == "past_due" else held["status"]
+            held["status"] = "active" if held["status"] in ("past_due", "unpaid") else held["status"]
 
     def end(self, subscription: dict[str, Any]) -> None:
         """It charges no more."""
@@ -198,6 +198,9 @@ class StripeBilling:
             return 200, {"object": "list", "data": shown, "has_more": len(rows) > size, "url": "/v1/invoices"}
         if parts in (["v1", "invoice_payments"], ["v1", "refunds"]) and asked.method == "GET":
             return 200, {"object": "list", "data": self._money_back(asked), "has_more": False, "url": "/".join(parts)}
+        if parts == ["v1", "charges"] and asked.method == "GET":
+            rows = self._charges(asked.query["customer"][0])
+            return 200, {"object": "list", "data": rows, "has_more": False, "url": "/v1/charges"}
         if parts[:2] != ["v1", "subscriptions"] or len(parts) != 3:
             return None
         found = self.subscriptions.get(parts[2])
@@ -208,19 +211,41 @@ class StripeBilling:
                 return refused(404, "resource_missing", "No such subscription")
             self.end(found)
         if asked.method == "POST":
-            given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
+            self._change(found, dict(parse_qsl(asked.body.decode(), keep_blank_values=True)))
+        return 200, _shown(found)
+
+    def _change(self, found: dict[str, Any], given: dict[str, str]) -> None:
+        """A new end, or none any more, and notes; what is not named stays."""
+        if "cancel_at_period_end" in given or "cancel_at" in given:
             at_period_end = given.get("cancel_at_period_end") == "true"
             when = int(found["_until"].timestamp()) if at_period_end else given.get("cancel_at")
             found["cancel_at_period_end"] = at_period_end
             found["cancel_at"] = int(when) if when else None
-        return 200, _shown(found)
+        named = {key[9:-1]: value for key, value in given.items() if key.startswith("metadata[")}
+        kept = {**found["metadata"], **named}
+        found["metadata"] = {key: value for key, value in kept.items() if value}
+
+    def _charges(self, customer: str) -> list[dict[str, Any]]:
+        """What was charged of a customer, the newest first, with how much of each was refunded or is about to be."""
+        paid = [one for one in self.invoices if one["customer"] == customer and one["status"] == "paid"]
+        return [
+            {
+                "id": one["id"].replace("in_", "ch_"),
+                "object": "charge",
+                "payment_intent": (intent := one["id"].replace("in_", "pi_")),
+                "amount_refunded": sum(back["amount"] for back in self.refunds if back["payment_intent"] == intent),
+            }
+            for one in reversed(paid)
+        ]
 
     def _money_back(self, asked: Asked) -> list[dict[str, Any]]:
         """How an invoice was paid; what of that payment was given back."""
-        if "invoice" in asked.query:
-            (paid,) = (one for one in self.invoices if one["id"] == asked.query["invoice"][0])
-            how = {"type": "payment_intent", "payment_intent": paid["id"].replace("in_", "pi_")}
-            return [{"id": paid["id"].replace("in_", "inpay_"), "object": "invoice_payment", "payment": how}]
+        if "invoice" in asked.query or "payment[payment_intent]" in asked.query:
+            intent = asked.query.get("payment[payment_intent]", [""])[0]
+            wanted = asked.query.get("invoice", [intent.replace("pi_", "in_")])[0]
+            how = {"type": "payment_intent", "payment_intent": wanted.replace("in_", "pi_")}
+            made = {"id": wanted.replace("in_", "inpay_"), "object": "invoice_payment"}
+            return [{**made, "invoice": wanted, "payment": how}]
         return [one for one in self.refunds if one["payment_intent"] == asked.query["payment_intent"][0]]
 
 
@@ -238,6 +263,7 @@ def _shown(subscription: dict[str, Any]) -> dict[str, Any]:
         "metadata": {},
         "product": f"prod_{number}",
         "type": "recurring",
+        "unit_amount": subscription["_amount"],
     }
     item = {
         "id": f"si_{number}",

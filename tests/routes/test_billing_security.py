@@ -258,7 +258,7 @@ def test_line_10_every_step_is_in_the_audit_log_with_who_plan_amount_ids_and_eve
         rows = list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
     steps = [row.action for row in rows]
     assert steps[:2] == ["opened", "redirected"]
-    assert steps[-1] == "started"
+    assert [step for step in steps if step != "marked paid in Lago"][-1] == "started"
     assert {(row.plan_code, row.amount_cents, row.currency, row.customer_id) for row in rows} == {
         ("business", 10000, "USD", "org-acme")
     }

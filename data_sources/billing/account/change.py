@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from data_sources.billing import attempts as book
-from data_sources.billing import gated_start
+from data_sources.billing import books, gated_start
 from data_sources.billing.account import downgrade
 from data_sources.billing.account.moves import ends_longer_period, move_of, names_of, on_words
 from data_sources.billing.account.types import Move, Offer
@@ -109,7 +109,10 @@ def decide(till: Till, buyer: Buyer, plan: Plan, wanted: Wanted) -> GoOn | Check
         # Nothing is asked here, so something else was confirmed: the plan has ended since, or the card is gone.
         return GoOn(seen) if wanted.confirm is None else refusal(OFFER_CHANGED, "offer_changed")
     if till.attempts.running(buyer.customer_id):
-        return refusal(CHANGE_AT_STRIPE, "collector_mismatch")
+        # It may have run to its end without a word of it reaching us.
+        unknown = books.settle_running(till, buyer.customer_id)
+        if unknown is not None or till.attempts.running(buyer.customer_id):
+            return unknown or refusal(CHANGE_AT_STRIPE, "collector_mismatch")
     # What was clicked last counts: an earlier purchase of another plan must not start behind an open question.
     stopped = room_for(till, buyer, plan)
     if stopped is not None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from data_sources.billing import attempts as book
 from data_sources.billing import books
@@ -22,7 +22,7 @@ from data_sources.billing.money import major_units
 from data_sources.billing.purchase import Terms, Till, untouched
 from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.stripe_checkout import StripeGateway
-from data_sources.billing.stripe_subscriptions import StripeSubscriptions
+from data_sources.billing.stripe_subscriptions import GIVEN_UP, StripeSubscriptions
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
 from data_sources.state.store import StateUnavailableError
@@ -135,14 +135,13 @@ class AccountDesk:
         return replace(read, payable=self._by_lago) if read.rows else None
 
     def failed_charges(self, buyer: Buyer | None) -> tuple[FailedCharge, ...] | Problem:
-        """Running plans whose last charge at Stripe has failed, as far as Stripe still says so."""
+        """Plans with charges at Stripe that failed, running or ended by now, as far as Stripe still says so."""
         if buyer is None or self._stripe is None:
             return ()
         try:
-            running = self._attempts.running(buyer.customer_id)
+            failed = self._attempts.unpaid(buyer.customer_id)
         except StateUnavailableError as error:
             return error.problem
-        failed = [one for one in running if one.note is not None and one.note.startswith(book.UNPAID)]
         if not failed:
             return ()
         with self._doorway.place("What is open at Stripe could not be read") as busy:
@@ -174,12 +173,24 @@ class AccountDesk:
                 return stopped
             done = manage(lago, mine, who, action, subscription_id, confirm)
             if isinstance(done, Managed) and done.status == "done":
-                # Where Stripe collects, it ends or goes on with Lago; what fails here is tried again by the sweeper.
-                for one in mine.running(who.customer_id):
-                    books.keep(Till(lago, self._stripe, mine, self._terms), one)
+                return self._at_stripe_too(Till(lago, self._stripe, mine, self._terms), who, done, action)
             return done
 
         return self._do(buyer, TITLE, act)
+
+    def _at_stripe_too(self, till: Till, who: Buyer, done: Managed, action: str) -> Managed:
+        """Where Stripe collects, it ends or goes on with Lago; nothing is promised that Stripe has not confirmed."""
+        running = till.attempts.running(who.customer_id)
+        failed = [books.keep_end(till, one, resumed=action == "resume") for one in running]
+        problem = next((one for one in failed if one is not None), None)
+        if problem is None:
+            return done
+        risk = "goes on charging" if action == "cancel" else "may end it"
+        detail = (
+            f"Lago has noted it. Stripe, which takes the money, has not confirmed it yet: {problem.detail} It is tried "
+            f"again every minute, and your admin sees it. Until Stripe confirms it, Stripe {risk}."
+        )
+        return replace(done, title=f"{done.title}, once Stripe confirms it", message=detail)
 
     def pdf(self, buyer: Buyer | None, invoice_id: str) -> Result[Link]:
         """The PDF of an invoice."""
@@ -289,13 +300,20 @@ def _over_at_stripe(stripe: StripeGateway | None, running: list[Attempt]) -> Pro
 
 def _failed_charge(stripe: StripeGateway, attempt: Attempt, busy: Problem | None) -> FailedCharge | None:
     """What is open of it by now, None when nothing is; a Stripe that does not tell leaves what was noted."""
-    due = busy or StripeSubscriptions(stripe).unpaid(str(attempt.stripe_subscription_id))
-    if due is None:
+    at_stripe, of = StripeSubscriptions(stripe), str(attempt.stripe_subscription_id)
+    asks: list[Callable[[], Any]] = [partial(at_stripe.owed, of), partial(at_stripe.read, of)]
+    owed, held = (busy, busy) if busy is not None else side_by_side(asks)
+    if owed is None:
         return None
-    name, of = attempt.plan_name, attempt.subscription_id
-    if isinstance(due, Problem):
-        return FailedCharge(name, None, None, None, of)
-    return FailedCharge(name, major_units(due.amount_cents, due.currency), due.currency, due.page, of)
+    over = attempt.state == book.ENDED if isinstance(held, Problem) else held.over
+    for_that = over and not isinstance(held, Problem) and held.ended_unpaid
+    given_up = not isinstance(held, Problem) and held.status == GIVEN_UP
+    state: Any = "ended_unpaid" if for_that else "ended" if over else "given_up" if given_up else "failing"
+    name, ours = attempt.plan_name, attempt.subscription_id
+    if isinstance(owed, Problem):
+        return FailedCharge(name, None, None, None, ours, state=state)
+    due = major_units(owed.amount_cents, owed.currency)
+    return FailedCharge(name, due, owed.currency, owed.page, ours, owed.count, state)
 
 
 def _whole(lago: LagoClient, row: Json) -> Json:

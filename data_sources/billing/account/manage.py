@@ -72,7 +72,8 @@ def _cancel(
         return Managed("confirm", offer.title, "", offer)
     if confirm != offer.token:
         return _refused("What you confirmed is not what would be done now. Read it again.", "offer_changed")
-    done = _noted(attempts, current, one, "cancel", lambda: _set_end(lago, one, at))
+    when = f"{at:%Y-%m-%d %H:%M} UTC"
+    done = _noted(attempts, current, one, "cancel", lambda: _set_end(lago, one, at), when)
     return done if isinstance(done, Problem) else _ended(one, current, at)
 
 
@@ -135,12 +136,17 @@ def _open_end(problem: Problem, read: object) -> Problem:
 
 
 def _noted(
-    attempts: Attempts, current: Current, one: Subscription, action: str, act: Callable[[], Problem | None]
+    attempts: Attempts,
+    current: Current,
+    one: Subscription,
+    action: str,
+    act: Callable[[], Problem | None],
+    what: str | None = None,
 ) -> Problem | None:
     """Write down, act, write down what came of it. Without a record nothing is done."""
-    attempts.note_action(current.customer_id, f"{action} asked", one)
+    attempts.note_action(current.customer_id, f"{action} asked", one, note=what)
     problem = act()
-    note = None if problem is None else f"{problem.title}. {problem.detail}"[:500]
+    note = what if problem is None else f"{problem.title}. {problem.detail}"[:500]
     attempts.note_action(current.customer_id, f"{action} {'done' if problem is None else 'failed'}", one, note=note)
     return problem
 

@@ -168,14 +168,17 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class FailedCharge:
-    """A running plan whose last charge at Stripe has failed.
+    """A plan for which charges at Stripe have failed and are open.
 
     Attributes:
         plan_name: The plan.
-        amount: What is open, in the currency's main unit; None when Stripe does not tell now.
+        amount: What is open in all, in the currency's main unit; None when Stripe does not tell now.
         currency: ISO 4217 code.
-        page: Stripe's page on which it can be paid; None when there is none.
+        page: Stripe's page on which the oldest can be paid; None when there is none.
         subscription_id: Our id of the subscription.
+        count: How many charges are open.
+        state: `failing` while Stripe may try again, `given_up` when it does not and the plan goes on, `ended`, or
+            `ended_unpaid` where Stripe has ended it for that.
     """
 
     plan_name: str
@@ -183,6 +186,8 @@ class FailedCharge:
     currency: str | None
     page: str | None
     subscription_id: str
+    count: int = 1
+    state: Literal["failing", "given_up", "ended", "ended_unpaid"] = "failing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,3 +105,10 @@ def tells(source: BillingSource, kind: str, subject: str, event_id: str = "evt",
 
 def look(source: BillingSource, after: timedelta = LATER) -> None:
     source.sweeper.look(utc_now() + after)
+
+
+def refund(house: House, cents: int, invoice: int = 0, **more: Any) -> None:
+    """Somebody gives money back in Stripe's dashboard."""
+    number = len(house.stripe.billing.refunds)
+    made = {"id": f"re_{number}", "object": "refund", "payment_intent": f"pi_{invoice:08d}", "amount": cents}
+    house.stripe.billing.refunds.append({**made, "status": "succeeded", **more})

@@ -30,6 +30,7 @@ from tests.data_sources.billing.steps import (
     now_of,
     pay,
     posts,
+    refund,
     refused,
     started,
     tells,
@@ -328,15 +329,49 @@ def test_what_ran_out_while_it_was_held_is_charged_once_and_stays_with_the_admin
     assert told(source.desk.retry("token:admin", purchase)).state == book.REFUSED
 
 
-def test_money_given_back_at_stripe_frees_the_place_of_what_was_held(house: House, source: BillingSource) -> None:
+def test_what_was_ended_at_stripe_while_it_was_held_stays_with_the_admin_until_its_money_is_given_back(
+    house: House, source: BillingSource
+) -> None:
     purchase = pay(house, source)
     house.lago.plan_of("business")["amount_cents"] = 12000
     source.progress(ANNA, purchase)
     house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
     tells(source, "customer.subscription.deleted", SUB)
     source.sweeper.look(utc_now())
-    assert now_of(house).state == book.REFUSED
+    house.lago.plan_of("business")["amount_cents"] = 10000
+    held = told(source.desk.retry("token:admin", purchase))
+    assert (held.state, posts(house)) == (book.HELD, [])
+    assert "and the payment was not given back. Your admin sees this and can give the money back." in held.message
+    (row,) = source.desk.purchases().value
+    assert (row.needs_person, row.can_look_again) == (True, True)
+    refund(house, 4000)
+    refund(house, 1000, status="pending")
+    told(source.desk.retry("token:admin", purchase))
+    back = "Of the 100.00 USD (in_00000000) 40.00 USD was given back so far and 10.00 USD is on its way back."
+    assert back in str(now_of(house).note)
+    house.stripe.fail("500", "/v1/refunds")
+    assert failed(source.desk.retry("token:admin", purchase)).title == "Refunds at Stripe could not be read"
+    assert now_of(house).state == book.HELD
+    house.stripe.heal()
+    refund(house, 6000)
+    assert told(source.desk.retry("token:admin", purchase)).state == book.REFUSED
     answered(buy(source))
+
+
+@pytest.mark.parametrize("mends", [True, False])
+def test_what_was_held_and_given_back_never_starts_and_is_ended_at_stripe(
+    house: House, source: BillingSource, mends: bool
+) -> None:
+    purchase = pay(house, source)
+    house.lago.plan_of("business")["amount_cents"] = 12000
+    source.progress(ANNA, purchase)
+    refund(house, 10000)
+    if mends:
+        house.lago.plan_of("business")["amount_cents"] = 10000
+    done = told(source.desk.retry("token:admin", purchase))
+    assert (done.state, posts(house)) == (book.REFUSED, [])
+    assert "The payment was given back before the plan started." in done.message
+    assert house.stripe.billing.subscriptions[SUB]["status"] == "canceled"
 
 
 def test_a_plan_started_by_somebody_else_while_it_was_paid_is_held(house: House, source: BillingSource) -> None:

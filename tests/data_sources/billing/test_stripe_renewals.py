@@ -10,7 +10,7 @@ import requests
 
 from components.held import current_strip
 from data_sources.billing import attempts as book
-from data_sources.billing import books, sweeper
+from data_sources.billing import paid_invoices, sweeper
 from data_sources.billing.account.moves import standing_lock
 from data_sources.billing.account.types import FailedCharge
 from data_sources.billing.source import BillingSource
@@ -95,7 +95,7 @@ def test_a_renewal_that_fails_leaves_lagos_invoice_open_and_both_sides_are_told(
     assert house.lago.held_by("org-acme") == ["business"]
     (row,) = source.desk.purchases().value
     assert row.needs_person
-    assert str(row.note).startswith("The last charge failed: 100.00 USD (in_00000001).")
+    assert str(row.note).startswith("A charge failed: 100.00 USD (in_00000001).")
     page = f"{house.stripe.url}/invoice/in_00000001"
     assert source.account.failed_charges(ANNA) == (FailedCharge("Business", Decimal(100), "USD", page, "sub-org-acme"),)
     house.stripe.billing.invoices[1]["hosted_invoice_url"] = "https://evil.test/pay"
@@ -198,7 +198,7 @@ def test_a_payment_that_lago_makes_no_invoice_for_stays_with_the_admin_until_it_
     at_stripe.travel(31)
     look(source, timedelta(hours=2))
     assert now_of(house).note is None  # Lago may still make it
-    monkeypatch.setattr(books, "INVOICE_COMES", timedelta(days=-31))
+    monkeypatch.setattr(paid_invoices, "INVOICE_COMES", timedelta(days=-31))
     look(source, timedelta(hours=4))
     assert "(in_00000001) for the period from" in str(now_of(house).note)
     monkeypatch.undo()
