@@ -26,7 +26,7 @@ _STATUS = {
 def unpaid_of(charges: Sequence[FailedCharge], overdue: Invoices | None) -> frozenset[str]:
     """The subscriptions for which something should have been paid by now, by our ids, as far as it is known."""
     late = [one for invoice in (overdue.rows if overdue is not None else ()) for one in invoice.subscription_ids or ()]
-    return frozenset((*late, *(one.subscription_id for one in charges)))
+    return frozenset((*late, *(one.subscription_id for one in charges if one.state != "to_put_right")))
 
 
 def current_strip(current: Current, unpaid: frozenset[str] = frozenset()) -> html.Div:
@@ -95,7 +95,11 @@ def _button(what: str, one: Subscription, label: str, said: str) -> html.Button:
 def _held_price(one: Subscription) -> str:
     if one.amount is None or one.currency is None:
         return "Lago does not tell its price"
-    price = " ".join(filter(None, (amount_words(one.amount, one.currency), PER.get(one.interval or ""))))
+    often = PER.get(one.interval or "")
+    price = " ".join(filter(None, (amount_words(one.amount, one.currency), often)))
+    if one.stripe_takes is not None:
+        takes = " ".join(filter(None, (amount_words(*one.stripe_takes), often)))
+        return f"{takes}, as Stripe takes it. Lago's price is {price}; ask your admin which one is right."
     return f"{price}, excl. tax"
 
 
@@ -115,6 +119,12 @@ def renewal(one: Subscription, timezone: str, following: Subscription | None = N
         return "Starts when the payment succeeds", "Lago confirms it. What runs until then goes on."
     if one.ending_at is not None and one.over_at_stripe:
         return f"Ends {_day(one.ending_at, zone)}", "It goes on until then. Choose a plan anew when it has ended."
+    if one.ending_at is not None and one.stripe_unsure == "unconfirmed":
+        detail = "Lago ends it then. Stripe, which takes the money, has not confirmed that yet; it is tried again."
+        return f"Ends {_day(one.ending_at, zone)}", detail
+    if one.ending_at is not None and one.stripe_unsure == "unknown":
+        detail = "Stripe does not tell now, so whether it can still be resumed is not known."
+        return f"Ends {_day(one.ending_at, zone)}", f"It goes on until then and does not renew. {detail}"
     if one.ending_at is not None:
         return f"Ends {_day(one.ending_at, zone)}", f"It goes on until then and does not renew.{_and_trial(one, zone)}"
     if one.next_plan_code is not None:
@@ -182,6 +192,8 @@ def failed_banner(charges: Sequence[FailedCharge]) -> html.Div:
 
 def _failed_words(one: FailedCharge) -> str:
     name, several = one.plan_name, one.count > 1
+    if one.state == "to_put_right":
+        return f"A payment for {name} that no invoice is for is still to be put right. Your admin sees it."
     money = None
     if one.amount is not None and one.currency is not None:
         money = amount_words(one.amount, one.currency)

@@ -47,6 +47,8 @@ RAN_OUT = "The time that was paid for has passed before it could start."
 OVER = "It was ended at Stripe before it could start, and the payment was not given back."
 # How the note of a running purchase begins whose payments at Stripe and invoices in Lago do not agree.
 UNEQUAL = "The books differ: "
+# In such a note: a payment that nothing was given for.
+GIVE_BACK = "Lago has no invoice for it. Give it back at Stripe."
 # How the note of a running purchase begins a charge for which at Stripe has failed; other differences may follow.
 UNPAID = "A charge failed: "
 # How the note of an ended purchase begins for which something is still owed; likewise.
@@ -206,10 +208,10 @@ class Attempts:
             return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
 
     def unpaid(self, customer_id: str) -> list[Attempt]:
-        """The customer's purchases for which something is open at Stripe, as it was last seen; the oldest first."""
+        """The customer's purchases with a charge that is open, or a payment too many, as last seen; oldest first."""
         with self._state.session() as session:
             wanted = (Attempt.customer_id == customer_id) & Attempt.stripe_subscription_id.is_not(None)
-            wanted &= or_(Attempt.note.contains(UNPAID), Attempt.note.startswith(OWED))
+            wanted &= or_(*(Attempt.note.contains(words) for words in (UNPAID, OWED, GIVE_BACK)))
             return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
 
     def with_stripe_customer(self, provider_customer_id: str) -> list[Attempt]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from data_sources.billing.attempts import Attempt
+from data_sources.billing.attempts import GIVE_BACK, Attempt
 from data_sources.billing.audit import MARKED_PAID
 from data_sources.billing.customers import moment
 from data_sources.billing.lago import Json
@@ -25,7 +25,6 @@ GIVEN_BACK = "stripe_given_back"
 DIFFER = "books_differ"
 # Lago makes the invoice of a period within hours; one that is missing for longer needs a person.
 INVOICE_COMES = timedelta(days=2)
-_GIVE_BACK = "Lago has no invoice for it. Give it back at Stripe."
 _DRAFT = "Lago has only a draft, which may be for it. Look again once Lago has finalized that."
 
 
@@ -87,7 +86,7 @@ def _mark(
     # One that was given back has been paid, too: its invoice is marked like every other, and what is back is told.
     for payment in (one for one in payments if one.id not in used):
         never = _never_comes(ours, payment, payments[0], drafts=drafts)
-        missing = (_DRAFT if drafts else _GIVE_BACK) if never else None
+        missing = (_DRAFT if drafts else GIVE_BACK) if never else None
         told: list[str] = []
         found = _for(till, attempt, payment, payments[0], open_ones, told, missing=missing)
         if isinstance(found, Problem):

@@ -9,6 +9,7 @@ from typing import Any
 import stripe
 
 from data_sources.billing.attempts import Attempts
+from data_sources.billing.money import major_units
 from data_sources.billing.stripe_checkout import MALFORMED, StripeGateway, malformed, problem_of
 from data_sources.billing.types import Current, Subscription
 from data_sources.result import Kind, Problem
@@ -300,19 +301,34 @@ class StripeSubscriptions:
 
 
 def over_at_stripe(gateway: StripeGateway | None, attempts: Attempts, current: Current) -> Current:
-    """What is held, with a mark at what ends in Lago and has ended at Stripe already, as far as Stripe tells.
+    """What is held, with a mark where Stripe says otherwise than Lago: that it is over, goes on, takes another price.
 
-    Stripe is asked only about plans that it collected for and that have an end.
+    Stripe is asked only about plans that it collected for and that end in Lago or have another price there than was
+    sold.
     """
-    if gateway is None or all(one.ending_at is None for one in current.subscriptions):
+    if gateway is None:
         return current
-    paid = {one.subscription_id: str(one.stripe_subscription_id) for one in attempts.running(current.customer_id)}
+    sold = {one.subscription_id: one for one in attempts.running(current.customer_id)}
 
     def marked(one: Subscription) -> Subscription:
-        if one.ending_at is None or one.external_id not in paid:
+        attempt = sold.get(one.external_id)
+        if attempt is None or one.lago_id != attempt.lago_subscription_id:
             return one
-        held = StripeSubscriptions(gateway).read(paid[one.external_id])
-        return replace(one, over_at_stripe=not isinstance(held, Problem) and held.over)
+        if one.ending_at is None and (one.amount_cents, one.currency) == (attempt.amount_cents, attempt.currency):
+            return one
+        held = StripeSubscriptions(gateway).read(str(attempt.stripe_subscription_id))
+        if isinstance(held, Problem):
+            return replace(one, stripe_unsure="unknown")
+        takes = None
+        if held.amount_cents is not None and (held.amount_cents, held.currency) != (one.amount_cents, one.currency):
+            takes = major_units(held.amount_cents, held.currency)
+        unconfirmed = one.ending_at is not None and not held.over and held.cancel_at is None
+        return replace(
+            one,
+            over_at_stripe=one.ending_at is not None and held.over,
+            stripe_unsure="unconfirmed" if unconfirmed else None,
+            stripe_takes=None if takes is None else (takes, str(held.currency)),
+        )
 
     return replace(current, subscriptions=tuple(map(marked, current.subscriptions)))
 

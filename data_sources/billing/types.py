@@ -180,6 +180,9 @@ class Subscription:
         is_free: Whether it costs nothing, for sure.
         pay_in_advance: Whether its base price is due at the start of a period; None when the plan does not tell.
         over_at_stripe: Whether it ends and Stripe, which collected for it, has ended its part: nothing resumes it.
+        stripe_unsure: Where it ends or its price is another than was sold: `unconfirmed` while Stripe, which collects
+            for it, has no end yet, `unknown` when Stripe does not tell now.
+        stripe_takes: What Stripe takes each period where Lago's price is another one, with its currency.
     """
 
     external_id: str
@@ -199,6 +202,8 @@ class Subscription:
     is_free: bool = False
     pay_in_advance: bool | None = None
     over_at_stripe: bool = False
+    stripe_unsure: Literal["unconfirmed", "unknown"] | None = None
+    stripe_takes: tuple[Decimal, str] | None = None
 
     @property
     def amount(self) -> Decimal | None:

@@ -13,7 +13,17 @@ from data_sources.billing import books
 from data_sources.billing.account import card, links
 from data_sources.billing.account.manage import TITLE, manage
 from data_sources.billing.account.read import limits_of, read_card, read_invoices, read_usage, read_wallets
-from data_sources.billing.account.types import CardView, FailedCharge, Invoices, Link, Managed, Usage, UsageView, Wallet
+from data_sources.billing.account.types import (
+    CardView,
+    FailedCharge,
+    Invoices,
+    Link,
+    Managed,
+    StripesPart,
+    Usage,
+    UsageView,
+    Wallet,
+)
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, Json, LagoClient
@@ -145,8 +155,12 @@ class AccountDesk:
         if not failed:
             return ()
         with self._doorway.place("What is open at Stripe could not be read") as busy:
-            found = [_failed_charge(self._stripe, one, busy) for one in failed]
-        return tuple(one for one in found if one is not None)
+            found = [_failed_charge(self._stripe, one, busy) for one in failed if _owes(one)]
+        too_many = [one for one in failed if book.GIVE_BACK in str(one.note)]
+        back = [
+            FailedCharge(one.plan_name, None, None, None, one.subscription_id, state="to_put_right") for one in too_many
+        ]
+        return (*(one for one in found if one is not None), *back)
 
     def card(self, buyer: Buyer | None) -> Result[CardView]:
         """Whether a card is on file, and whether one can be saved here."""
@@ -171,12 +185,23 @@ class AccountDesk:
             stopped = _over_at_stripe(self._stripe, mine.running(who.customer_id)) if action == "resume" else None
             if stopped is not None:
                 return stopped
-            done = manage(lago, mine, who, action, subscription_id, confirm)
+            part = self._stripes_part(mine, who, subscription_id) if action == "cancel" else None
+            done = manage(lago, mine, who, action, subscription_id, confirm, part)
             if isinstance(done, Managed) and done.status == "done":
                 return self._at_stripe_too(Till(lago, self._stripe, mine, self._terms), who, done, action)
             return done
 
         return self._do(buyer, TITLE, act)
+
+    def _stripes_part(self, mine: Attempts, who: Buyer, subscription_id: str) -> StripesPart | None:
+        """What Stripe says of a plan that it collects for; None where it does not."""
+        running = [one for one in mine.running(who.customer_id) if one.subscription_id == subscription_id]
+        if not running or self._stripe is None:
+            return None
+        held = StripeSubscriptions(self._stripe).read(str(running[0].stripe_subscription_id))
+        if isinstance(held, Problem):
+            return StripesPart(None, _owes(running[0]))
+        return StripesPart(held.renews_at, held.failing)
 
     def _at_stripe_too(self, till: Till, who: Buyer, done: Managed, action: str) -> Managed:
         """Where Stripe collects, it ends or goes on with Lago; nothing is promised that Stripe has not confirmed."""
@@ -296,6 +321,10 @@ def _over_at_stripe(stripe: StripeGateway | None, running: list[Attempt]) -> Pro
             )
             return Problem(Kind.CONFLICT, TITLE, detail, code="ended_at_stripe")
     return None
+
+
+def _owes(attempt: Attempt) -> bool:
+    return any(words in str(attempt.note) for words in (book.UNPAID, book.OWED))
 
 
 def _failed_charge(stripe: StripeGateway, attempt: Attempt, busy: Problem | None) -> FailedCharge | None:

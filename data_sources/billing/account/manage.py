@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from data_sources.billing import attempts as book
 from data_sources.billing.account.moves import day_in, next_period, next_period_at, on_words
-from data_sources.billing.account.types import Managed, Offer
+from data_sources.billing.account.types import Managed, Offer, StripesPart
 from data_sources.billing.attempts import Attempts
 from data_sources.billing.customers import moment, read_current
 from data_sources.billing.lago import Json, LagoClient
@@ -29,7 +29,13 @@ _UNKNOWN_OUTCOME = frozenset({Kind.TIMEOUT, Kind.UPSTREAM})
 
 
 def manage(
-    lago: LagoClient, attempts: Attempts, buyer: Buyer, action: str, subscription_id: str, confirm: str | None
+    lago: LagoClient,
+    attempts: Attempts,
+    buyer: Buyer,
+    action: str,
+    subscription_id: str,
+    confirm: str | None,
+    part: StripesPart | None = None,
 ) -> Managed | Problem:
     """Do one thing with a subscription.
 
@@ -40,6 +46,7 @@ def manage(
         action: cancel, resume or undo.
         subscription_id: Our id of the subscription.
         confirm: The token of the offer that was agreed to; only cancel asks first.
+        part: What Stripe says of it, where that is to be cancelled for which Stripe collects.
     """
     current = read_current(lago, buyer.customer_id)
     if isinstance(current, Problem):
@@ -52,29 +59,34 @@ def manage(
     if busy is not None and busy.state in (book.STARTING, book.WAITING):
         return _refused("A purchase is being confirmed. Wait until it is.", "subscription_incomplete")
     if action == "cancel":
-        return _cancel(lago, attempts, current, one, confirm)
+        return _cancel(lago, attempts, current, one, confirm, part)
     return _resume(lago, attempts, current, one) if action == "resume" else _undo(lago, attempts, current, one)
 
 
 def _cancel(
-    lago: LagoClient, attempts: Attempts, current: Current, one: Subscription, confirm: str | None
+    lago: LagoClient,
+    attempts: Attempts,
+    current: Current,
+    one: Subscription,
+    confirm: str | None,
+    part: StripesPart | None,
 ) -> Managed | Problem:
     """The end of the running period: the day on which it would renew, so that every day paid for is there."""
     if one.ending_at is not None:
-        return _ended(one, current, one.ending_at)
+        return _ended(one, current, one.ending_at, part)
     if one.next_plan_code is not None:
         return _refused("Another plan is planned already. Take that back first.", "already_planned")
     at = next_period_at(one)
     if at is None:
         return _refused("Lago does not tell when the running period ends. Ask your admin.", "period_unknown")
-    offer = _cancel_offer(one, current, at)
+    offer = _cancel_offer(one, current, at, part)
     if confirm is None:
         return Managed("confirm", offer.title, "", offer)
     if confirm != offer.token:
         return _refused("What you confirmed is not what would be done now. Read it again.", "offer_changed")
     when = f"{at:%Y-%m-%d %H:%M} UTC"
     done = _noted(attempts, current, one, "cancel", lambda: _set_end(lago, one, at), when)
-    return done if isinstance(done, Problem) else _ended(one, current, at)
+    return done if isinstance(done, Problem) else _ended(one, current, at, part)
 
 
 def _resume(lago: LagoClient, attempts: Attempts, current: Current, one: Subscription) -> Managed | Problem:
@@ -159,7 +171,7 @@ def _of_customer(current: Current, action: str, subscription_id: str) -> Subscri
     return next((one for one in mine if one.status == "pending"), None)
 
 
-def _cancel_offer(one: Subscription, current: Current, at: datetime) -> Offer:
+def _cancel_offer(one: Subscription, current: Current, at: datetime, part: StripesPart | None) -> Offer:
     on, name = on_words(next_period(one, current)), _name(one)
     about = (
         *(current.customer_id, one.external_id, str(one.lago_id), one.plan_code, at.astimezone(UTC).isoformat()),
@@ -168,10 +180,21 @@ def _cancel_offer(one: Subscription, current: Current, at: datetime) -> Offer:
     lines = (
         f"{name} goes on until then, with everything in it, and ends {on} instead of renewing.",
         f"{_last_price(one, current, at)} Usage until then, where the plan bills it, still is charged.",
-        "Until then you can resume it here.",
+        f"{_resumable(current, at, part)} you can resume it here.",
+        *(("A charge for it is not paid yet. Cancelling does not settle that.",) if part and part.owes else ()),
     )
     token = hashlib.sha256("\n".join(about).encode()).hexdigest()[:32]
     return Offer(f"Cancel {name} {on}?", lines, None, f"Cancel {on}", f"Keep {name}", token)
+
+
+def _resumable(current: Current, at: datetime, part: StripesPart | None) -> str:
+    """Until when an end can be taken back: not any more once the period that Stripe was paid for is over."""
+    if part is None:
+        return "Until then"
+    if part.paid_until is None:
+        return "As long as the period runs that Stripe was paid for,"
+    day = day_in(part.paid_until, current)
+    return "Until then" if day >= day_in(at, current) else f"Until Stripe's period ends {on_words(day)},"
 
 
 def _last_price(one: Subscription, current: Current, at: datetime) -> str:
@@ -201,9 +224,12 @@ def _on(moment: datetime, current: Current) -> str:
     return on_words(day_in(moment, current))
 
 
-def _ended(one: Subscription, current: Current, at: datetime) -> Managed:
-    on = on_words(day_in(at, current))
-    return Managed("done", f"{_name(one)} ends {on}", "Until then it goes on, and you can resume it here.")
+def _ended(one: Subscription, current: Current, at: datetime, part: StripesPart | None) -> Managed:
+    on, until = on_words(day_in(at, current)), _resumable(current, at, part)
+    then = "Until then it goes on, and you can resume it here."
+    if until != "Until then":
+        then = f"Until then it goes on. {until} you can resume it here."
+    return Managed("done", f"{_name(one)} ends {on}", then)
 
 
 def _renews(one: Subscription, current: Current) -> str:

@@ -75,6 +75,19 @@ class Managed:
 
 
 @dataclass(frozen=True, slots=True)
+class StripesPart:
+    """What Stripe says of a plan that it collects for, before it is cancelled.
+
+    Attributes:
+        paid_until: Where the period ends that it was paid for, UTC; None when it does not tell.
+        owes: Whether a charge of it is open.
+    """
+
+    paid_until: datetime | None
+    owes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UsageLine:
     """Usage of one metric in the running period.
 
@@ -168,7 +181,7 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class FailedCharge:
-    """A plan for which charges at Stripe have failed and are open.
+    """A plan for which charges at Stripe have failed and are open, or were paid and are not accounted for.
 
     Attributes:
         plan_name: The plan.
@@ -178,7 +191,8 @@ class FailedCharge:
         subscription_id: Our id of the subscription.
         count: How many charges are open.
         state: `failing` while Stripe may try again, `given_up` when it does not and the plan goes on, `ended`, or
-            `ended_unpaid` where Stripe has ended it for that.
+            `ended_unpaid` where Stripe has ended it for that; `to_put_right` when a payment came in that Lago has no
+            invoice for.
     """
 
     plan_name: str
@@ -187,7 +201,7 @@ class FailedCharge:
     page: str | None
     subscription_id: str
     count: int = 1
-    state: Literal["failing", "given_up", "ended", "ended_unpaid"] = "failing"
+    state: Literal["failing", "given_up", "ended", "ended_unpaid", "to_put_right"] = "failing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from components.held import failed_banner
+from components.held import current_strip, failed_banner
 from data_sources.billing import attempts as book
 from data_sources.billing.account.types import FailedCharge, Managed
+from data_sources.billing.paid_invoices import PAID_BY
 from data_sources.billing.source import BillingSource
-from data_sources.billing.types import Buyer
+from data_sources.billing.types import Buyer, Subscription
 from data_sources.result import Empty, Failed, Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, House
 from tests.data_sources.billing.steps import (
@@ -35,6 +36,18 @@ def row_of(source: BillingSource) -> Any:
     assert isinstance(got, Ready), got
     (row,) = got.value
     return row
+
+
+def current(source: BillingSource) -> tuple[Subscription, ...]:
+    got = source.current(ANNA)
+    assert isinstance(got, Ready), got
+    return got.value.subscriptions
+
+
+def strip(source: BillingSource) -> str:
+    got = source.current(ANNA)
+    assert isinstance(got, Ready), got
+    return str(current_strip(got.value).to_plotly_json())
 
 
 def charged(source: BillingSource) -> FailedCharge:
@@ -192,8 +205,11 @@ def test_a_cancellation_that_stripe_does_not_confirm_promises_nothing_and_is_soo
     row = row_of(source)
     assert row.needs_person
     assert str(row.note).startswith("Its end is not the same in Lago and at Stripe: The subscription at Stripe could")
+    assert "Stripe does not tell now, so whether it can still be resumed is not known." in strip(source)
     house.stripe.heal()
+    assert "Stripe, which takes the money, has not confirmed that yet" in strip(source)
     look(source, timedelta(seconds=90))
+    assert "It goes on until then and does not renew." in strip(source)
     assert house.stripe.billing.subscriptions[SUB]["cancel_at"] is not None
     assert isinstance(source.desk.purchases(), Empty)
 
@@ -280,6 +296,16 @@ def test_a_price_that_lago_raised_is_told_before_stripe_takes_the_old_one(house:
     note = str(row_of(source).note)
     assert "Lago asks 150.00 USD for the period from" in note
     assert "and Stripe takes 100.00 USD. Before that day change the price of sub_00000000 at Stripe" in note
+    (shown,) = current(source)
+    assert shown.stripe_takes == (Decimal(100), "USD")
+    assert "$100 per month, as Stripe takes it. Lago's price is $150 per month" in strip(source)
+    house.lago.bill_period(row, at=house.stripe.billing.now + timedelta(days=31)).update(total_amount_cents=15000)
+    house.stripe.billing.travel(31)
+    look(source, timedelta(hours=10))
+    invoice = house.lago.invoices[0]
+    assert f"mark that invoice as paid in Lago, with the metadata {PAID_BY} = in_00000001" in str(now_of(house).note)
+    invoice["payment_status"] = "succeeded"
+    invoice["metadata"] = [{"lago_id": "x", "key": PAID_BY, "value": "in_00000001"}]
     held["_amount"] = 15000
     look(source, timedelta(hours=14))
     assert now_of(house).note is None
@@ -344,3 +370,39 @@ def test_looking_again_never_tells_as_good_what_needs_a_person(house: House, sou
     assert (again.title, again.good) == ("org-acme: Business goes on, and a charge failed", None)
     assert again.message.startswith("A charge failed: 100.00 USD (in_00000001).")
     assert row_of(source).title == "Business goes on, and a charge failed"
+
+
+def test_before_it_is_cancelled_it_says_until_when_it_can_be_resumed_and_that_a_debt_stays(
+    house: House, source: BillingSource
+) -> None:
+    started(house, source)
+    (row,), held = house.lago.subscriptions, house.stripe.billing.subscriptions[SUB]
+    row["current_billing_period_ending_at"] = (held["_until"] + timedelta(days=3)).isoformat()
+
+    def lines() -> str:
+        got = source.account.manage(ANNA, "cancel", "sub-org-acme", None)
+        assert isinstance(got, Ready), got
+        assert got.value.offer is not None
+        return " ".join(got.value.offer.lines)
+
+    day = f"{held['_until'].day} {held['_until']:%b %Y}"
+    assert f"Until Stripe's period ends on {day}, you can resume it here." in lines()
+    assert "not paid yet" not in lines()
+    held["status"] = "past_due"
+    assert "A charge for it is not paid yet. Cancelling does not settle that." in lines()
+    house.stripe.fail("500")
+    assert "As long as the period runs that Stripe was paid for, you can resume it here." in lines()
+    house.stripe.heal()
+    assert f"Until Stripe's period ends on {day}, you can resume it here." in managed(source, "cancel").message
+
+
+def test_a_payment_too_many_is_told_to_its_customer_as_well(house: House, source: BillingSource) -> None:
+    started(house, source)
+    house.stripe.billing.travel(31)
+    house.lago.subscriptions[0]["status"] = "terminated"
+    look(source, timedelta(hours=7))
+    assert now_of(house).state == book.ENDED
+    assert "A payment for Business that no invoice is for is still to be put right." in banner(charged(source))
+    refund(house, 10000, invoice=1)
+    look(source, timedelta(hours=14))
+    assert source.account.failed_charges(ANNA) == ()
