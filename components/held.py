@@ -206,7 +206,7 @@ def _failed_words(one: FailedCharge) -> str:
     )
     if one.state in ("ended", "ended_unpaid"):
         owed = "What is still owed for it is not known now" if money is None else f"{money}{whole} is still owed for it"
-        ended = f"{name} has ended" if one.state == "ended" else f"Stripe ended {name}, as its charges were not paid"
+        ended = f"{name} has ended" if one.state == "ended" else f"Stripe ended {name}, as what it charged was not paid"
         return f"{ended}. {owed}. {then} Paying does not start the plan again."
     what = f"{one.count} charges for {name} failed" if several else f"A charge for {name} failed"
     if money is not None:

@@ -84,7 +84,7 @@ def _event(row: EventRow) -> list[Any]:
 
 def audit_table(rows: Sequence[AuditRow]) -> Component:
     """Who brought which purchase where, with the ids of that moment."""
-    heads = ("Time", "Who", "Step", "Customer", "Plan", "Price", "Note", "Ids")
+    heads = ("Time", "Who", "Step", "Customer", "Plan", "Price", "Note and ids")
     return _table("Log of purchases", heads, [_entry(row) for row in rows], lead=(2, 6))
 
 
@@ -96,9 +96,16 @@ def _entry(row: AuditRow) -> list[Any]:
         _cut(row.customer_id),
         _cut(row.plan_code) if row.plan_code is not None else "",
         _price(row.amount, row.currency) if row.plan_code is not None else "",
-        _why(row.note),
-        tags.Span(" · ".join(row.ids), className="dim"),
+        _note_and_ids(row),
     ]
+
+
+def _note_and_ids(row: AuditRow) -> Any:
+    """In one cell, where both may wrap: beside each other they do not fit a common screen."""
+    if not row.ids:
+        return _why(row.note)
+    ids = tags.Div(" · ".join(row.ids), className="dim oc-ids")
+    return tags.Div([tags.Div(row.note), ids] if row.note else [ids], className="oc-why")
 
 
 def _table(label: str, heads: Sequence[str], rows: Sequence[Sequence[Any]], *, lead: Sequence[int]) -> Component:

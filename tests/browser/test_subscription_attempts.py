@@ -38,6 +38,9 @@ def test_an_admin_sees_an_open_purchase_and_brings_it_further(browser, make_app,
     browser.wait_for_text("#oc-toasts", "Waiting for Lago to confirm")
     browser.wait_for_text(OPEN, "Confirming payment…")
     browser.wait_for_text(LOG, "retried")
+    beside = f"const e = document.querySelector('{LOG} .oc-tablewrap'); return e.scrollWidth - e.clientWidth"
+    browser.driver.set_window_size(1280, 900)
+    assert browser.driver.execute_script(beside) <= 0
     browser.phone()
     assert browser.axe() == []
     shown = browser.find(f"{OPEN} [data-retry-purchase]").rect

@@ -45,7 +45,11 @@ class Watcher:
             elif one["status"] == "complete" and self._turned(f"{one['id']} paid", one["payment_status"]):
                 told.append(("stripe", "checkout.session.async_payment_succeeded", _shown(one)))
         for one in self._stripe.billing.subscriptions.values():
-            if not self._turned(one["id"], one["status"]):
+            known = one["id"] in self._seen
+            turned = self._turned(one["id"], one["status"])
+            if self._turned(f"{one['id']} end", one["cancel_at"]) and known and not turned:
+                told.append(("stripe", "customer.subscription.updated", _shown(one)))
+            if not turned:
                 continue
             if one["status"] == "canceled":
                 told.append(("stripe", "customer.subscription.deleted", _shown(one)))
@@ -56,6 +60,13 @@ class Watcher:
             if self._turned(one["id"], one["status"]):
                 kind = "paid" if one["status"] == "paid" else "payment_failed"
                 told.append(("stripe", f"invoice.{kind}", _shown(one)))
+        for one in self._stripe.billing.refunds:
+            if self._turned(one["id"], one["status"]) and one["status"] == "succeeded":
+                told += [
+                    ("stripe", "charge.refunded", {"object": "charge", "customer": paid["customer"]})
+                    for paid in self._stripe.billing.invoices
+                    if paid["id"].replace("in_", "pi_") == one["payment_intent"]
+                ]
         return told
 
     def _bounced(self, subscription: dict[str, Any]) -> list[Change]:

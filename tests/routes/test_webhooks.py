@@ -69,6 +69,20 @@ def test_a_signed_event_is_written_down_once_however_often_it_is_sent(app, send)
     ]
 
 
+@pytest.mark.parametrize(
+    ("about", "subject"),
+    [
+        ({"object": "charge", "id": "ch_1", "customer": "cus_1"}, "cus_1"),
+        ({"object": "credit_note", "id": "cn_1", "customer": "cus_1", "invoice": "in_1"}, "cus_1"),
+        ({"object": "charge", "id": "ch_1", "customer": None}, None),
+    ],
+)
+def test_money_given_back_is_about_its_customer(app, send, about, subject):
+    raw = signed.stripe_event(about, "charge.refunded", "evt_1")
+    assert send(STRIPE, raw, signed.stripe_headers(raw)).status_code == 200
+    assert inbox(app) == [("stripe", "evt_1", "charge.refunded", subject)]
+
+
 def test_lagos_tokens_are_taken_as_well(app, send):
     assert send(LAGO, STARTED, signed.lago_jwt_headers(STARTED, "key-2")).status_code == 200
     assert [one[1] for one in inbox(app)] == ["key-2"]

@@ -128,7 +128,7 @@ def test_a_plan_that_stripe_ended_unpaid_tells_both_why_and_what_is_owed_until_i
     assert "says what is owed and where to pay it" in told(source.progress(ANNA, purchase)).message
     owed = charged(source)
     assert (owed.state, owed.amount) == ("ended_unpaid", Decimal(100))
-    assert "Stripe ended Business, as its charges were not paid. $100 is still owed for it." in banner(owed)
+    assert "Stripe ended Business, as what it charged was not paid. $100 is still owed for it." in banner(owed)
     assert "Paying does not start the plan again." in banner(owed)
     assert requests.post(str(owed.page), timeout=5).ok
     tells(source, "invoice.paid", SUB, "evt_late")
