@@ -81,8 +81,9 @@ def settle_running(till: Till, customer_id: str) -> Problem | None:
     """
     for one in till.attempts.running(customer_id):
         end, rest = _compare(till, one)
-        problem = end or rest
-        if problem is not None and problem.code != DIFFER:
+        problem, now = end or rest, till.attempts.one(one.id)
+        closed = now is None or now.state != book.STARTED
+        if problem is not None and problem.code not in (DIFFER, _NO_STRIPE.code) and not closed:
             return problem
     return None
 
@@ -120,18 +121,17 @@ def _compare(till: Till, attempt: Attempt, *, resumed: bool = False) -> tuple[Pr
     if held.over and not (held.ran_out and ends is not None and ends > utc_now()):
         return _ended_at_stripe(seen, ours), None
     end = None
+    asked = at_stripe.owed(held.id) if held.failing else None
+    owed, unknown = (None, asked) if isinstance(asked, Problem) else (asked, None)
     if ours is None:
-        gone = _ended_in_lago(seen, row)
+        gone = _ended_in_lago(seen, row, owed)
         if gone is not False:
             return gone, None
     elif not held.over:
         seen.differ.extend(_other_price(held, ours))
         end = _same_end(seen, ours, None if isinstance(payments, Problem) else payments, resumed=resumed)
-    owed = at_stripe.owed(held.id) if held.failing else None
-    if isinstance(owed, Problem):
-        return end, marks.problem or owed
     seen.note(owed, end)
-    return end, marks.problem or marks.unread
+    return end, marks.problem or unknown or marks.unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ def _ended_at_stripe(seen: _Seen, ours: Json | None) -> Problem | None:
     return seen.close("Its subscription at Stripe has ended.")
 
 
-def _ended_in_lago(seen: _Seen, row: Json | None) -> Problem | Literal[False] | None:
+def _ended_in_lago(seen: _Seen, row: Json | None, owed: Owed | None) -> Problem | Literal[False] | None:
     """Lago says it has ended, so Stripe must not charge again. If Lago says nothing of the kind, a person must look.
 
     Returns:
@@ -228,7 +228,7 @@ def _ended_in_lago(seen: _Seen, row: Json | None) -> Problem | Literal[False] | 
     if row is None and gone is not None and gone.get("lago_id") == seen.attempt.lago_subscription_id:
         ended = seen.at_stripe.end(seen.held.id)
         if isinstance(ended, Problem):
-            seen.note(None, ended)
+            seen.note(owed, ended)
             return ended
         seen.till.attempts.note_step(seen.attempt, ENDED_AT_STRIPE, note="Lago has ended it.")
         return seen.close("Its subscription in Lago has ended.")

@@ -34,12 +34,15 @@ from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.stripe_subscriptions import GIVEN_UP, StripeSubscriptions
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
+from data_sources.budget import budget, left_s
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
 from data_sources.state.store import StateUnavailableError
 
 T = TypeVar("T")
 
 KEPT = 256
+# So long a Stripe that does not answer may keep a question waiting that it only has words for.
+WORDS_S = 3.0
 NO_PORTAL = "Lago's portal could not be opened"
 NOBODY = Problem(
     Kind.CONFLICT,
@@ -185,7 +188,7 @@ class AccountDesk:
             stopped = _over_at_stripe(self._stripe, mine.running(who.customer_id)) if action == "resume" else None
             if stopped is not None:
                 return stopped
-            part = self._stripes_part(mine, who, subscription_id) if action == "cancel" else None
+            part = partial(self._stripes_part, mine, who, subscription_id)
             done = manage(lago, mine, who, action, subscription_id, confirm, part)
             if isinstance(done, Managed) and done.status == "done":
                 return self._at_stripe_too(Till(lago, self._stripe, mine, self._terms), who, done, action)
@@ -198,7 +201,9 @@ class AccountDesk:
         running = [one for one in mine.running(who.customer_id) if one.subscription_id == subscription_id]
         if not running or self._stripe is None:
             return None
-        held = StripeSubscriptions(self._stripe).read(str(running[0].stripe_subscription_id))
+        left = left_s()
+        with budget(WORDS_S if left is None else min(WORDS_S, left)):
+            held = StripeSubscriptions(self._stripe).read(str(running[0].stripe_subscription_id))
         if isinstance(held, Problem):
             return StripesPart(None, _owes(running[0]))
         return StripesPart(held.renews_at, held.failing)
@@ -210,7 +215,7 @@ class AccountDesk:
         problem = next((one for one in failed if one is not None), None)
         if problem is None:
             return done
-        risk = "goes on charging" if action == "cancel" else "may end it"
+        risk = "charges at each renewal" if action == "cancel" else "may end it"
         detail = (
             f"Lago has noted it. Stripe, which takes the money, has not confirmed it yet: {problem.detail} It is tried "
             f"again every minute, and your admin sees it. Until Stripe confirms it, Stripe {risk}."

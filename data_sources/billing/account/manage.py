@@ -35,7 +35,7 @@ def manage(
     action: str,
     subscription_id: str,
     confirm: str | None,
-    part: StripesPart | None = None,
+    stripes_part: Callable[[], StripesPart | None] = lambda: None,
 ) -> Managed | Problem:
     """Do one thing with a subscription.
 
@@ -46,7 +46,8 @@ def manage(
         action: cancel, resume or undo.
         subscription_id: Our id of the subscription.
         confirm: The token of the offer that was agreed to; only cancel asks first.
-        part: What Stripe says of it, where that is to be cancelled for which Stripe collects.
+        stripes_part: Tells what Stripe says of it, where that is to be cancelled for which Stripe collects; asked for
+            words alone, so only before the question and after the deed.
     """
     current = read_current(lago, buyer.customer_id)
     if isinstance(current, Problem):
@@ -59,7 +60,7 @@ def manage(
     if busy is not None and busy.state in (book.STARTING, book.WAITING):
         return _refused("A purchase is being confirmed. Wait until it is.", "subscription_incomplete")
     if action == "cancel":
-        return _cancel(lago, attempts, current, one, confirm, part)
+        return _cancel(lago, attempts, current, one, confirm, stripes_part)
     return _resume(lago, attempts, current, one) if action == "resume" else _undo(lago, attempts, current, one)
 
 
@@ -69,24 +70,24 @@ def _cancel(
     current: Current,
     one: Subscription,
     confirm: str | None,
-    part: StripesPart | None,
+    stripes_part: Callable[[], StripesPart | None],
 ) -> Managed | Problem:
     """The end of the running period: the day on which it would renew, so that every day paid for is there."""
     if one.ending_at is not None:
-        return _ended(one, current, one.ending_at, part)
+        return _ended(one, current, one.ending_at, stripes_part())
     if one.next_plan_code is not None:
         return _refused("Another plan is planned already. Take that back first.", "already_planned")
     at = next_period_at(one)
     if at is None:
         return _refused("Lago does not tell when the running period ends. Ask your admin.", "period_unknown")
-    offer = _cancel_offer(one, current, at, part)
+    offer = _cancel_offer(one, current, at, stripes_part() if confirm is None else None)
     if confirm is None:
         return Managed("confirm", offer.title, "", offer)
     if confirm != offer.token:
         return _refused("What you confirmed is not what would be done now. Read it again.", "offer_changed")
     when = f"{at:%Y-%m-%d %H:%M} UTC"
     done = _noted(attempts, current, one, "cancel", lambda: _set_end(lago, one, at), when)
-    return done if isinstance(done, Problem) else _ended(one, current, at, part)
+    return done if isinstance(done, Problem) else _ended(one, current, at, stripes_part())
 
 
 def _resume(lago: LagoClient, attempts: Attempts, current: Current, one: Subscription) -> Managed | Problem:
