@@ -98,9 +98,16 @@ def _wallet(one: Wallet) -> html.Div:
     return html.Div(parts)
 
 
-def card_words(view: CardView) -> Component:
-    """Whether a card is on file, since when, and the way to another one."""
-    if view.by_stripe and view.card is None:
+def card_words(view: CardView, *, saved: bool = False) -> Component:
+    """Whether a card is on file, since when, and the way to another one.
+
+    Args:
+        view: What Lago has.
+        saved: Whether a purchase waits for Lago to take over a card that is saved already.
+    """
+    if saved and view.card is None:
+        words = "A card is saved at Stripe. Lago has not taken it over yet, so it charges none."
+    elif view.by_stripe and view.card is None:
         words = "Stripe collects, with the card that is given on its page. Lago has none."
     elif view.card is None:
         words = "No card is on file."

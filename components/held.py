@@ -13,7 +13,7 @@ from components.formats import UNKNOWN
 from components.parts import icon
 from components.plan_words import PER, amount_words
 from data_sources.billing.account.types import FailedCharge, Invoice, Invoices
-from data_sources.billing.types import Current, Subscription
+from data_sources.billing.types import Current, Subscription, UnderWay
 from data_sources.result import utc_now
 
 _STATUS = {
@@ -29,20 +29,28 @@ def unpaid_of(charges: Sequence[FailedCharge], overdue: Invoices | None) -> froz
     return frozenset((*late, *(one.subscription_id for one in charges if one.state != "to_put_right")))
 
 
-def current_strip(current: Current, unpaid: frozenset[str] = frozenset()) -> html.Div:
+def current_strip(
+    current: Current, unpaid: frozenset[str] = frozenset(), under_way: UnderWay | None = None
+) -> html.Div:
     """All subscriptions with what can be done with each; a plan that follows another one stands in that one's row.
 
     Args:
         current: What the customer holds.
         unpaid: `unpaid_of` it: those are not simply active.
+        under_way: The customer's purchase that is not settled: while Lago is asked, nothing else is changed.
     """
     running = {one.external_id for one in current.subscriptions if one.status == "active"}
     following = {one.external_id: one for one in current.subscriptions if one.status == "pending"}
     shown = [one for one in current.subscriptions if one.status != "pending" or one.external_id not in running]
-    return html.Div([_row(one, current, following.get(one.external_id), one.external_id in unpaid) for one in shown])
+    waits = under_way is not None and under_way.changing
+    rows = []
+    for one in shown:
+        after = following.get(one.external_id)
+        rows.append(_row(one, current, after, unpaid=one.external_id in unpaid, waits=waits))
+    return html.Div(rows)
 
 
-def _row(one: Subscription, current: Current, following: Subscription | None, unpaid: bool) -> html.Div:
+def _row(one: Subscription, current: Current, following: Subscription | None, *, unpaid: bool, waits: bool) -> html.Div:
     word, kind = _STATUS.get(one.status, (one.status, ""))
     if unpaid and one.status == "active":
         word, kind = "Active, payment overdue", "danger"
@@ -68,16 +76,18 @@ def _row(one: Subscription, current: Current, following: Subscription | None, un
                     html.P(detail),
                 ]
             ),
-            html.Div(_buttons(one, current), className="oc-sub-do"),
+            html.Div(_buttons(one, current, waits=waits), className="oc-sub-do"),
         ],
         className="oc-sub",
         **{"data-subscription-row": one.external_id},
     )
 
 
-def _buttons(one: Subscription, current: Current) -> list[Any]:
-    if one.status == "incomplete" or any(each.status == "incomplete" for each in current.subscriptions):
+def _buttons(one: Subscription, current: Current, *, waits: bool) -> list[Any]:
+    if one.status == "incomplete":
         return []
+    if waits or any(each.status == "incomplete" for each in current.subscriptions):
+        return [html.P("Cannot be changed until the purchase is settled.")]
     if one.status == "pending" or one.next_plan_code is not None:
         return [_button("undo", one, "Take it back", f"Take back the change of {one.plan_name or one.plan_code}")]
     if one.over_at_stripe:

@@ -11,10 +11,10 @@ from dash import html
 from dash.development.base_component import Component
 
 from components.parts import badge, icon
-from components.plan_actions import Shop, action
+from components.plan_actions import CLOSED_ID, Shop, action, continues, select_button
 from components.plan_compare import compare, compare_table
 from components.plan_words import plan_words, saving_words
-from data_sources.billing.types import Plan
+from data_sources.billing.types import Plan, UnderWay
 
 
 def plan_grid(shop: Shop) -> Component:
@@ -26,13 +26,16 @@ def plan_grid(shop: Shop) -> Component:
         only = "yearly" if plan.code in yearly else "monthly" if plan.code in shop.twins else None
         cards.append(_card(plan, shop, only))
     parts: list[Any] = []
+    interval = shop.interval if shop.interval is not None else "yearly" if holds_yearly else "monthly"
     if shop.twins:
-        parts.append(_switch("yearly" if holds_yearly else "monthly"))
-    if shop.closed is not None:
-        parts.append(html.Div([icon("info"), html.Span(shop.closed)], className="oc-plans-note", role="note"))
+        parts.append(_switch(interval))
+    if shop.closed is not None or shop.under_way is not None:
+        parts.append(_note(shop))
     if shop.hidden:
         parts.append(hidden_plans(shop.hidden))
-    shown = {"data-shown": "yearly" if holds_yearly else "monthly"} if shop.twins else {}
+    shown = {"data-shown": interval} if shop.twins else {}
+    if shop.under_way is not None:
+        shown["data-under-way"] = shop.under_way.mark
     if shop.customer_id is not None:
         shown["data-customer"] = shop.customer_id
     parts.append(html.Div(cards, className="oc-plans", id="subscription-cards", **shown))
@@ -41,6 +44,27 @@ def plan_grid(shop: Shop) -> Component:
         held = {plan.code for plan in shop.plans if shop.current is not None and shop.current.holds(plan)}
         parts.append(compare_table(side_by_side, lambda code: code in held))
     return html.Div(parts, className="oc-plans-shop")
+
+
+def _note(shop: Shop) -> html.Div:
+    """Why nothing can be chosen, or what is under way, with the way on."""
+    one = shop.under_way
+    words = [html.P(shop.closed)] if shop.closed is not None else []
+    if one is not None and shop.closed != one.words:
+        words.append(html.P(one.words))
+    ways = [] if one is None else _ways(one, shop)
+    if ways:
+        words.append(html.Div(ways, className="oc-plans-ways"))
+    return html.Div([icon("info"), html.Div(words)], id=CLOSED_ID, className="oc-plans-note", role="note", tabIndex=-1)
+
+
+def _ways(one: UnderWay, shop: Shop) -> list[Any]:
+    plan = next((each for each in shop.plans if continues(each, one)), None)
+    ways = [] if plan is None or shop.closed is not None else [select_button(plan, "Continue at Stripe")]
+    if one.can_give_up:
+        named = {"data-give-up": one.attempt_id, "aria-label": f"Give it up: the purchase of {one.plan_name}"}
+        ways.append(html.Button("Give it up", type="button", className="btn btn-secondary", **named))
+    return ways
 
 
 def hidden_plans(told: Sequence[str]) -> html.Div:

@@ -32,11 +32,13 @@ from data_sources.billing.account.types import FailedCharge, Invoices, Move
 from data_sources.billing.plans import pairs, why_not
 from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.source import CHANGE_AT_STRIPE, NO_CUSTOMER, NO_STRIPE, BillingSource
-from data_sources.billing.types import Buyer, Current, Plan, PlanList
+from data_sources.billing.types import Buyer, Current, Plan, PlanList, UnderWay
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Problem, Ready, Result
 from pages import subscription_account
 from pages.callbacks import panel_callback, principal, sources
+
+INTERVALS = ("monthly", "yearly")
 
 dash.register_page(
     __name__,
@@ -76,6 +78,7 @@ def layout(purchase: object = None, left: object = None, card: object = None, **
             dcc.Store(id="subscription-mounted", data=1),
             dcc.Store(id="subscription-awaited", data=awaited),
             dcc.Store(id="subscription-read"),
+            dcc.Store(id="subscription-shown"),
             dcc.Store(id="subscription-done"),
         ],
     )
@@ -120,10 +123,11 @@ def customers(text: str | None) -> Look:
 @panel_callback(
     ("subscription-current", "subscription-plans"),
     State("subscription-awaited", "data"),
+    State("subscription-shown", "data"),
     needs="billing:read",
     stamp="subscription-read",
 )
-def held_and_plans(awaited: object = None) -> tuple[Look, Look]:
+def held_and_plans(awaited: object = None, shown: object = None) -> tuple[Look, Look]:
     """What the reader's customer holds, and the plans on offer: from one answer, so that they never disagree."""
     billing: BillingSource = sources().billing
     buyer = billing.buyer(principal())
@@ -133,18 +137,25 @@ def held_and_plans(awaited: object = None) -> tuple[Look, Look]:
         partial(billing.account.overdue, buyer),
     ]
     (plans, held, tax_stops), failed, late = side_by_side(asks)
-    return _held(buyer, held, failed, late), _plans(billing, plans, held, tax_stops)
+    one = billing.under_way(buyer)
+    interval = shown if isinstance(shown, str) and shown in INTERVALS else None
+    cards = _plans(billing, plans, held, tax_stops, one, interval)
+    return _held(buyer, held, failed, late, one if isinstance(one, UnderWay) else None), cards
 
 
 def _held(
-    buyer: Buyer | None, held: Result[Current], failed: tuple[FailedCharge, ...] | Problem, late: Result[Invoices]
+    buyer: Buyer | None,
+    held: Result[Current],
+    failed: tuple[FailedCharge, ...] | Problem,
+    late: Result[Invoices],
+    one: UnderWay | None,
 ) -> Look:
     """What is held now, and what of it should have been paid."""
     if buyer is None or not isinstance(held, Ready | Empty):
         return show(held, current_strip)
     charges = () if isinstance(failed, Problem) else failed
     unpaid = unpaid_of(charges, late.value if isinstance(late, Ready) else None)
-    look = show(held, lambda current: current_strip(current, unpaid))
+    look = show(held, lambda current: current_strip(current, unpaid, one))
     if isinstance(failed, Problem):
         look = replace(look, foot=f"Whether a charge failed is not known: {failed.detail}")
     elif charges:
@@ -156,7 +167,14 @@ def _held(
     return look
 
 
-def _plans(billing: BillingSource, result: Result[PlanList], current: Result[Current], tax_stops: str | None) -> Look:
+def _plans(
+    billing: BillingSource,
+    result: Result[PlanList],
+    current: Result[Current],
+    tax_stops: str | None,
+    one: UnderWay | Problem | None,
+    interval: str | None,
+) -> Look:
     """The plans on offer; without a live answer of Lago they carry no badge and cannot be bought."""
     live = isinstance(result, Ready) and result.stale is None
     hidden = result.provenance.notes if isinstance(result, Ready | Empty) and principal().role == "admin" else ()
@@ -165,17 +183,19 @@ def _plans(billing: BillingSource, result: Result[PlanList], current: Result[Cur
         return replace(empty, body=html.Div([empty.body, hidden_plans(hidden)]))
     held = current if live else None
     asked = as_of(result.provenance.fetched_at) if isinstance(result, Ready) else None
-    return show(
-        result,
-        lambda listed: plan_grid(replace(_shop(billing, listed, result, held, tax_stops), hidden=hidden)),
-        sub=lambda _: asked,
-    )
+
+    def grid(listed: PlanList) -> Component:
+        shop = _shop(billing, listed, held, tax_stops)
+        under_way = one if live and isinstance(one, UnderWay) else None
+        closed = _closed(billing, result, held, one)
+        return plan_grid(replace(shop, hidden=hidden, under_way=under_way, closed=closed, interval=interval))
+
+    return show(result, grid, sub=lambda _: asked)
 
 
 def _shop(
     billing: BillingSource,
     listed: PlanList,
-    result: Result[PlanList],
     held: Result[Current] | None,
     tax_stops: str | None,
 ) -> Shop:
@@ -186,7 +206,7 @@ def _shop(
         current=current,
         why_not=lambda plan: _why_not(billing, plan, tax_stops),
         move_of=_moves(billing, held),
-        closed=_closed(billing, result, held),
+        closed=None,
         sales_email=billing.sales_email,
         customer_id=buyer.customer_id if (buyer := billing.buyer(principal())) is not None else None,
     )
@@ -212,7 +232,12 @@ def _why_not(billing: BillingSource, plan: Plan, tax_stops: str | None) -> str |
     return f"{NO_STRIPE.title}: {' and '.join(NO_STRIPE.settings)} is not set." if billing.stripe is None else None
 
 
-def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Current] | None) -> Any:
+def _closed(
+    billing: BillingSource,
+    result: Result[PlanList],
+    held: Result[Current] | None,
+    one: UnderWay | Problem | None,
+) -> Any:
     """Why nothing can be bought now, in one place above the cards."""
     if isinstance(result, Ready) and result.stale is not None:
         return "Lago gives no usable answer, so nothing can be bought now and your current plan is not marked."
@@ -228,6 +253,10 @@ def _closed(billing: BillingSource, result: Result[PlanList], held: Result[Curre
         )
     if isinstance(held, Failed):
         return f"{held.problem.title}. Until Lago tells your current plan, nothing can be bought."
+    if isinstance(one, Problem):
+        return f"{one.title}. Until it is known whether a purchase is under way, nothing can be bought."
+    if one is not None and one.locks:
+        return one.words
     if isinstance(held, Ready):
         locked = standing_lock(held.value, changes=billing.collector == "lago")
         if locked is not None:
@@ -252,6 +281,7 @@ clientside_callback(
 clientside_callback(
     ClientsideFunction("ops_subscription", "interval"),
     Output("subscription-cards", "data-shown"),
+    Output("subscription-shown", "data"),
     Input("subscription-interval", "value"),
     prevent_initial_call=True,
 )

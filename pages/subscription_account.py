@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from components.account import card_words, invoice_pages, invoices_table, shown_of, usage_bars, wallets_list
 from components.panel import Look, panel, show
 from data_sources.billing.source import BillingSource
+from data_sources.billing.types import UnderWay
 from data_sources.result import Ready
 from pages.callbacks import panel_callback, principal, sources
 
@@ -49,7 +50,10 @@ def wallets() -> Look:
 def card() -> Look:
     """The card on file."""
     billing: BillingSource = sources().billing
-    return show(billing.account.card(billing.buyer(principal())), card_words)
+    buyer = billing.buyer(principal())
+    one = billing.under_way(buyer)
+    saved = isinstance(one, UnderWay) and one.card_saved
+    return show(billing.account.card(buyer), lambda view: card_words(view, saved=saved))
 
 
 def invoices(page: object = 1) -> Look:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from data_sources.billing.account.types import Offer
 from data_sources.billing.source import BillingSource
 from data_sources.billing.types import CheckoutAnswer, Entitlement, Plan, PlanList, Progress, Wanted
-from data_sources.result import Failed, NotConfigured, Ready, Result
+from data_sources.result import Failed, NotConfigured, Problem, Ready, Result
 from routes.errors import respond
 from routes.gate import needs, principal, public
 from routes.wire import answer, body_of, query_params
@@ -44,6 +44,12 @@ class ProgressBody(msgspec.Struct, forbid_unknown_fields=True):
     """Which purchase; none means the open one."""
 
     attempt_id: str | None = None
+
+
+class GiveUpBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which purchase."""
+
+    attempt_id: str
 
 
 class RetryBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -106,6 +112,26 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         body = body_of(ProgressBody)
         result = source.progress(source.reader(principal()), body.attempt_id)
         return answer(result, encode_progress, empty={"state": None, "done": True})
+
+    @made.post("/api/v1/billing/checkout/give-up")
+    @needs("billing:write")
+    def give_up() -> Response:
+        """Give up the reader's own purchase, as long as Lago was not asked for it."""
+        query_params(())
+        source = billing()
+        attempt_id = body_of(GiveUpBody).attempt_id
+        return answer(source.give_up(source.reader(principal()), attempt_id), encode_progress)
+
+    @made.get("/api/v1/billing/checkout/under-way")
+    @needs("billing:read")
+    def under_way() -> Response:
+        """A mark that changes with each step of the customer's purchase, whoever began it; null without one."""
+        query_params(())
+        source = billing()
+        one = source.under_way(source.buyer(principal()))
+        if isinstance(one, Problem):
+            return answer(Failed(one), dict)
+        return jsonify(mark=None if one is None else one.mark)
 
     @made.post("/api/v1/billing/retry")
     @needs("admin")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,16 @@ def test_the_command_starts_and_ends_with_the_console():
         finally:
             running.terminate()
     assert running.returncode == 0
+
+
+def test_a_card_is_on_file_since_it_was_saved():
+    sandbox = Sandbox()
+    try:
+        config = sandbox.lago.customers["org-ACME"]["billing_configuration"]
+        config["provider_customer_id"] = "cus_acme"
+        before = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        sandbox.lago.take_card("cus_acme", "pm_1")
+        (card,) = sandbox.lago.methods["org-ACME"]
+        assert card["created_at"] >= before
+    finally:
+        sandbox.close()

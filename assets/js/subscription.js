@@ -4,15 +4,18 @@
   var STEP_MS = 2000, RETRY_MS = 5000;
   // So often a purchase is looked for whose click was not answered: the console may still be at it.
   var LOOKS = 6;
-  var busy = false, watching = null;
+  var busy = false, watching = null, seeking = null;
 
   // ---- Select plan: one question at a time, however often it is clicked
-  function lock(on, button) {
-    busy = on;
+  function lockAll(on) {
     document.querySelectorAll("[data-select-plan]").forEach(function (each) {
       if (on) { if (!each.disabled) { each.disabled = true; each.dataset.locked = ""; } }
       else if (each.dataset.locked !== undefined) { each.disabled = false; delete each.dataset.locked; }
     });
+  }
+  function lock(on, button) {
+    busy = on;
+    lockAll(on || seeking !== null);
     button.setAttribute("aria-busy", on ? "true" : "false");
     if (on) button.dataset.label = button.textContent;
     button.textContent = on ? "One moment" : button.dataset.label;
@@ -27,8 +30,8 @@
     var line = document.getElementById("subscription-purchase");
     if (!line) return;
     draw(line, "open", "Whether anything was bought is not known", "It is being looked up.");
-    refresh();
     watch(line, null, LOOKS);
+    refresh();
     return function () { bring(line); };
   }
   // The second time with the token of the offer that was agreed to. Settles when the answer is dealt with, with what is
@@ -48,7 +51,7 @@
           if (!said.title) throw new Error("not the console's answer");
           failed(said.title, said.detail || "", said.code || "HTTP " + answer.status);
           lock(false, button);
-          if (answer.status === 409) refresh();  // the page is older than what is so
+          if (answer.status === 409) refresh();  // the page is older than what is so, and from then on it keeps up
           return;
         }
         if (said.status === "confirm") {
@@ -66,6 +69,7 @@
         if (said.status === "redirect" && said.checkout_url) { location.assign(said.checkout_url); return; }
         window.opsToast({ title: said.status === "scheduled" ? "Change planned" : "Plan started", text: said.message });
         lock(false, button);
+        settled();
         refresh();
       });
     }).catch(function () {
@@ -75,7 +79,7 @@
   }
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-select-plan]");
-    if (button && busy) window.opsOneMoment();
+    if (button && (busy || seeking !== null)) window.opsOneMoment();
     else if (button) select(button).then(function (after) { if (after) after(); });
     var again = event.target.closest("[data-retry-purchase], [data-retry-event]");
     if (again) lookAgain(again);
@@ -83,12 +87,13 @@
     if (customer) choose(customer);
   });
 
-  function free(button) { button.disabled = false; button.setAttribute("aria-busy", "false"); }
+  function hold(button) { button.disabled = true; button.setAttribute("aria-busy", "true"); button.dataset.label = button.textContent; button.textContent = "One moment"; }
+  function free(button) { button.disabled = false; button.setAttribute("aria-busy", "false"); button.textContent = button.dataset.label; }
 
   // ---- the admin's choice of a customer; everything on the page is another's then, so it is loaded anew
   function choose(button) {
     if (button.disabled) return;
-    button.disabled = true; button.setAttribute("aria-busy", "true");
+    hold(button);
     window.opsPost("/api/v1/billing/customer", { customer_id: button.dataset.chooseCustomer || null }).then(function (answer) {
       if (answer.ok) { location.reload(); return; }
       return answer.json().then(function (said) {
@@ -101,18 +106,22 @@
   // ---- the admin's "Look again", at a purchase or a webhook
   function lookAgain(button) {
     if (button.disabled) return;
-    button.disabled = true; button.setAttribute("aria-busy", "true");
+    hold(button);
     var purchase = button.dataset.retryPurchase;
     var body = purchase ? { attempt_id: purchase } : { event_id: Number(button.dataset.retryEvent) };
     window.opsPost("/api/v1/billing/retry", body).then(function (answer) {
       return answer.json().then(function (said) {
-        if (answer.ok) window.opsToast({ title: said.title, text: said.message || "" });
+        if (answer.ok) told(said);
         else failed(said.title || "That did not work", said.detail || "", said.code || "HTTP " + answer.status);
       });
     }).catch(function () { failed("That did not work", "The console did not answer."); }).then(function () {
       free(button);
-      ["attempts-open", "attempts-inbox", "attempts-log"].forEach(function (panel) { window.opsRetry(panel); });
+      attempts();
+      if (!purchase) setTimeout(attempts, STEP_MS);  // a webhook is worked off behind the answer
     });
+  }
+  function attempts() {
+    ["attempts-open", "attempts-inbox", "attempts-log"].forEach(function (panel) { if (document.getElementById(panel)) window.opsRetry(panel); });
   }
   // Back from Stripe by the browser's own button: the page comes from its memory, with the buttons still locked.
   window.addEventListener("pageshow", function (event) { if (event.persisted && document.querySelector("[data-locked]")) location.reload(); });
@@ -166,10 +175,48 @@
     window.opsToast({ kind: said.good === true ? "ok" : said.good === false ? "danger" : "info", title: said.title, text: said.message });
   }
   window.opsPurchaseTold = told;
+  // Something else was done since: a line that told an end tells it no longer.
+  function settled(said) {
+    var box = document.getElementById("subscription-purchase");
+    if (!box) return;
+    if (said) { watching = null; seek(null); name(null); draw(box, "none", said.title, said.message); return; }
+    if (box.dataset.kind === "open") return;
+    box.textContent = "";
+    ["title", "text", "kind"].forEach(function (each) { delete box.dataset[each]; });
+  }
+  window.opsPurchaseSettled = settled;
+  // As long as it is not known whether something was bought, nothing else is chosen.
+  function seek(who) {
+    seeking = who;
+    if (!busy) lockAll(who !== null);
+  }
+
+  // ---- what the cards say of a purchase under way, whoever began it, is read again with each of its steps
+  var keeping = false;
+  function underWay() {
+    var cards = document.getElementById("subscription-cards");
+    return cards ? cards.dataset.underWay || "" : "";
+  }
+  function keepUp() {
+    if (keeping || underWay() === "") return;
+    keeping = true;
+    setTimeout(function () {
+      keeping = false;
+      var shown = underWay();
+      if (shown === "") return;
+      if (document.visibilityState === "hidden" || busy) { keepUp(); return; }
+      fetch("/api/v1/billing/checkout/under-way", { credentials: "same-origin", headers: { Accept: "application/json" } }).then(function (answer) {
+        return answer.ok ? answer.json() : { mark: shown };
+      }).then(function (said) {
+        if ((said.mark || "") !== shown && underWay() === shown && !busy) refresh();
+      }).catch(function () {}).then(keepUp);
+    }, RETRY_MS);
+  }
   // `looks`: how often to look for a purchase that perhaps was begun.
   function watch(box, attempt, looks) {
     var me = watching = {};
     var asked = attempt !== null, seeks = looks > 0;
+    seek(seeks ? me : null);
     var waited = false, state = null;
     function again(ms) { setTimeout(step, ms); }
     function settle(waited_for, say) {
@@ -197,6 +244,7 @@
           if (said.state === null && seeks && !waited) {
             looks -= 1;
             if (looks > 0) { again(RETRY_MS); return; }
+            seek(null);
             refresh();
             draw(box, "none", "No purchase is under way", "What runs and what is planned stands below.");
             return;
@@ -207,7 +255,11 @@
             return;
           }
           attempt = said.attempt_id;
-          if (said.done && !asked && !waited && !seeks) return;
+          seek(null);
+          // Nobody waits for a checkout that was left: the cards say that it is there. What this very look has ended
+          // is told like any other end.
+          var unasked = !asked && !waited && !seeks;
+          if (said.done && said.good === null && unasked) return;
           if (!said.done) waited = true;
           var turned = said.state !== state;  // the panels may know more now
           state = said.state;
@@ -215,7 +267,8 @@
             draw(box, said.good === true ? "good" : said.good === false ? "bad" : said.done ? "none" : "open", said.title, said.message);
             // Until it is settled the address names it, so that a page loaded again goes on; then it is told once.
             name(said.done ? null : attempt);
-            if (said.done) told(said); else again(said.held_up ? RETRY_MS : STEP_MS);
+            if (said.done && !(unasked && said.state === "held")) told(said);
+            if (!said.done) again(said.held_up ? RETRY_MS : STEP_MS);
           });
         });
       }).catch(function () { if (asked || waited || seeks) again(RETRY_MS); });
@@ -232,7 +285,8 @@
       if (card) {
         var me = watching = {};
         window.opsWatchCard(function (kind, title, text) { draw(box, kind, title, text); },
-          function () { return watching === me && document.body.contains(box); }, card);
+          function () { return watching === me && document.body.contains(box); }, card,
+          function () { watch(box, null); });  // a purchase may wait for that very card
       } else watch(box, query.get("purchase"));
         return window.dash_clientside.no_update;
     },
@@ -242,9 +296,13 @@
       if (code === null) return window.dash_clientside.no_update;
       requestAnimationFrame(function () {
         var card = Array.from(document.querySelectorAll(".oc-plan[data-plan]")).find(function (each) { return each.dataset.plan === code; });
-        if (!card) return;
+        if (!card && !document.getElementById("subscription-cards")) return;  // nothing to choose from yet
         given.delete("plan");  // once only, also when the page is loaded again
         history.replaceState(history.state, "", location.pathname + (given.size ? "?" + given : ""));
+        if (!card) {
+          window.opsToast({ kind: "info", title: "The plan that you chose is not on offer any more", text: "Select another one." });
+          return;
+        }
         if (card.dataset.only && card.dataset.only !== card.parentNode.dataset.shown) {
           var other = document.querySelector("#subscription-interval input[value='" + card.dataset.only + "']");
           if (other) other.click();
@@ -260,8 +318,16 @@
     landed: function () {
       if (landed) landed();
       landed = null;
+      requestAnimationFrame(function () {
+        if (seeking !== null) lockAll(true);
+        keepUp();
+      });
       return window.dash_clientside.no_update;
     },
-    interval: function (value) { return value || window.dash_clientside.no_update; },
+    // The reader's own choice is kept over each reading; what the cards come with is none.
+    interval: function (value) {
+      var cards = document.getElementById("subscription-cards"), none = window.dash_clientside.no_update;
+      return value && cards && cards.dataset.shown !== value ? [value, value] : [none, none];
+    },
   };
 })();

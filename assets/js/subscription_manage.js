@@ -39,7 +39,7 @@
     pending.agreed().then(function (after) { if (pending) pending.after = after; box().close(); }, function () { box().close(); });
   }
 
-  var ACTIONS = "[data-manage], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-card-update]";
+  var ACTIONS = "[data-manage], [data-give-up], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-card-update]";
   // While one action runs the others are seen to wait; those that are drawn meanwhile say so when they are clicked.
   function others(wait, button) {
     document.querySelectorAll(wait ? ACTIONS : "[data-waits]").forEach(function (each) {
@@ -90,6 +90,18 @@
       }
       if (said.status === "confirm") { window.opsAsk(said.offer, function () { return manage(button, said.offer.token); }, button); return; }
       window.opsToast({ title: said.title, text: said.message });
+      window.opsPurchaseSettled();
+      refresh();
+    });
+  }
+  // A purchase that Lago was not asked for yet.
+  function giveUp(button) {
+    send(button, "/api/v1/billing/checkout/give-up", { attempt_id: button.dataset.giveUp }, "Nothing was given up", "Whether it was given up is not known").then(function (said) {
+      if (!said) return;
+      if (!said.failed) {
+        window.opsToast({ kind: "info", title: said.title, text: said.message });
+        window.opsPurchaseSettled(said);
+      }
       refresh();
     });
   }
@@ -112,7 +124,10 @@
   // Back from the tab in which something was paid: what is overdue may not be any more.
   var paying = false;
   document.addEventListener("visibilitychange", function () {
-    if (paying && document.visibilityState === "visible") { paying = false; refresh(); }
+    if (!paying || document.visibilityState !== "visible") return;
+    // Once more with each return, as long as there was something to pay: a first look may come before the payment.
+    paying = document.querySelector("[data-invoice-pay]") !== null;
+    refresh();
   });
 
   // For whom the page was shown: another customer may have been chosen in another tab.
@@ -128,7 +143,7 @@
   }
 
   // ---- back from Stripe with another card: the address keeps it until Lago has taken the card over
-  window.opsWatchCard = function (draw, alive, session) {
+  window.opsWatchCard = function (draw, alive, session, then) {
     function step() {
       if (!alive()) return;
       window.opsPost("/api/v1/billing/card/progress", { session_id: session }).then(function (answer) {
@@ -146,7 +161,7 @@
             return;
           }
           draw(said.good === true ? "good" : said.done ? "none" : "open", said.title, said.message);
-          if (said.done) { forget(); refresh(); window.opsPurchaseTold(said); } else setTimeout(step, STEP_MS);
+          if (said.done) { forget(); refresh(); window.opsPurchaseTold(said); then(); } else setTimeout(step, STEP_MS);
         });
       }).catch(function () { setTimeout(step, RETRY_MS); });
     }
@@ -166,6 +181,7 @@
     if (what.askKeep !== undefined) box().close();
     else if (what.askDo !== undefined) agree(button);
     else if (what.manage) manage(button);
+    else if (what.giveUp) giveUp(button);
     else if (what.invoicePdf) open(button, "/api/v1/billing/invoices/pdf", { invoice_id: what.invoicePdf }, "The PDF could not be read");
     else if (what.invoicePay) { paying = true; open(button, "/api/v1/billing/invoices/pay", { invoice_id: what.invoicePay }, "The payment page could not be opened"); }
     else if (what.invoicesPage) window.dash_clientside.set_props("subscription-invoices-page", { data: Number(what.invoicesPage) });
@@ -178,5 +194,38 @@
     pending = null;
     if (after) after();
     else if (opener && document.body.contains(opener)) opener.focus();
+    else if (opener && last && last.element === opener) again();
   }, true);
+
+  // ---- a button that is drawn anew takes the focus with it: its like gets it, or what stands in its place
+  var KEPT = ["manage", "selectPlan", "giveUp", "retryPurchase", "retryEvent", "invoicePdf", "invoicePay", "cardUpdate"];
+  var last = null;
+  document.addEventListener("focusin", function (event) {
+    if (box() && box().contains(event.target)) return;  // its opener is what counts
+    var section = event.target.closest("section[data-panel]"), of = event.target.dataset;
+    var about = event.target.closest("[data-subscription-row], [data-plan]");
+    var known = section && KEPT.some(function (each) { return of[each] !== undefined; });
+    last = known ? { element: event.target, panel: section.id, about: about ? { row: about.dataset.subscriptionRow, plan: about.dataset.plan } : {} } : null;
+  });
+  document.addEventListener("pointerdown", function (event) {
+    if (!box() || !box().contains(event.target)) last = null;
+  }, true);
+  function again() {
+    var section = document.getElementById(last.panel), of = last.element.dataset;
+    var found = section && Array.from(section.querySelectorAll("button:not(:disabled)")).find(function (each) {
+      return KEPT.some(function (key) { return of[key] !== undefined && each.dataset[key] === of[key]; }) && each.dataset.subscription === of.subscription;
+    });
+    if (section && !found && last.about.row) found = section.querySelector("[data-subscription-row='" + CSS.escape(last.about.row) + "'] button:not(:disabled)");
+    if (section && !found && last.about.plan) found = section.querySelector("[data-plan='" + CSS.escape(last.about.plan) + "'] button:not(:disabled)");
+    if (section && !found) {
+      found = section.querySelector("h2");
+      if (found) found.tabIndex = -1;
+    }
+    last = null;
+    if (found) found.focus({ preventScroll: true });
+  }
+  new MutationObserver(function () {
+    if (!last || last.element.isConnected || (box() && box().open)) return;
+    if (document.activeElement === document.body) again(); else last = null;
+  }).observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -16,7 +16,8 @@ WAITING = 12
 PATIENCE_S = 2.0
 # All that a click asks of Lago and Stripe, together; longer nobody looks at a button that only says "One moment".
 CLICK_S = 12.0
-_BUSY = "Lago or Stripe answers slowly and many are waiting for it. Nothing was done. Try again in a moment."
+# Where Lago hangs, one reader who loads the page three times fills it: nothing is said of how many people wait.
+_BUSY = "Lago or Stripe answers slowly, and too many questions wait for it. Nothing was done. Try again in a moment."
 
 
 class Doorway(doorway.Doorway):

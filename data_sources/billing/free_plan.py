@@ -41,7 +41,7 @@ def start_free(
         return customer
     attempt = attempts.open(buyer, plan, collector=terms.collector, subscription_id=target, state=book.STARTING)
     if attempt is None:
-        return refusal("A purchase for this customer is still under way.", "already_open")
+        return refusal("A purchase for this customer is still under way. The plans show how it stands.", "already_open")
     made = lago.create_subscription(
         customer_id=buyer.customer_id, plan_code=plan.code, external_id=target, gate_hours=None
     )

@@ -30,7 +30,8 @@ CHANGE_AT_STRIPE = (
     "Stripe collects for the plan that runs, and a change would have to be made there and in Lago at once, so it "
     "cannot be changed here. Cancel it; when it has ended, choose another."
 )
-CHANGED_MEANWHILE = "What you are subscribed to has changed meanwhile. Load the page again."
+CHANGED_MEANWHILE = "What you are subscribed to has changed meanwhile. Look at it and choose again."
+OPENING = "Checkout is being opened already, in another tab perhaps. Try again in a minute."
 # With these codes nobody knows whether Stripe has opened the page.
 _PERHAPS_OPEN = frozenset({"timeout", "connection", "unexpected"})
 # For so long Stripe takes the end of a page that was asked for before: 30 minutes are its least.
@@ -225,11 +226,11 @@ def earlier_purchase(
     stripe: StripeGateway | None, attempts: Attempts, terms: Terms, buyer: Buyer, plan: Plan, earlier: Attempt
 ) -> CheckoutAnswer | Problem | None:
     """What an open purchase of the same customer means for a new click; None when its place is free again."""
-    busy = refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
+    busy = _still_under_way(earlier)
     mine = earlier.principal_id == buyer.principal_id
     age = utc_now() - earlier.updated_at
     if earlier.state == book.OPENED and earlier.note is None and age < STALE_OPENING:
-        return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
+        return refusal(OPENING, "already_open")
     if earlier.state == book.OPENED:
         return _opened_unseen(stripe, attempts, terms, plan, earlier, mine)
     if earlier.state in (book.PAID, book.HELD):
@@ -246,6 +247,13 @@ def earlier_purchase(
     return busy if attempts.move(earlier, book.ABANDONED, note="replaced") is None else None
 
 
+def _still_under_way(earlier: Attempt) -> Problem:
+    detail = (
+        f"The purchase of {earlier.plan_name} is still under way. The plans show how it stands and what can be done."
+    )
+    return refusal(detail, "already_open")
+
+
 def _earlier_page(
     stripe: StripeGateway | None, terms: Terms, plan: Plan, earlier: Attempt, mine: bool
 ) -> CheckoutAnswer | Problem | None:
@@ -254,7 +262,7 @@ def _earlier_page(
     A card saved for another plan stays on file, but that plan is not started: it is not what was clicked last.
     """
     if stripe is None or earlier.session_id is None:
-        return refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
+        return _still_under_way(earlier)
     session = stripe.session(earlier.session_id)
     if isinstance(session, Problem):
         return untouched(session, "Nothing new was bought.")
@@ -277,7 +285,7 @@ def _earlier_page(
             said = "You have paid already." if paid else "You have been on Stripe's page already."
             return CheckoutAnswer("redirect", _return_url(terms, earlier.session_id), said)
         stands = "has been paid for and is about to start" if paid else "is still under way"
-        return refusal(f"{earlier.plan_name} {stands}.", "already_open")
+        return refusal(f"{earlier.plan_name} {stands}. The plans show how it stands.", "already_open")
     if session is None or session.status != "open":
         return None
     fresh = earlier.session_expires_at is not None and earlier.session_expires_at - utc_now() > SESSION_REST
@@ -292,14 +300,14 @@ def _opened_unseen(
 ) -> CheckoutAnswer | Problem | None:
     """Stripe may have opened a page whose address never reached us: asked again, it names the very same page."""
     if stripe is None:
-        return refusal(f"The purchase of {earlier.plan_name} is still under way.", "already_open")
+        return _still_under_way(earlier)
     same = mine and (earlier.plan_code, earlier.terms) == (plan.code, plan.terms)
     if same and earlier.collector == terms.collector and utc_now() - earlier.created_at < ASKED_AGAIN:
         return open_page(stripe, attempts, terms, plan, earlier, earlier.provider_customer_id)
     return (
         None
         if attempts.move(earlier, book.ABANDONED, note="replaced") is not None
-        else refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
+        else refusal(OPENING, "already_open")
     )
 
 

@@ -36,8 +36,11 @@ from data_sources.billing.types import (
     PlanList,
     Progress,
     Subscription,
+    UnderWay,
     Wanted,
 )
+from data_sources.billing.under_way import TITLE as NOT_GIVEN_UP
+from data_sources.billing.under_way import give_up, under_way_of
 from data_sources.billing.webhooks import Webhooks
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
@@ -187,9 +190,9 @@ class BillingSource:
             return kept.result
         with self._doorway.place("Plans could not be read") as busy:
             if busy is not None:
-                return kept.result if max_age_s and kept is not None else Failed(busy)
+                return kept.result if max_age_s and kept is not None else self._last_good(busy)
             if not self._lock.acquire(timeout=0.0 if max_age_s and kept is not None else PATIENCE_S):
-                return kept.result if max_age_s and kept is not None else Failed(_SLOW)
+                return kept.result if max_age_s and kept is not None else self._last_good(_SLOW)
             try:
                 kept = self._kept
                 if kept is not None and kept.at_s >= asked_at_s - max_age_s:
@@ -228,8 +231,7 @@ class BillingSource:
         now = utc_now()
         told = Provenance(SOURCE, "GET /api/v1/plans", as_of=now, fetched_at=now)
         if isinstance(found, Problem):
-            good = self._good
-            return Failed(found, told) if good is None else Ready(good.value, good.provenance, stale=found)
+            return self._last_good(found, told)
         chosen = offered(found.plans, self._terms.plan_codes)
         chosen = replace(chosen, notes=(*chosen.notes, *found.unread))
         rows = len(found.plans) + len(found.unread)
@@ -239,6 +241,11 @@ class BillingSource:
             return Empty("No plans on offer", "Lago answered and has no plan to show here.", told)
         self._good = Ready(chosen, told)
         return self._good
+
+    def _last_good(self, problem: Problem, told: Provenance | None = None) -> Result[PlanList]:
+        """The last good plans, marked as old ones with why there are no newer ones; without any, only why."""
+        good = self._good
+        return Failed(problem, told) if good is None else Ready(good.value, good.provenance, stale=problem)
 
     def current(self, buyer: Buyer | None, *, awaited: str | None = None) -> Result[Current]:
         """What the customer is subscribed to now.
@@ -261,7 +268,7 @@ class BillingSource:
         if isinstance(found, Problem):
             return Failed(found, told)
         if not found.subscriptions:
-            return Empty("No plan yet", "Lago has no subscription for this customer.", told)
+            return Empty("No plan runs", "Lago has no running or coming subscription for this customer.", told)
         return Ready(self._unconfirmed(found, buyer, awaited), told)
 
     def _over_at_stripe(self, found: Current) -> Current:
@@ -308,6 +315,29 @@ class BillingSource:
         if isinstance(added, Problem):
             return f"Whether Lago adds tax is not known: {added.detail}"
         return ADDED if added else None
+
+    def under_way(self, buyer: Buyer | None) -> UnderWay | Problem | None:
+        """The customer's purchase that is not settled, whoever began it, from our own books; None without one."""
+        if self.lago is None or buyer is None:
+            return None
+        try:
+            attempt = self._attempts.open_for(buyer.customer_id)
+        except StateUnavailableError as error:
+            return error.problem
+        return None if attempt is None else under_way_of(attempt, buyer)
+
+    def give_up(self, buyer: Buyer | None, attempt_id: str) -> Result[Progress]:
+        """Give up the reader's own purchase, as long as Lago was not asked for it."""
+        if self.lago is None:
+            return self.no_lago
+        if buyer is None:
+            return Failed(subscribe.unknown())
+        try:
+            with self._doorway.click(NOT_GIVEN_UP) as busy:
+                got = busy or give_up(self._till(self.lago, buyer), buyer, attempt_id)
+        except StateUnavailableError as error:
+            return Failed(error.problem)
+        return _result(got, "POST give up")
 
     def checkout(self, buyer: Buyer | None, wanted: Wanted) -> Result[CheckoutAnswer]:
         """Do what "Select plan" asks for: start a free plan, or send the reader to Stripe. Takes no money itself."""
@@ -365,7 +395,7 @@ class BillingSource:
             return nothing
         try:
             with self._doorway.click("Your purchase could not be looked up") as busy:
-                waits = None if busy is None else replace(busy, detail="Many wait for Lago or Stripe just now.")
+                waits = None if busy is None else replace(busy, detail="Lago or Stripe answers slowly just now.")
                 got = subscribe.follow(self._till(self.lago, buyer), buyer, attempt_id, busy=waits)
         except StateUnavailableError as error:
             return Failed(error.problem)

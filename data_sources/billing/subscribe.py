@@ -27,6 +27,7 @@ from data_sources.billing.free_plan import start_free
 from data_sources.billing.plans import why_not
 from data_sources.billing.progress import held_up, progress_of
 from data_sources.billing.purchase import (
+    OPENING,
     Till,
     in_the_way,
     open_page,
@@ -84,7 +85,7 @@ def _select(till: Till, buyer: Buyer, wanted: Wanted) -> CheckoutAnswer | Proble
     if isinstance(plan, Problem):
         return untouched(plan)
     if not same_price(plan, wanted.shown_amount_cents, wanted.shown_currency):
-        return refusal(f"The price of {plan.name} has changed. Load the page again to see it.", "price_changed")
+        return refusal(f"The price of {plan.name} has changed. Look at the new one and choose again.", "price_changed")
     reason = why_not(plan, till.terms.collector)
     if reason is not None:
         return refusal(reason, "not_sold_here")
@@ -133,7 +134,7 @@ def _send_to_stripe(
         buyer, told, collector=till.terms.collector, subscription_id=target, state=book.OPENED, **changed
     )
     if attempt is None:
-        return refusal("Checkout is being opened already, in another tab perhaps.", "already_open")
+        return refusal(OPENING, "already_open")
     return open_page(stripe, till.attempts, till.terms, plan, attempt, payer)
 
 

@@ -338,6 +338,37 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A purchase of the customer that is not settled: what the buttons of the page know of it.
+
+    Attributes:
+        attempt_id: The purchase; None where somebody else began it.
+        plan_code: What is bought.
+        plan_name: The same, as its reader knows it.
+        terms: `Plan.terms` as they were chosen.
+        words: How it stands and what can be done, one to three sentences.
+        locks: Whether nothing else can be chosen until it is settled.
+        changing: Whether Lago is being asked, so that what runs cannot be ended or resumed either.
+        card_saved: Whether a card is saved for it that Lago has not taken over.
+        goes_on_at_stripe: Whether selecting its plan again leads this reader to its page at Stripe.
+        can_give_up: Whether this reader can give it up.
+        mark: Changes with each of its steps.
+    """
+
+    attempt_id: str | None
+    plan_code: str
+    plan_name: str
+    terms: str | None
+    words: str
+    locks: bool
+    changing: bool
+    card_saved: bool
+    goes_on_at_stripe: bool
+    can_give_up: bool
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class PurchaseRow:
     """A purchase as an admin sees it.
 

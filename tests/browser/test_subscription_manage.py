@@ -1,6 +1,7 @@
 """Changing, ending and paying in a real browser: asked in words, done once, told with the next step."""
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from tests.fakes.billing import Billing
 from tests.fakes.lago_account import usage_of, wallet
@@ -136,6 +137,28 @@ def test_a_downgrade_is_planned_and_taken_back_and_a_plan_is_ended_and_resumed(b
     click(browser, f"{CURRENT} [data-manage=resume]")
     browser.wait_for_text(TOASTS, "It renews on 1 Dec 2026")
     assert billing.lago.held_by("org-acme") == ["business"]
+
+
+def test_a_line_that_told_a_plan_goes_when_it_is_taken_back_and_focus_and_toggle_stay(browser, page, billing):
+    page("business")
+    next(each for each in browser.find_all(".oc-plans-switch label") if each.text == "Yearly").click()
+    browser.wait_for_text(".oc-plan[data-plan='team-yearly']", "$200")
+    click(browser, "[data-select-plan=team-yearly]")
+    asked(browser, "Switch to Team")
+    billing.lago.fail("500", "/api/v1/subscriptions", method="POST", times=1, after=True)
+    click(browser, "[data-ask-do]")
+    browser.wait_for_text(PURCHASE, "Team is planned")
+    browser.find(f"{CURRENT} [data-manage=undo]").send_keys(Keys.ENTER)
+    browser.wait_for_text(TOASTS, "The planned change was taken back")
+    browser.wait_for(lambda: browser.find_all(f"{CURRENT} [data-manage=cancel]"), "the plan cannot be cancelled again")
+    assert browser.text(PURCHASE) == ""
+    focused = "return document.activeElement.dataset.manage"
+    browser.wait_for(lambda: browser.driver.execute_script(focused) == "cancel", "the focus is lost")
+    assert browser.text(".oc-plan[data-plan='team-yearly']") != ""  # still yearly, though the page was read again
+    browser.find(f"{CURRENT} [data-manage=cancel]").send_keys(Keys.ENTER)
+    asked(browser, "Cancel Business")
+    browser.find("[data-ask-do]").send_keys(Keys.ENTER)
+    browser.wait_for(lambda: browser.driver.execute_script(focused) == "resume", "the focus is lost")
 
 
 def test_another_card_is_told_apart_from_a_plan(browser, page, billing):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from data_sources.billing.types import Buyer, Wanted
 from tests.console import login_path
 from tests.fakes import lago
 from tests.fakes.billing import Billing
@@ -164,11 +165,72 @@ def test_a_changed_price_is_a_toast_and_the_card_shows_the_new_one(browser, open
     button(browser, "business")
     billing.lago.plan_of("business")["amount_cents"] = 12000
     button(browser, "business").click()
-    browser.wait_for_text("#oc-toasts", "The price of Business has changed")
+    browser.wait_for_text("#oc-toasts", "The price of Business has changed. Look at the new one and choose again.")
     assert "price_changed" in browser.text("#oc-toasts")
     browser.wait_for_text(".oc-plan[data-plan='business']", "$120")
     assert billing.stripe.sessions == {}
     assert browser.axe() == []
+
+
+def test_a_page_opened_afresh_tells_what_its_own_look_has_started(browser, open_page, billing):
+    billing.lago.plan_of("business")["charges"] = []
+    served = open_page(billing_collector="stripe")
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    billing.stripe.complete(billing.stripe.only_session()["id"])  # and the tab is closed: nobody comes back
+    browser.go(served, PATH)
+    browser.wait_for_text(PURCHASE, "Business has started")
+    browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
+    browser.wait_for_text(CURRENT, "Active")
+
+
+def test_the_cards_of_a_colleague_keep_up_with_a_purchase_under_way(browser, open_page, billing):
+    browser.expect_log("409")
+    served = open_page()
+    button(browser, "team")
+    source = served.app.server.extensions["ops"].billing
+    ben = Buyer("link:ben", "org-acme", "acme", None)
+    source.checkout(ben, Wanted("business"))
+    session = billing.stripe.only_session()
+    billing.stripe.complete(session["id"])
+    source.progress(ben, session["metadata"]["attempt_id"])
+    button(browser, "team").click()
+    browser.wait_for_text("#oc-toasts", "A payment is being confirmed")
+    browser.wait_for_text("#subscription-closed", "The payment for Business is being confirmed")
+    assert not [each for each in browser.find_all("[data-select-plan]") if each.is_enabled()]
+    assert browser.axe() == []
+    billing.lago.settle(paid=True)
+    source.progress(ben, session["metadata"]["attempt_id"])
+    browser.wait_for(lambda: marked(browser) == ["business"], "the page did not keep up")
+    browser.wait_for(lambda: button(browser, "team").is_enabled(), "the buttons stayed locked")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_stuck_purchase_is_on_the_cards_and_given_up_there(browser, open_page, billing, theme):
+    browser.theme(theme)
+    billing.stripe.on_card = None
+    open_page()
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    browser.find("#save").click()
+    browser.wait_for_text("#subscription-closed", "Wait, or give it up.")
+    assert not [each for each in browser.find_all("[data-select-plan]") if each.is_enabled()]
+    assert browser.text(".oc-plan [data-select-plan='business']") == "Under way"
+    browser.wait_for_text("#subscription-card", "has not taken it over yet")
+    assert browser.axe() == []
+    browser.phone()
+    assert browser.axe() == []
+    browser.find("[data-give-up]").click()
+    browser.wait_for_text("#oc-toasts", "Checkout was given up")
+    browser.wait_for_text(PURCHASE, "Your card stays saved at Stripe")
+    browser.wait_for(lambda: button(browser, "team").is_enabled(), "the buttons stayed locked")
+    assert "purchase=" not in browser.driver.current_url
+
+
+def test_a_plan_that_is_gone_since_it_was_chosen_is_said(browser, open_page, billing):
+    open_page(path=f"{PATH}?plan=gone")
+    browser.wait_for_text("#oc-toasts", "not on offer any more")
+    assert browser.driver.execute_script("return location.search") == ""
 
 
 def test_when_stripe_fails_a_toast_says_so_and_the_buttons_come_back(browser, open_page, billing):

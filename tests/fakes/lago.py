@@ -75,14 +75,15 @@ class FakeLago(LagoAccounts):
         return made
 
     def take_card(self, provider_customer_id: str, payment_method: str) -> None:
-        """What Stripe's webhook does at Lago: the saved card becomes the default."""
+        """What Stripe's webhook does at Lago: the saved card becomes the default; with a calendar, since now."""
+        since = objects.T0 if self.now is None else lago_time.iso(max(self.now, datetime.now(UTC)))
         with self.lock:
             for external_id, customer in self.customers.items():
                 if customer["billing_configuration"]["provider_customer_id"] == provider_customer_id:
                     held = self.methods.setdefault(external_id, [])
                     for one in held:
                         one["is_default"] = False
-                    held.append(objects.card(payment_method))
+                    held.append(objects.card(payment_method, since))
 
     def settle(self, *, paid: bool) -> None:
         """The payment of every waiting subscription succeeds or fails."""

@@ -207,7 +207,7 @@ def subscription(of: dict[str, Any], to: dict[str, Any], status: str, /, **more:
     } | more
 
 
-def card(payment_method: str) -> dict[str, Any]:
+def card(payment_method: str, created_at: str = T0) -> dict[str, Any]:
     """A card of Stripe's that Lago has taken over as the default."""
     return {
         "lago_id": str(uuid.uuid4()),
@@ -216,7 +216,7 @@ def card(payment_method: str) -> dict[str, Any]:
         "payment_provider_name": "Stripe",
         "payment_provider_type": "stripe",
         "provider_method_id": payment_method,
-        "created_at": T0,
+        "created_at": created_at,
     }
 
 

@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from flask import g
 
+from components.account import card_words
+from data_sources.billing.account.types import CardView
 from data_sources.billing.types import Wanted
 from data_sources.principal import Principal
 from data_sources.result import utc_now
@@ -306,6 +308,90 @@ def test_with_stripe_as_collector_a_running_paid_plan_cannot_be_changed(look, bi
     drawn = look("plans", billing_collector="stripe")
     assert not any(buttons(drawn).values())
     assert "cannot be changed here" in words(drawn.body)
+
+
+def test_what_cannot_be_changed_here_is_not_called_an_upgrade(look, billing):
+    billing.lago.subscribe("org-acme", "team")
+    assert set(labels(look("plans", billing_collector="stripe")).values()) == {"Select plan"}
+
+
+@pytest.fixture
+def page(make_app, billing):
+    """Both panels for somebody: `page(buy="business")`, with a console that lives on between the calls."""
+    app = make_app(**billing.settings())
+    source = app.server.extensions["ops"].billing
+
+    def draw(who=MEMBER, *, buy=None, shown=None):
+        if buy is not None:
+            source.checkout(source.buyer(who), Wanted(buy))
+        with app.server.test_request_context():
+            g.principal = who
+            return sys.modules["pages.subscription"].held_and_plans(None, shown)
+
+    draw.source = source
+    return draw
+
+
+def test_a_checkout_that_was_left_is_on_the_cards_with_its_way_on(page, billing):
+    billing.lago.add_customer("org-acme")
+    _, cards = page(buy="business")
+    assert labels(cards)["business"] == "Continue at Stripe"
+    assert labels(cards)["team"] == "Select plan"
+    assert all(buttons(cards).values())
+    assert "selecting another plan gives it up, too" in words(cards.body)
+    assert len([one for one in parts(cards.body) if hasattr(one, "data-give-up")]) == 1
+    _, cards = page(Principal("link:ben", "member", "acme"))
+    assert labels(cards)["business"] == "Select plan"
+    assert "Somebody else has opened Stripe's page for Business" in words(cards.body)
+    assert [one for one in parts(cards.body) if hasattr(one, "data-give-up")] == []
+
+
+def test_every_button_knows_a_purchase_that_lago_is_asked_for(page, billing):
+    billing.lago.subscribe("org-acme", "team")
+    billing.lago.customers["org-acme"]["billing_configuration"] |= {
+        "payment_provider": "stripe",
+        "provider_customer_id": "cus_acme",
+    }
+    source, buyer = page.source, page.source.buyer(MEMBER)
+    offer = source.checkout(buyer, Wanted("business")).value.offer
+    source.checkout(buyer, Wanted("business", confirm=offer.token))
+    billing.lago.fail("500", "/api/v1/subscriptions")
+    session = billing.stripe.only_session()
+    billing.stripe.complete(session["id"])
+    source.progress(buyer, session["metadata"]["attempt_id"])
+    billing.lago.heal()
+    source.progress(buyer, session["metadata"]["attempt_id"])
+    held, cards = page()
+    assert not any(buttons(cards).values())
+    assert labels(cards)["business"] == "Under way"
+    assert "Business is under way." in words(cards.body)
+    assert managed(held.body) == []
+    assert "Cannot be changed until the purchase is settled." in words(held.body)
+    assert [getattr(one, "data-under-way", None) for one in parts(cards.body, id="subscription-cards")] != [None]
+
+
+def test_a_card_that_lago_has_not_taken_over_is_not_called_no_card(page, billing, make_app):
+    billing.stripe.on_card = None
+    page(buy="business")
+    source, buyer = page.source, page.source.buyer(MEMBER)
+    session = billing.stripe.only_session()
+    billing.stripe.complete(session["id"])
+    source.returned(buyer, session["id"])
+    _, cards = page()
+    assert not any(buttons(cards).values())
+    assert "Wait, or give it up." in words(cards.body)
+    view = CardView(None, by_stripe=False, can_update=True)
+    assert "has not taken it over yet" in words(card_words(view, saved=True))
+    assert "No card is on file." in words(card_words(view))
+
+
+def test_the_choice_of_monthly_or_yearly_is_kept_over_a_reading(page, billing):
+    billing.lago.subscribe("org-acme", "team-yearly")
+    for given, shown in ((None, "yearly"), ("monthly", "monthly"), ("nonsense", "yearly")):
+        _, cards = page(shown=given)
+        (grid,) = parts(cards.body, id="subscription-cards")
+        (switch,) = parts(cards.body, id="subscription-interval")
+        assert (getattr(grid, "data-shown"), switch.value) == (shown, shown)
 
 
 def test_without_knowing_the_current_plan_nothing_can_be_bought(look, billing):

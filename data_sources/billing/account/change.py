@@ -38,7 +38,7 @@ from data_sources.result import Problem, utc_now
 
 PAGE = "/admin/subscription/plan"
 OFFER_CHANGED = "What you confirmed is not what would be done now. Read it again."
-UNDER_WAY = "A purchase for this customer is under way already, in another tab perhaps."
+UNDER_WAY = "A purchase for this customer is under way already, in another tab perhaps. The plans show how it stands."
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from data_sources.billing.doorway import Doorway
 from data_sources.billing.types import Current, Plan, PlanList
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, NotConfigured, Ready, Result, utc_now
@@ -211,3 +212,16 @@ def test_pages_that_were_there_the_last_time_are_all_asked_for_at_once(house: Ho
     fewer = source.plans()
     assert isinstance(fewer, Ready)
     assert codes(fewer) == ["starter", "team"]
+
+
+def test_where_questions_pile_up_the_last_plans_are_told_as_old_ones(house: House) -> None:
+    source = house.source()
+    good = source.plans()
+    source._doorway = Doorway(at_once=0, waiting=0, patience_s=0.0)
+    old = source.plans()
+    assert isinstance(good, Ready)
+    assert isinstance(old, Ready)
+    assert old.value == good.value
+    assert old.stale is not None
+    assert old.stale.code == "busy"
+    assert "many" not in old.stale.detail.replace("too many questions", "")
