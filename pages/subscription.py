@@ -61,6 +61,9 @@ def layout(purchase: object = None, left: object = None, card: object = None, **
         card: Stripe's page on which another card was saved.
         **_: Everything else in the address.
     """
+    who: Principal | None = g.get("principal")
+    buyer = None if who is None else sources().billing.buyer(who)
+    customer_id = None if buyer is None else buyer.customer_id
     awaited = purchase if isinstance(purchase, str) and purchase else None
     lines = html.Div([waiting("30%", 12), waiting("40%", 16), waiting("34%", 12)], className="oc-sk-rows")
     held = panel("subscription-current", "Current plan", skeleton=[lines], width="oc-c12")
@@ -72,7 +75,9 @@ def layout(purchase: object = None, left: object = None, card: object = None, **
         sub="Plans and prices from Lago",
         tools=_for_admins(),
         children=[
-            purchase_line(purchase=awaited is not None, left=left is not None, card=bool(card)),
+            purchase_line(
+                purchase=awaited is not None, left=left is not None, card=bool(card), customer_id=customer_id
+            ),
             html.Div([*_customers(), held, cards, *subscription_account.frames()], className="oc-grid"),
             ask_dialog(),
             dcc.Store(id="subscription-mounted", data=1),

@@ -18,7 +18,9 @@ from routes.billing_api import encode_checkout, encode_offer, encode_progress
 from routes.gate import needs, principal
 from routes.wire import answer, body_of, query_params
 
-_OTHER_SHOWN = "Meanwhile another customer was chosen, in another tab perhaps. Load the page again."
+_OTHER_SHOWN = (
+    "Meanwhile another customer was chosen, in another tab perhaps. The page is read again: look whose it is."
+)
 
 
 class ManageBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -34,6 +34,13 @@
     refresh();
     return function () { bring(line); };
   }
+  // For whom the page was made, from its frame: an admin may have chosen another customer in another tab since, and the
+  // panels come for that one.
+  function madeFor() {
+    var frame = document.getElementById("subscription-purchase");
+    return frame ? frame.dataset.customer || "" : "";
+  }
+  window.opsMadeFor = madeFor;
   // The second time with the token of the offer that was agreed to. Settles when the answer is dealt with, with what is
   // to be brought into view, if there is something.
   function select(button, token) {
@@ -41,8 +48,7 @@
     var body = { plan_code: button.dataset.selectPlan };
     if (button.dataset.amountCents !== "") body.shown_amount_cents = Number(button.dataset.amountCents);
     if (button.dataset.currency !== "") body.shown_currency = button.dataset.currency;
-    var cards = document.getElementById("subscription-cards");
-    if (cards && cards.dataset.customer) body.shown_customer = cards.dataset.customer;
+    body.shown_customer = madeFor();
     if (token) body.confirm = token;
     lock(true, button);
     return window.opsPost("/api/v1/billing/checkout/create", body).then(function (answer) {
@@ -319,6 +325,8 @@
       if (landed) landed();
       landed = null;
       requestAnimationFrame(function () {
+        var cards = document.getElementById("subscription-cards");
+        if (cards && (cards.dataset.customer || "") !== madeFor()) { location.reload(); return; }
         if (seeking !== null) lockAll(true);
         keepUp();
       });

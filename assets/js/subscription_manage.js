@@ -130,11 +130,7 @@
     refresh();
   });
 
-  // For whom the page was shown: another customer may have been chosen in another tab.
-  function shown() {
-    var cards = document.getElementById("subscription-cards");
-    return cards && cards.dataset.customer ? { shown_customer: cards.dataset.customer } : {};
-  }
+  function shown() { return { shown_customer: window.opsMadeFor() }; }
 
   function updateCard(button) {
     send(button, "/api/v1/billing/card/update", shown(), "The card was not changed").then(function (said) {

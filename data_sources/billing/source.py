@@ -63,7 +63,7 @@ NO_CUSTOMER = Problem(
 OTHER_CUSTOMER = Problem(
     Kind.CONFLICT,
     "Nothing was bought",
-    "Meanwhile another customer was chosen, in another tab perhaps. Load the page again and look for whom you buy.",
+    "Meanwhile another customer was chosen, in another tab perhaps. The page is read again: look for whom you buy.",
     code="customer_changed",
 )
 PATIENCE_S = 10.0

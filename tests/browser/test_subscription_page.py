@@ -233,6 +233,29 @@ def test_a_plan_that_is_gone_since_it_was_chosen_is_said(browser, open_page, bil
     assert browser.driver.execute_script("return location.search") == ""
 
 
+def test_the_page_never_names_one_customer_and_buys_for_another(browser, open_page, billing):
+    browser.expect_log("409")
+    for name in ("org-acme", "org-other"):
+        billing.lago.add_customer(name, name=f"{name} Ltd")
+    open_page(role="admin", org=None)
+    choose = (
+        "const done = arguments[1]; window.opsPost('/api/v1/billing/customer', { customer_id: arguments[0] })"
+        ".then(() => done())"
+    )
+    browser.driver.execute_async_script(choose, "org-acme")
+    browser.driver.refresh()
+    browser.wait_for_text("#subscription-customer", "You look and buy for org-acme")
+    button(browser, "starter")
+    browser.driver.execute_async_script(choose, "org-other")  # in another tab
+    button(browser, "starter").click()
+    browser.wait_for_text("#subscription-customer", "You look and buy for org-other")
+    assert billing.lago.subscriptions == []
+    # Whatever reads the panels again.
+    browser.driver.execute_async_script(choose, "org-acme")
+    browser.driver.execute_script("window.opsRetry('subscription-plans')")
+    browser.wait_for_text("#subscription-customer", "You look and buy for org-acme")
+
+
 def test_when_stripe_fails_a_toast_says_so_and_the_buttons_come_back(browser, open_page, billing):
     browser.expect_log("502")
     open_page()
