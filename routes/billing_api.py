@@ -143,7 +143,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         if body.attempt_id is not None and body.event_id is None:
             return answer(desk.retry(principal().id, body.attempt_id), encode_progress)
         if body.event_id is not None and body.attempt_id is None:
-            return answer(desk.retry_event(body.event_id), lambda _: {"title": "The webhook is worked off again"})
+            return answer(desk.retry_event(body.event_id), _worked_off)
         raise BadRequest("Name one: attempt_id or event_id.")
 
     @made.get("/billing/return")
@@ -163,6 +163,11 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         return respond(503, "not-configured", result.title, detail)
 
     return made
+
+
+def _worked_off(_: object) -> dict[str, Any]:
+    message = "What came of it stands in its row in a moment; where it fails, with the reason."
+    return {"title": "The webhook is worked off again", "message": message}
 
 
 def _age(result: Result[PlanList]) -> dict[str, Any]:

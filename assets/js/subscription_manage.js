@@ -117,6 +117,7 @@
         return;
       }
       if (tab) tab.close();
+      if (said && said.failed === "not_payable") refresh();
       if (said && !said.failed) window.opsToast({ title: said.title, text: said.message });
     });
   }

@@ -58,6 +58,10 @@ UNTOLD = "Its end is not the same in Lago and at Stripe: "
 PERSON_NOTES = (OTHERWISE, UNEQUAL, UNPAID, OWED, UNTOLD)
 # How the note of an open purchase begins that could not be brought further when it was last looked at.
 STALLED = "Could not go on: "
+# Note on a refused purchase whose card did not take the charge.
+PAYMENT_FAILED = "The payment failed."
+# In the log, of a purchase that is paid with a card of before: nobody has saved one for it.
+WITH_CARD = "opened with card on file"
 # A card that Lago has not taken over by then will hardly be: its buyer may begin anew.
 CARD_PATIENCE = timedelta(minutes=60)
 # Until then it is started by itself once Lago has the card; later nobody expects it any more.
@@ -125,7 +129,15 @@ class Attempts:
         return Attempts(self._state, who)
 
     def open(
-        self, buyer: Buyer, plan: Plan, *, collector: str, subscription_id: str, state: str, **facts: object
+        self,
+        buyer: Buyer,
+        plan: Plan,
+        *,
+        collector: str,
+        subscription_id: str,
+        state: str,
+        action: str | None = None,
+        **facts: object,
     ) -> Attempt | None:
         """Begin a purchase.
 
@@ -135,6 +147,7 @@ class Attempts:
             collector: Who collects the money.
             subscription_id: Our id of the subscription that it becomes.
             state: Its first state.
+            action: How the log calls this step, where its state would say something else.
             **facts: Other columns: what it changes, the card it is paid with.
 
         Returns:
@@ -163,7 +176,7 @@ class Attempts:
         try:
             with self._state.session() as session:
                 session.add(made)
-                session.add(self._entry(made, state))
+                session.add(self._entry(made, action or state))
         except IntegrityError:
             return None
         return made

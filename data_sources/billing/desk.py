@@ -13,6 +13,7 @@ from data_sources.billing.doorway import CLICK_S
 from data_sources.billing.inbox import Event, Inbox
 from data_sources.billing.money import major_units
 from data_sources.billing.progress import ADMIN, progress_of
+from data_sources.billing.purchase import untouched
 from data_sources.billing.types import AuditRow, EventRow, InboxView, Progress, PurchaseRow
 from data_sources.budget import budget
 from data_sources.result import Empty, Failed, Kind, Problem, Provenance, Ready, Result, utc_now
@@ -87,8 +88,10 @@ class Desk:
             now = attempts.one(attempt_id)
         except StateUnavailableError as error:
             return Failed(error.problem)
-        if problem is not None or now is None:
-            return Failed(problem or Problem(Kind.NOT_FOUND, "There is no such purchase", "Load the page again."))
+        if problem is not None:
+            return Failed(untouched(problem, "Nothing is known to have changed."))
+        if now is None:
+            return Failed(Problem(Kind.NOT_FOUND, "There is no such purchase", "Load the page again."))
         return Ready(_for_admin(now), _told("purchase"))
 
     def retry_event(self, event_id: int) -> Result[bool]:
@@ -127,7 +130,7 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
         amount=major_units(attempt.amount_cents, attempt.currency),
         currency=attempt.currency,
         state=attempt.state,
-        title=progress_of(attempt, ADMIN).title,
+        title=_title(attempt),
         note=_why(attempt),
         is_open=attempt.open_customer is not None,
         can_look_again=attempt.open_customer is not None
@@ -138,8 +141,34 @@ def _purchase(attempt: Attempt) -> PurchaseRow:
     )
 
 
+def _title(attempt: Attempt) -> str:
+    """How it stands; of a page that is still open at Stripe our books know only that it was opened."""
+    stays = attempt.note is None or attempt.note.startswith(book.STALLED)
+    if attempt.state == book.REDIRECTED and stays:
+        ends = attempt.session_expires_at
+        return "At Stripe's page" if ends is not None and ends > utc_now() else "Stripe's page has expired"
+    return progress_of(attempt, ADMIN).title
+
+
+# What is noted of a purchase that was given up, in words.
+_GIVEN_UP = {
+    "replaced": "A plan was selected anew, and this purchase gave way to it.",
+    "session expired": "Stripe's page was not finished in time.",
+    "never opened": "Stripe's page was never opened.",
+    "not found in Lago": "Lago does not have it.",
+    "not started": "Lago did not start it.",
+    "timeout": "Stripe took too long to open its page.",
+    "connection": "Stripe could not be reached to open its page.",
+}
+
+
 def _why(attempt: Attempt) -> str | None:
     """Why it stands as it does: what the last step noted, or what it waits for without anybody's mistake."""
+    if attempt.state == book.ABANDONED and attempt.note is not None:
+        failed = f"Stripe answered {attempt.note} when its page was to be opened."
+        return failed if attempt.note.startswith("HTTP ") else _GIVEN_UP.get(attempt.note, attempt.note)
+    if attempt.state == book.REDIRECTED and attempt.note is None:
+        return "Whether it is finished is not known here before Stripe tells, or somebody looks again."
     if attempt.note is not None or attempt.state != book.CARD_SAVED:
         return attempt.note
     return (
@@ -155,9 +184,12 @@ def _for_admin(attempt: Attempt) -> Progress:
     """
     told = progress_of(attempt, ADMIN)
     message = f"{attempt.customer_id} reads: “{progress_of(attempt).message}”"
+    good = None if attempt.needs_person and told.good else told.good
     if attempt.needs_person and attempt.state in (book.STARTED, book.ENDED):
         message = str(attempt.note)
-    good = None if attempt.needs_person and told.good else told.good
+    elif told.good is not True:
+        why = None if attempt.state == book.REDIRECTED and attempt.note is None else _why(attempt)
+        message = f"{message} {why}" if why is not None and why not in message else message
     return replace(told, title=f"{attempt.customer_id}: {told.title}", message=message, good=good)
 
 

@@ -113,7 +113,9 @@ def _post(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | 
         if made.code == "subscription_incomplete":
             return _moved(attempts, attempt, book.WAITING)
         if made.kind in _UNKNOWN_OUTCOME:
-            return made  # it may have been done: the next look finds out
+            # It may have been done: the next look finds out.
+            attempts.note_stall(attempt, f"{made.title}. {made.detail}")
+            return made
         return _refuse(attempts, attempt, made.detail)
     return _judge(lago, attempts, attempt, made)
 
@@ -225,7 +227,7 @@ def _read(lago: LagoClient, attempts: Attempts, attempt: Attempt) -> Progress | 
             ids = {"lago_subscription_id": str(found.get("lago_id"))}
             return _moved(attempts, attempt, book.WAITING, **ids, **note_of(lago, attempt, found))
         failed = found.get("cancellation_reason") == "payment_failed"
-        return _refuse(attempts, attempt, "The payment failed." if failed else "The payment did not come in time.")
+        return _refuse(attempts, attempt, book.PAYMENT_FAILED if failed else "The payment did not come in time.")
     return None
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, timedelta
 
 from data_sources.billing import attempts as book
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.types import Progress
-from data_sources.result import Problem
+from data_sources.result import Problem, utc_now
 
 INVOICE = "Its invoice stands on the subscription page as soon as Lago has made it."
 AGAIN = "Select a plan again when you like."
+# Without another card the same one is charged once more.
+OTHER_CARD = "Save another card first with “Update card”, or the same one is charged again."
+# An end that is older than this may not be what is so any more.
+NEWS = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,12 @@ def progress_of(attempt: Attempt, to: Reader = BUYER) -> Progress:
             False,
         ),
         book.ENDED: (f"{name} has ended", _ended(attempt), True, False),
-        book.STARTING: ("Waiting for Lago to confirm", f"You have not been moved to {name} yet.", False, None),
+        book.STARTING: (
+            "Waiting for Lago to confirm",
+            f"You have not been moved to {name} yet.{stalled(attempt)}",
+            False,
+            None,
+        ),
         book.WAITING: (
             "Confirming payment…",
             f"Waiting for Lago to confirm it. You have not been moved to {name} yet.",
@@ -73,7 +82,7 @@ def progress_of(attempt: Attempt, to: Reader = BUYER) -> Progress:
         book.SCHEDULED: (f"{name} is planned", _planned(attempt), True, True),
         book.REFUSED: (
             f"{name} was not started",
-            f"{attempt.note} Your card stays saved at Stripe. Choose a plan again.",
+            f"{attempt.note} Your card stays saved at Stripe. {_other_card(attempt)}Choose a plan again.",
             True,
             False,
         ),
@@ -93,6 +102,9 @@ def progress_of(attempt: Attempt, to: Reader = BUYER) -> Progress:
         ),
     }
     title, message, done, good = _special(attempt, to) or words[state]
+    if state in (book.STARTED, book.SCHEDULED) and utc_now() - attempt.updated_at > NEWS:
+        at = attempt.updated_at.astimezone(UTC)
+        message = f"That was on {at.day} {at:%b %Y} (UTC). What runs and what is planned now stands below."
     return Progress(attempt.id, state, title, message, done, good)
 
 
@@ -128,6 +140,16 @@ def held_up(attempt: Attempt, problem: Problem) -> Progress:
     return Progress(attempt.id, attempt.state, title, detail, False, None, problem)
 
 
+def stalled(attempt: Attempt) -> str:
+    """Why an open purchase could not be brought further when it was last looked at; "" where nothing kept it."""
+    note = attempt.note or ""
+    return f" When it was last looked at: {note.removeprefix(book.STALLED)}" if note.startswith(book.STALLED) else ""
+
+
+def _other_card(attempt: Attempt) -> str:
+    return f"{OTHER_CARD} " if attempt.note == book.PAYMENT_FAILED else ""
+
+
 def _start_or_return(attempt: Attempt) -> str:
     over = attempt.note is not None and attempt.note.startswith((book.RAN_OUT, book.OVER))
     return "give the money back" if over else "start it or give the money back"
@@ -154,12 +176,14 @@ def _of_a_change(attempt: Attempt, to: Reader) -> tuple[str, str, bool, bool | N
     """How a change of plan stands, where it is told otherwise than a first purchase."""
     name, state = attempt.plan_name, attempt.state
     if state == book.STARTING:
-        return "Waiting for Lago to confirm", f"You have not been moved to {name}. Your plan goes on.", False, None
+        detail = f"You have not been moved to {name}. Your plan goes on.{stalled(attempt)}"
+        return "Waiting for Lago to confirm", detail, False, None
     if state == book.WAITING:
         detail = f"Waiting for Lago to confirm it. You have not been moved to {name} yet; your plan goes on until then."
         return "Confirming payment…", detail, False, None
     if state == book.REFUSED:
-        return f"{to.you_were} not moved to {name}", f"{attempt.note} Your plan goes on as before. {AGAIN}", True, False
+        detail = f"{attempt.note} Your plan goes on as before. {_other_card(attempt)}{AGAIN}"
+        return f"{to.you_were} not moved to {name}", detail, True, False
     if state == book.ABANDONED:
         detail = f"You were not moved to {name}. Your plan goes on as before, and nothing was charged."
         return "The change was given up", detail, True, False

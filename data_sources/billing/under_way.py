@@ -8,7 +8,7 @@ from __future__ import annotations
 from data_sources.billing import attempts as book
 from data_sources.billing import gated_start
 from data_sources.billing.attempts import Attempt
-from data_sources.billing.progress import progress_of
+from data_sources.billing.progress import progress_of, stalled
 from data_sources.billing.purchase import SESSION_LIFE, STALE_OPENING, Till, refusal, untouched
 from data_sources.billing.subscribe import for_whom, unknown
 from data_sources.billing.types import Buyer, Progress, UnderWay
@@ -76,7 +76,7 @@ def _lock(attempt: Attempt, *, mine: bool) -> tuple[str, bool] | None:
         return f"{held} Nothing else is sold until it is settled.", True
     if state == book.STARTING:
         asked = "to plan" if attempt.change == book.DOWNGRADE else "to start"
-        return f"Lago was asked {asked} {name} and has not confirmed it yet.{_why(attempt)} {_ITSELF}", True
+        return f"Lago was asked {asked} {name} and has not confirmed it yet.{stalled(attempt)} {_ITSELF}", True
     return f"The payment for {name} is being confirmed. {_ITSELF}", True
 
 
@@ -98,13 +98,8 @@ def _card_saved(attempt: Attempt, *, mine: bool) -> tuple[str, bool]:
     if attempt.card_age >= (book.CARD_PATIENCE if mine else SESSION_LIFE):
         return f"{so_far} Selecting a plan gives that purchase up.", False
     way = "Wait, or give it up." if mine else "Whoever began it can give it up."
-    return f"{so_far}{_why(attempt)} {name} starts by itself then; until then nothing else can be chosen. {way}", True
-
-
-def _why(attempt: Attempt) -> str:
-    """What kept it from going on when it was last looked at."""
-    note = attempt.note or ""
-    return f" When it was last looked at: {note.removeprefix(book.STALLED)}" if note.startswith(book.STALLED) else ""
+    then = f"{name} starts by itself then; until then nothing else can be chosen."
+    return f"{so_far}{stalled(attempt)} {then} {way}", True
 
 
 def give_up(till: Till, buyer: Buyer, attempt_id: str) -> Progress | Problem:

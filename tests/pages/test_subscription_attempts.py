@@ -59,7 +59,7 @@ def test_an_open_purchase_and_a_webhook_are_shown_with_their_reason_and_a_button
     source.checkout(ANNA, Wanted("business"))
     source.inbox.add(Delivery("stripe", "evt_1", "checkout.session.completed", "cs_test_00000000"))
     told = text(look("purchases"))
-    for words in ("org-acme", "Business", "$100", "Checkout was not finished", "data-retry-purchase", "Look again"):
+    for words in ("org-acme", "Business", "$100", "not known here", "data-retry-purchase", "Look again"):
         assert words in told
     told = text(look("inbox"))
     for words in ("Stripe: last heard", "checkout.session.completed", "waiting", "data-retry-event"):

@@ -164,6 +164,7 @@ def _with_card(
         collector=till.terms.collector,
         subscription_id=target,
         state=book.CARD_SAVED,
+        action=book.WITH_CARD,
         change=None if held is None else book.UPGRADE,
         replaces=agreed,
         payment_method=card,
@@ -197,6 +198,8 @@ def _downgrade(till: Till, buyer: Buyer, plan: Plan, held: Subscription | None, 
         till.attempts.move(attempt, book.ABANDONED, note=changed.code)
         return changed
     told = downgrade.plan_it(till.lago, till.attempts, attempt)
+    if isinstance(told, Problem):
+        till.attempts.note_stall(attempt, f"{told.title}. {told.detail}")
     return _told(till, attempt, told if isinstance(told, Problem) else None)
 
 

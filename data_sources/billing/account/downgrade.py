@@ -58,7 +58,8 @@ def look(lago: LagoClient, attempts: Attempts, attempt: Attempt, *, patience_ove
     if running is not None and running.get("plan_code") == attempt.plan_code:
         return _judge(attempts, attempt, running)
     if patience_over:
-        return _moved(attempts, attempt, book.REFUSED, note="Lago did not take it.")
+        why = (attempt.note or "").removeprefix(book.STALLED)
+        return _moved(attempts, attempt, book.REFUSED, note=f"Lago did not take it. {why}".strip()[:500])
     return attempt
 
 

@@ -48,7 +48,7 @@ def pay(
     if isinstance(found, Problem):
         return untouched(found, _NOT_PAID)
     if found.status != "finalized" or found.payment_status not in ("pending", "failed"):
-        detail = f"Nothing is to be paid for {found.number} any more. Load the page again."
+        detail = f"Nothing is to be paid for {found.number} any more. The list shows how it stands."
         return Problem(Kind.CONFLICT, title, detail, code="not_payable")
     version = lago.version()
     if isinstance(version, Problem):

@@ -24,6 +24,7 @@ from data_sources.billing.types import Buyer, Current, Subscription
 from data_sources.result import Kind, Problem
 
 TITLE = "Nothing was changed"
+_MAYBE = "Whether it was changed is not known"
 ACTIONS = ("cancel", "resume", "undo")
 _UNKNOWN_OUTCOME = frozenset({Kind.TIMEOUT, Kind.UPSTREAM})
 
@@ -54,7 +55,7 @@ def manage(
         return untouched(current, "Nothing was changed.")
     one = _of_customer(current, action, subscription_id)
     if one is None:
-        detail = "It is not one of yours, or it has ended. Load the page again."
+        detail = "It is not one of yours, or it has ended. The page shows what runs."
         return Problem(Kind.NOT_FOUND, TITLE, detail, code="subscription_not_found")
     busy = attempts.open_for(buyer.customer_id)
     if busy is not None and busy.state in (book.STARTING, book.WAITING):
@@ -96,7 +97,7 @@ def _resume(lago: LagoClient, attempts: Attempts, current: Current, one: Subscri
         if isinstance(done, Problem):
             return done
     elif one.next_plan_code is not None:
-        detail = f"{_renews(one, current)} Take that back to keep {_name(one)}. Load the page again."
+        detail = f"{_renews(one, current)} Take that back to keep {_name(one)}."
         return _refused(detail, "already_planned")
     return Managed("done", f"{_name(one)} goes on", _renews(one, current))
 
@@ -104,7 +105,7 @@ def _resume(lago: LagoClient, attempts: Attempts, current: Current, one: Subscri
 def _undo(lago: LagoClient, attempts: Attempts, current: Current, one: Subscription) -> Managed | Problem:
     """Only what has not begun is taken back; what runs under the same id goes on."""
     if one.status == "active" and one.next_plan_code is None:
-        return _refused("No change is planned any more. Load the page again.", "nothing_planned")
+        return _refused("No change is planned any more. The page shows what runs.", "nothing_planned")
     done = _noted(attempts, current, one, "undo", lambda: _forget_next(lago, one))
     if isinstance(done, Problem):
         return done
@@ -123,7 +124,7 @@ def _set_end(lago: LagoClient, one: Subscription, at: datetime | None) -> Proble
     if isinstance(got, Problem):
         return got
     if not isinstance(got, dict) or moment(got.get("ending_at")) != at:
-        detail = "Lago answered, and not with what was asked for. Load the page again to see what is so."
+        detail = "Lago answered, and not with what was asked for. The page shows what is so."
         return Problem(Kind.UPSTREAM, TITLE, detail, code="unexpected")
     return None
 
@@ -133,7 +134,7 @@ def _forget_next(lago: LagoClient, one: Subscription) -> Problem | None:
     if not isinstance(got, Problem):
         return None if got.get("status") != "pending" else Problem(Kind.UPSTREAM, TITLE, "Lago kept it.", "unexpected")
     if got.kind is Kind.NOT_FOUND:
-        return _refused("It has begun or was taken back already. Load the page again.", "nothing_planned")
+        return _refused("It has begun or was taken back already. The page shows what runs.", "nothing_planned")
     if got.kind in _UNKNOWN_OUTCOME:
         read = lago.subscription(one.external_id, "pending")
         return None if read is None else _open_end(got, read)
@@ -145,7 +146,7 @@ def _open_end(problem: Problem, read: object) -> Problem:
     if not isinstance(read, Problem) or not perhaps_done(problem):
         return problem
     detail = f"{problem.detail} The page shows what is so as soon as Lago answers again."
-    return replace(problem, title="Whether it was changed is not known", detail=detail)
+    return replace(problem, title=_MAYBE, detail=detail)
 
 
 def _noted(
@@ -157,11 +158,23 @@ def _noted(
     what: str | None = None,
 ) -> Problem | None:
     """Write down, act, write down what came of it. Without a record nothing is done."""
+    if what is None and action == "undo" and one.next_plan_code:
+        what = f"takes back the plan {one.next_plan_code}"
     attempts.note_action(current.customer_id, f"{action} asked", one, note=what)
-    problem = act()
+    problem = _unchanged(act())
     note = what if problem is None else f"{problem.title}. {problem.detail}"[:500]
     attempts.note_action(current.customer_id, f"{action} {'done' if problem is None else 'failed'}", one, note=note)
     return problem
+
+
+def _unchanged(problem: Problem | None) -> Problem | None:
+    """What failed, with what that means and what to do; what may have been done all the same says so itself."""
+    if problem is None or problem.title == _MAYBE:
+        return problem
+    told = untouched(problem, "Nothing was changed.")
+    if told is problem and problem.title != TITLE and "Nothing " not in problem.detail:
+        return replace(problem, detail=f"{problem.detail} Nothing was changed. Ask your admin.")
+    return told
 
 
 def _of_customer(current: Current, action: str, subscription_id: str) -> Subscription | None:

@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from data_sources.billing.account.types import Offer
+from data_sources.billing.attempts import Attempt
 from data_sources.billing.inbox import Delivery
-from data_sources.billing.types import CheckoutAnswer, Wanted
+from data_sources.billing.types import CheckoutAnswer, UnderWay, Wanted
 from data_sources.result import Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, BEN, EVE, House
 from tests.data_sources.billing.steps import age, answered, buy, posts, refused, told
@@ -81,7 +83,7 @@ def test_an_upgrade_that_is_not_paid_leaves_everything_as_it_was(house: House) -
     got = told(source.progress(ANNA, purchase))
     assert (got.state, got.good) == ("refused", False)
     assert got.title == "You were not moved to Business"
-    assert "Your plan goes on as before" in got.message
+    assert "Your plan goes on as before. Save another card first with “Update card”" in got.message
     assert house.lago.held_by("org-acme") == ["team"]
     assert offer(source, "business").verb == "Switch to Business"
 
@@ -171,6 +173,10 @@ def test_a_first_plan_with_a_card_on_file_is_asked_and_needs_no_stripe(house: Ho
     house.lago.settle(paid=True)
     assert told(source.progress(ANNA, got.purchase)).good is True
     assert house.stripe.asked == []
+    log = source.desk.log()
+    assert isinstance(log, Ready)
+    # Nobody has saved a card for it.
+    assert [one.action for one in log.value] == ["started", "waiting", "starting", "opened with card on file"]
 
 
 def test_what_was_confirmed_must_still_be_what_is_done(house: House) -> None:
@@ -234,6 +240,37 @@ def test_an_answer_to_a_downgrade_that_got_lost_is_found_again_and_not_asked_twi
     assert (done.state, done.good) == ("scheduled", True)
     assert "It starts on 1 Dec 2026" in done.message
     assert len(posts(house)) == 1
+
+
+def test_why_lago_does_not_plan_a_change_is_told_to_its_buyer_and_to_an_admin(house: House) -> None:
+    runs(house, "business")
+    source = house.source()
+    token = offer(source, "team").token
+    house.lago.fail("500", SUBSCRIPTIONS, method="POST")
+    purchase = answered(buy(source, "team", confirm=token)).purchase
+    assert purchase is not None
+    why = "Lago answered with an error."
+    assert why in told(source.progress(ANNA, purchase)).message
+    rows = source.desk.purchases()
+    assert isinstance(rows, Ready)
+    assert why in str(rows.value[0].note)
+    one = source.under_way(BEN)
+    assert isinstance(one, UnderWay)
+    assert why in one.words
+    age(house, purchase, timedelta(minutes=2))
+    assert "Lago did not take it." in told(source.progress(ANNA, purchase)).message
+    assert why in told(source.progress(ANNA, purchase)).message
+
+
+def test_an_end_of_long_ago_is_not_told_as_news(house: House) -> None:
+    runs(house, "business")
+    source = house.source()
+    agree(source, "team")
+    with house.state.session() as session:
+        purchase = session.scalars(select(Attempt.id)).one()
+    assert "It starts on 1 Dec 2026" in told(source.progress(ANNA, purchase)).message
+    age(house, purchase, timedelta(hours=2))
+    assert "What runs and what is planned now stands below" in told(source.progress(ANNA, purchase)).message
 
 
 @pytest.mark.parametrize("code", ["team", "business"])

@@ -167,6 +167,43 @@ def test_what_keeps_a_purchase_from_going_on_stands_in_its_row_until_it_does(hou
     assert purchases(source)[0].note is None
 
 
+def test_a_page_at_stripe_is_not_called_unfinished_before_it_is_looked_at(house: House) -> None:
+    source = at_stripe(house)
+    house.stripe.complete(SESSION)
+    (row,) = purchases(source)
+    assert row.title == "At Stripe's page"
+    assert "not known here" in str(row.note)
+    house.stripe.fail("500")
+    failed = source.desk.retry("link:admin", row.attempt_id)
+    assert isinstance(failed, Failed)
+    assert failed.problem.detail.endswith("Nothing is known to have changed. Try again in a moment.")
+    source.sweeper.look(utc_now() + timedelta(seconds=90))
+    (row,) = purchases(source)
+    assert row.title == "At Stripe's page"
+    assert "could not be read" in str(row.note)
+
+
+def test_why_a_purchase_was_given_up_is_said_in_words(house: House) -> None:
+    source = at_stripe(house)
+    for note, words in (
+        ("HTTP 401", "Stripe answered HTTP 401 when its page was to be opened."),
+        ("replaced", "A plan was selected anew, and this purchase gave way to it."),
+    ):
+        with house.state.session() as session:
+            session.execute(update(Attempt).values(state=book.ABANDONED, open_customer=None, note=note))
+        assert purchases(source)[0].note == words
+
+
+def test_looking_again_at_what_stays_stuck_says_why(house: House) -> None:
+    house.stripe.on_card = None
+    source = at_stripe(house)
+    back(house, source)
+    got = source.desk.retry("link:admin", purchases(source)[0].attempt_id)
+    assert isinstance(got, Ready)
+    assert got.value.good is None
+    assert got.value.message.endswith("Look at the customer's payment methods in Lago.")
+
+
 def test_the_inbox_tells_who_was_heard_when_and_what_was_given_up(house: House) -> None:
     source = house.source(stripe_webhook_secret="whsec_x")
     assert inbox(source).last == {"stripe": None, "lago": None}

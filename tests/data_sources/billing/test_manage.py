@@ -194,12 +194,41 @@ def test_a_lago_that_fails_changes_nothing_and_says_so(house: House, fault: Any)
     assert log.value[0].note is not None
 
 
+@pytest.mark.parametrize(("action", "method"), [("cancel", "PUT"), ("resume", "PUT"), ("undo", "DELETE")])
+def test_what_lago_fails_at_says_that_nothing_was_changed_and_what_to_do(
+    house: House, action: str, method: str
+) -> None:
+    row = house.lago.subscribe("org-acme", "business", ending_at="2026-12-01T00:00:00Z" if action == "resume" else None)
+    if action == "undo":
+        house.lago.schedule(row, "team")
+    source = house.source()
+    token = ask(source) if action == "cancel" else None
+    house.lago.fail("500", PATH, method=method)
+    told = problem(source.account.manage(ANNA, action, SUB, token))
+    assert told.detail == "Lago answered with an error. Nothing was changed. Try again in a moment."
+
+
+def test_the_log_names_the_plan_that_is_taken_back(house: House) -> None:
+    row = house.lago.subscribe("org-acme", "business")
+    house.lago.schedule(row, "team")
+    source = house.source()
+    done(source.account.manage(ANNA, "undo", SUB, None))
+    log = source.desk.log()
+    assert isinstance(log, Ready)
+    assert {(one.action, one.note) for one in log.value} == {
+        ("undo asked", "takes back the plan team"),
+        ("undo done", "takes back the plan team"),
+    }
+
+
 def test_a_date_that_lago_refuses_is_told(house: House) -> None:
     house.lago.subscribe("org-acme", "team")
     source = house.source()
     token = ask(source)
     house.lago.takes_dates = False
-    assert problem(source.account.manage(ANNA, "cancel", SUB, token)).detail == "Lago does not take this date."
+    assert problem(source.account.manage(ANNA, "cancel", SUB, token)).detail == (
+        "Lago does not take this date. Nothing was changed. Ask your admin."
+    )
 
 
 def test_without_a_known_end_of_the_period_nothing_is_cancelled(house: House) -> None:
