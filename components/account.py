@@ -20,15 +20,14 @@ _STATES = {"draft": "Draft", "voided": "Voided", "failed": "Not made", "pending"
 
 def usage_bars(view: UsageView) -> Component:
     """How much of each limit is used, one block a subscription."""
-    several = len(view.usages) > 1
-    return html.Div([_usage(one, view.timezone, named=several) for one in view.usages], className="oc-use")
+    return html.Div([_usage(one, view.timezone) for one in view.usages], className="oc-use")
 
 
-def _usage(one: Usage, timezone: str, *, named: bool) -> html.Div:
+def _usage(one: Usage, timezone: str) -> html.Div:
     zone = zone_of(timezone)
     days = [day_words(at.astimezone(zone).date()) for at in (one.from_at, one.to_at) if at is not None]
     period = f"{days[0]} to {days[1]}" if len(days) == 2 else "Lago does not tell the period"
-    title = f"{one.plan_name}, {period}" if named else period
+    title = f"{one.plan_name}, {period}"
     return html.Div([html.P(title, className="oc-use-period"), *(_line(line, one.currency) for line in one.lines)])
 
 
