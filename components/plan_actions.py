@@ -11,7 +11,7 @@ from dash import html
 
 from components.held import day_words, renewal, trial_note
 from components.parts import icon, setting
-from components.plan_words import PER, mail_address
+from components.plan_words import PER, amount_words, mail_address
 from data_sources.billing.account.types import Move
 from data_sources.billing.types import MONTHS_OF, Current, Plan, Subscription, UnderWay
 
@@ -62,10 +62,11 @@ def action(plan: Plan, shop: Shop, held: Subscription | None) -> list[Any]:
     if held is not None and shop.current is not None:
         words = renewal(held, shop.current.timezone)[0] or "Current plan"
         yours = html.Div(words, className="oc-plan-yours")
+        told = [html.P(note, className="t oc-plan-why") for note in (_own_price(plan, held),) if note is not None]
         if held.ending_at is None:
-            return [yours]
+            return [yours, *told]
         note = trial_note(held, shop.current.timezone)
-        told = [] if note is None else [html.P(note, className="t oc-plan-why")]
+        told += [] if note is None else [html.P(note, className="t oc-plan-why")]
         if held.over_at_stripe or changing:
             return [yours, *told]
         return [yours, *told, _manage("resume", held, "Resume")]
@@ -82,6 +83,16 @@ def action(plan: Plan, shop: Shop, held: Subscription | None) -> list[Any]:
     )
     beside = reason or _beside(plan, shop)
     return [button] if beside is None else [button, html.P(beside, className="t oc-plan-why")]
+
+
+def _own_price(plan: Plan, held: Subscription) -> str | None:
+    """What is paid for the plan that runs, where the plan has another price by now."""
+    if held.amount is None or held.currency is None or plan.amount_cents is None:
+        return None
+    if (held.amount_cents, held.currency) == (plan.amount_cents, plan.currency):
+        return None
+    price = " ".join(filter(None, (amount_words(held.amount, held.currency), PER.get(held.interval or ""))))
+    return f"Yours is {price}, as Lago has it. The price above is that of a new one."
 
 
 def select_button(

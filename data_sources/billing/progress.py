@@ -105,6 +105,7 @@ def progress_of(attempt: Attempt, to: Reader = BUYER) -> Progress:
     if state in (book.STARTED, book.SCHEDULED) and utc_now() - attempt.updated_at > NEWS:
         at = attempt.updated_at.astimezone(UTC)
         message = f"That was on {at.day} {at:%b %Y} (UTC). What runs and what is planned now stands below."
+        good = None
     return Progress(attempt.id, state, title, message, done, good)
 
 

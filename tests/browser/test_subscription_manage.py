@@ -161,6 +161,23 @@ def test_a_line_that_told_a_plan_goes_when_it_is_taken_back_and_focus_and_toggle
     browser.wait_for(lambda: browser.driver.execute_script(focused) == "resume", "the focus is lost")
 
 
+def test_an_invoice_paid_after_a_first_return_is_read_again(browser, page, billing):
+    billing.lago.add_customer("org-acme")
+    bill = billing.lago.bill("org-acme", "OPS-1", 2345, payment_status="failed", payment_overdue=True)
+    page("team")
+    browser.wait_for_text(CURRENT, "Invoice OPS-1 is overdue")
+    browser.driver.execute_script("window.open = () => ({ document: {}, location: { replace() {} }, close() {} });")
+    click(browser, f"{CURRENT} [data-invoice-pay]")
+    browser.wait_for_text(TOASTS, "page")
+    back = "document.dispatchEvent(new Event('visibilitychange'))"
+    asked_before = len(billing.lago.asked)
+    browser.driver.execute_script(back)  # a look at the page before anything is paid
+    browser.wait_for(lambda: len(billing.lago.asked) > asked_before, "the page was not read again")
+    bill |= {"payment_status": "succeeded", "payment_overdue": False}
+    browser.driver.execute_script(back)
+    browser.wait_for(lambda: "overdue" not in browser.text(CURRENT), "it still is overdue")
+
+
 def test_another_card_is_told_apart_from_a_plan(browser, page, billing):
     page("team")
     billing.stripe.on_card = None

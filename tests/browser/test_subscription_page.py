@@ -256,6 +256,17 @@ def test_the_page_never_names_one_customer_and_buys_for_another(browser, open_pa
     browser.wait_for_text("#subscription-customer", "You look and buy for org-acme")
 
 
+def test_as_long_as_it_is_not_known_whether_something_was_bought_nothing_else_is_chosen(browser, open_page, billing):
+    open_page()
+    button(browser, "business")
+    browser.driver.execute_script("window.opsPost = () => Promise.reject(new Error('gone'))")
+    button(browser, "business").click()
+    browser.wait_for_text("#oc-toasts", "Whether anything was bought is not known")
+    browser.driver.execute_script("window.opsRetry('subscription-plans')")
+    enabled = "return [...document.querySelectorAll('[data-select-plan]')].filter(each => !each.disabled).length"
+    browser.wait_for(lambda: browser.driver.execute_script(enabled) == 0, "a plan can be chosen")
+
+
 def test_when_stripe_fails_a_toast_says_so_and_the_buttons_come_back(browser, open_page, billing):
     browser.expect_log("502")
     open_page()

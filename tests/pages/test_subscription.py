@@ -310,6 +310,13 @@ def test_with_stripe_as_collector_a_running_paid_plan_cannot_be_changed(look, bi
     assert "cannot be changed here" in words(drawn.body)
 
 
+def test_a_plan_whose_price_has_changed_says_what_its_customer_pays(look, billing):
+    billing.lago.subscribe("org-acme", "business")
+    assert "Yours is" not in words(look("plans").body)
+    billing.lago.plan_of("business")["amount_cents"] = 13000
+    assert "Yours is $100 per month, as Lago has it." in words(look("plans").body)
+
+
 def test_what_cannot_be_changed_here_is_not_called_an_upgrade(look, billing):
     billing.lago.subscribe("org-acme", "team")
     assert set(labels(look("plans", billing_collector="stripe")).values()) == {"Select plan"}
