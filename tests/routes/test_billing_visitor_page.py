@@ -52,6 +52,14 @@ def test_buttons_lead_to_sign_in_and_back_to_the_plan_that_was_chosen(read, make
     assert back.location == "/admin/subscription/plan?plan=business"
 
 
+def test_the_sign_in_of_who_chose_a_plan_says_whom_to_ask(make_app, billing):
+    client = make_app(**billing.settings()).server.test_client()
+    chosen = client.get("/login?next=%2Fadmin%2Fsubscription%2Fplan%3Fplan%3Dbusiness").get_data(as_text=True)
+    assert "ask whoever runs this console for one" in chosen
+    assert "you are back at the plan that you chose" in chosen
+    assert "whoever runs this console" not in client.get("/login").get_data(as_text=True)
+
+
 @pytest.mark.parametrize("code", ["//evil.test", "https://evil.test", "a&next=//e.test", "../x", "a\\b", "x?y#z"])
 def test_no_plan_code_leads_anywhere_but_to_the_page(read, billing, code):
     billing.lago.plan_of("business")["code"] = code
