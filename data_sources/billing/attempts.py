@@ -205,6 +205,12 @@ class Attempts:
             wanted = select(Attempt).where(Attempt.open_customer.is_not(None)).order_by(Attempt.created_at)
             return list(session.scalars(wanted))
 
+    def ever_started(self, customer_id: str) -> bool:
+        """Whether a plan of this customer was ever started here."""
+        with self._state.session() as session:
+            wanted = (Attempt.customer_id == customer_id) & Attempt.state.in_((STARTED, ENDED))
+            return session.scalars(select(Attempt.id).where(wanted).limit(1)).one_or_none() is not None
+
     def running(self, customer_id: str | None = None) -> list[Attempt]:
         """Started purchases that Stripe itself collects for, of all customers or of one."""
         with self._state.session() as session:

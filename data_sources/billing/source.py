@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from data_sources.billing import purchase, subscribe
 from data_sources.billing.account.desk import AccountDesk
+from data_sources.billing.account.moves import day_in, on_words
 from data_sources.billing.attempts import Attempt, Attempts
-from data_sources.billing.customers import buyer_of, read_current, reader_of
+from data_sources.billing.customers import buyer_of, moment, read_current, reader_of
 from data_sources.billing.desk import Desk
 from data_sources.billing.directory import Directory
 from data_sources.billing.doorway import Doorway
@@ -265,11 +266,28 @@ class BillingSource:
             found = busy or read_current(self.lago, buyer.customer_id, partial(self._known, self.lago))
             if isinstance(found, Current):
                 found = self._over_at_stripe(found)
+            ended = "" if isinstance(found, Problem) or found.subscriptions else self._ended(self.lago, buyer, found)
         if isinstance(found, Problem):
             return Failed(found, told)
         if not found.subscriptions:
-            return Empty("No plan runs", "Lago has no running or coming subscription for this customer.", told)
+            nothing = "Lago has no running or coming subscription for this customer."
+            return Empty("No plan runs", f"{ended}{nothing}", told)
         return Ready(self._unconfirmed(found, buyer, awaited), told)
+
+    def _ended(self, lago: LagoClient, buyer: Buyer, found: Current) -> str:
+        """Which plan of theirs has ended, and when; "" where none was started here, or Lago does not tell."""
+        try:
+            if not self._attempts.ever_started(buyer.customer_id):
+                return ""  # most have never had one: nobody waits for one more question
+        except StateUnavailableError:
+            return ""
+        row = lago.subscription(purchase.subscription_id(buyer), "terminated")
+        at = moment(row.get("terminated_at")) if isinstance(row, dict) else None
+        if not isinstance(row, dict) or at is None:
+            return ""
+        code, kept = str(row.get("plan_code")), self._kept
+        name = next((plan.name for plan in (() if kept is None else kept.all) if plan.code == code), code)
+        return f"{name} ended {on_words(day_in(at, found))}. "
 
     def _over_at_stripe(self, found: Current) -> Current:
         try:

@@ -9,6 +9,7 @@ from data_sources.billing.types import Current, Plan, PlanList
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, NotConfigured, Ready, Result, utc_now
 from tests.data_sources.billing.conftest import ANNA, House
+from tests.data_sources.billing.steps import answered, buy
 
 
 def codes(result: Result[PlanList]) -> list[str]:
@@ -134,6 +135,21 @@ def test_every_active_subscription_is_listed(house: House) -> None:
 
 def test_a_customer_whom_lago_does_not_know_has_no_plan_yet(house: House) -> None:
     assert isinstance(house.source().current(ANNA), Empty)
+
+
+def test_a_plan_that_was_started_here_and_has_ended_is_named_with_its_day(house: House) -> None:
+    source = house.source()
+    answered(buy(source, "starter"))
+    (row,) = house.lago.subscriptions
+    row |= {"status": "terminated", "terminated_at": "2027-02-28T12:00:00Z"}
+    source.plans()
+    got = source.current(ANNA)
+    assert isinstance(got, Empty)
+    assert got.detail.startswith("Starter ended on 28 Feb 2027. Lago has no running")
+    house.lago.fail("500", "/api/v1/subscriptions/sub-org-acme")
+    unknown = source.current(ANNA)
+    assert isinstance(unknown, Empty)
+    assert unknown.detail.startswith("Lago has no running")
 
 
 def test_a_lago_that_is_down_says_nothing_about_the_current_plan(house: House) -> None:
