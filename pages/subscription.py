@@ -78,7 +78,10 @@ def layout(purchase: object = None, left: object = None, card: object = None, **
             purchase_line(
                 purchase=awaited is not None, left=left is not None, card=bool(card), customer_id=customer_id
             ),
-            html.Div([*_customers(), held, cards, *subscription_account.frames()], className="oc-grid"),
+            html.Div(
+                [*_customers(), held, cards, *subscription_account.frames(customer=customer_id is not None)],
+                className="oc-grid",
+            ),
             ask_dialog(),
             dcc.Store(id="subscription-mounted", data=1),
             dcc.Store(id="subscription-awaited", data=awaited),

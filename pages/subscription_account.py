@@ -18,12 +18,23 @@ MOST_PAGES = 10_000
 _PORTAL = {"data-portal": "", "aria-label": "Billing portal, opens in another tab"}
 
 
-def frames() -> list[Component]:
-    """The frames. Usage and credits come last, hidden until there is something to tell, so that nothing jumps."""
+def frames(*, customer: bool) -> list[Component]:
+    """The frames. Usage and credits come last, hidden until there is something to tell, so that nothing jumps.
+
+    Args:
+        customer: Whether there is a customer, who has a portal.
+    """
     portal = html.Button("Billing portal", type="button", className="btn btn-sm btn-secondary", **_PORTAL)
     return [
         panel("subscription-card", "Card", skeleton="rows", width="oc-c3"),
-        panel("subscription-invoices", "Invoices", skeleton="rows", width="oc-c9", kind="table", tools=[portal]),
+        panel(
+            "subscription-invoices",
+            "Invoices",
+            skeleton="rows",
+            width="oc-c9",
+            kind="table",
+            tools=[portal] if customer else [],
+        ),
         _quiet(panel("subscription-usage", "Usage of the plan's limits", skeleton="rows", width="oc-c6")),
         _quiet(panel("subscription-credits", "Credits", skeleton="rows", width="oc-c6")),
         dcc.Store(id="subscription-invoices-page", data=1),

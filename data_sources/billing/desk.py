@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import TypeVar
 
 from data_sources.billing import attempts as book
+from data_sources.billing.account.moves import on_words
 from data_sources.billing.attempts import Attempt, Attempts
 from data_sources.billing.audit import RETRIED, AuditEntry
 from data_sources.billing.doorway import CLICK_S
@@ -222,5 +224,14 @@ def _entry(entry: AuditEntry) -> AuditRow:
         amount=major_units(entry.amount_cents, entry.currency),
         currency=entry.currency,
         ids=tuple(one for one in ids if one is not None),
-        note=entry.note,
+        note=_step_note(entry),
     )
+
+
+def _step_note(entry: AuditEntry) -> str | None:
+    """What stands beside a step; the day for which a plan is planned, as days stand elsewhere."""
+    try:
+        day = date.fromisoformat(entry.note or "") if entry.action == book.SCHEDULED else None
+    except ValueError:
+        day = None
+    return entry.note if day is None else on_words(day)

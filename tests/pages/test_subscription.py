@@ -471,3 +471,8 @@ def test_a_lago_that_is_down_leaves_the_list_failed_with_its_reason(look, billin
     drawn = look("customers", ADMIN, "")
     assert drawn.name == "failed"
     assert "Customers could not be read" in words(drawn.body)
+
+
+@pytest.mark.parametrize(("who", "shown"), [(MEMBER, 1), (ADMIN, 0)])
+def test_a_portal_is_offered_where_there_is_a_customer_who_has_one(look, who, shown):
+    assert len([one for one in parts(look("layout", who)) if hasattr(one, "data-portal")]) == shown

@@ -417,3 +417,4 @@ def test_each_step_of_a_change_is_in_the_log_with_who_did_it(house: House) -> No
         ("link:anna", "scheduled", "team"),
         ("link:anna", "starting", "team"),
     ]
+    assert log.value[0].note == "on 1 Dec 2026"
