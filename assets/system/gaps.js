@@ -36,7 +36,8 @@ export function gaps(times, isKnown, reasons, from, to, periodMs, jumped) {
 }
 
 export function seconds(gap) { return Math.round((gap.to - gap.from) / 1000); }
-// `host` is another host whose figures are shown; nothing is this machine.
+// `name` is the interface that is shown; none is the total, which may have been of others then than now. `host` is another
+// host whose figures are shown; nothing is this machine.
 export function why(gap, name, host) {
   var step = seconds(gap);
   switch (gap.reason) {
@@ -48,7 +49,7 @@ export function why(gap, name, host) {
     case NOT_YET: return "This time has not come yet.";
     case "counter reset": return "The counter was set back. What passed meanwhile is not known.";
     case "faster than possible": return "The counter moved on by more than the link can carry. That is no measurement.";
-    case "interface gone": return (name || "The interface") + " was not there.";
+    case "interface gone": return (name || "An interface of the total") + " was not there.";
     case "route changed": return "The default route moved to another interface.";
     case "no interface": return "There is no interface but loopback.";
     case "host down": return (host || "The host") + " did not answer.";

@@ -2,7 +2,7 @@
 import { meter } from "./cards.js";
 import { el, fill, make } from "./dom.js";
 import { asked, S } from "./state.js";
-import { stepFor, title } from "./view.js";
+import { stepFor } from "./view.js";
 import * as gaps from "./gaps.js";
 import * as words from "./words.js";
 
@@ -61,7 +61,7 @@ export function gapList(view) {
   if (!found.length) { fill("system-gaps", [make("li", "", "None: every sample came in time.")]); return; }
   fill("system-gaps", found.slice(-GAPS_SHOWN).reverse().map((gap) => {
     const item = make("li"), text = make("div");
-    text.append(make("b", "", view.when(gap.from) + " to " + view.when(gap.to)), gaps.why(gap, title(), asked.host));
+    text.append(make("b", "", view.when(gap.from) + " to " + view.when(gap.to)), gaps.why(gap, asked.name, asked.host));
     item.append(make("span", "oc-sw hatch"), text);
     return item;
   }));

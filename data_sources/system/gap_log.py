@@ -8,6 +8,7 @@ from dataclasses import replace
 from .windows import GapSpan
 
 EVERYTHING = "*"
+LOST = "lost"  # of everything too, but only of what is read from the file
 _MAX_UNSAVED = 5_000
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..result import utc_now
-from .gap_log import EVERYTHING, GapLog
+from .gap_log import EVERYTHING, LOST, GapLog
 from .history_file import COARSE_S, FINE_S, HistoryFile, NewerFileError
 from .history_reader import KEEP_TICKS, HistoryQuery, Recorded, Tick, read_window
 from .rates import is_late
@@ -234,6 +234,14 @@ class History:
             aside = file.set_aside()
         except OSError as failed:
             return f"The history is damaged and cannot be moved: {failed.strerror or failed}"
+        with self._lock:
+            # What waits for the disk, and what is measured from now on, goes into the new file.
+            ended_s = self._run[1] if self._run else self._now().timestamp()
+            held = [*self._pending, *(slot for slot in (builder.peek() for builder in self._builders) if slot)]
+            lost_s = min([ended_s, *(slot.start_s for slot in held if slot.tier_s == FINE_S)])
+            self._gaps.note(
+                0.0, lost_s, {LOST: f"Lost: the file of the history was damaged. It is kept as {aside.name}"}
+            )
         return f"The history was damaged ({error}): it was moved to {aside.name} and begins anew"
 
     # -- the reader's side --------------------------------------------------------------------------------------------

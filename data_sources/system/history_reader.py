@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from .gap_log import EVERYTHING, merge_spans
+from .gap_log import EVERYTHING, LOST, merge_spans
 from .history_file import COARSE_S, FINE_S, KEEP_S, HistoryFile
 from .series import LEFT_OUT, group, network_group, shown_name, stored_name
 from .slots import Floats, Slot
@@ -106,7 +106,11 @@ def read_window(
         columns = {name: _joined(older.get(name), columns.get(name)) for name in {**older, **columns}}
     series = {name: fold(found, cut) for name, found in columns.items()}
     known = {**gaps, **recorded.gaps}.values()
-    spans = [*not_running(runs, cut), *_shown(known, query, set(series))]
+    lost = [span for span in known if span.of == LOST]
+    if trouble is not None:
+        lost = [GapSpan(0.0, end_s, trouble)]
+    lost = _before_memory(lost, recorded, cut, tier_s)
+    spans = [*not_running(runs, cut, lost), *lost, *_shown(known, query, set(series))]
     spans += unexplained(series, spans, query, cut, [span for span in known if span.of == LEFT_OUT])
     sampled_at = None if run is None else datetime.fromtimestamp(run[1], UTC)
     return HistoryWindow(cut, series, merge_spans(spans, cut.t0_s, end_s), sampled_at, recorded.trouble or trouble)
@@ -205,9 +209,24 @@ def _joined(first: Columns | None, second: Columns | None) -> Columns:
     return Columns(*(np.concatenate(pair) for pair in pairs))
 
 
-def not_running(runs: Sequence[tuple[float, float]], cut: Grid) -> list[GapSpan]:
-    """When nobody measured: before the first run, between two, and after the last when it has been silent."""
-    spans, until_s = [], cut.t0_s
+def _before_memory(lost: Sequence[GapSpan], recorded: Recorded, cut: Grid, tier_s: int) -> list[GapSpan]:
+    """What the file has lost, or does not tell: only what is older than what is in memory is not known."""
+    held_s = [float(slot.start_s) for slot in recorded.slots if slot.tier_s == tier_s]
+    if tier_s == LIVE_S:
+        held_s = [tick.start_s for tick in recorded.ticks[:1]]
+    ends_s = [(span, min([span.end_s, *held_s])) for span in lost]
+    return [replace(span, end_s=end_s, of=None) for span, end_s in ends_s if end_s > max(span.start_s, cut.t0_s)]
+
+
+def not_running(runs: Sequence[tuple[float, float]], cut: Grid, lost: Sequence[GapSpan] = ()) -> list[GapSpan]:
+    """When nobody measured: before the first run, between two, and after the last when it has been silent.
+
+    Args:
+        runs: When the console measured, from and to.
+        cut: The window.
+        lost: Times of which nobody can tell whether it did.
+    """
+    spans, until_s = [], max([cut.t0_s, *(span.end_s for span in lost)])
     for begun_s, ended_s in sorted(runs):
         if begun_s > until_s:
             spans.append(GapSpan(until_s, begun_s, "Ops Center was not running"))

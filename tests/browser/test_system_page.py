@@ -12,7 +12,7 @@ from data_sources.system.mounts import MountWatch
 from data_sources.system.network import ProcNetDev
 from data_sources.system.sampler import Sampler
 from data_sources.system.source import SystemSource
-from data_sources.system.types import Gpu
+from data_sources.system.types import Counters, Gpu
 from tests.fakes.machine import FakeMachine
 
 pytestmark = pytest.mark.browser
@@ -207,6 +207,20 @@ def test_an_interface_that_vanishes_is_a_gap_and_never_a_zero(browser, console, 
     browser.wait_for(
         lambda: browser.driver.execute_script(row).count("interface gone") == 4, "errors and drops say another reason"
     )
+
+
+def test_a_gap_of_the_total_names_no_interface_that_carries_it_now(browser, console, machine):
+    console.tick()
+    console.tick(received=5000)
+    del machine.counters["eth0"]
+    console.tick()
+    machine.counters["wan0"], machine.route = Counters(0, 0), ("wan0",)
+    for _ in range(3):
+        console.tick(received=5000, name="wan0")
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-received-note", "wan0")
+    browser.wait_for_text("#system-gaps", "An interface of the total was not there.")
+    assert "wan0" not in browser.text("#system-gaps")
 
 
 def test_the_page_writes_rates_and_sizes_as_the_server_does(browser, console):

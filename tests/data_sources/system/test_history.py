@@ -290,6 +290,48 @@ def test_a_damaged_file_is_moved_aside_and_never_deleted(tmp_path):
     watched.history.close()
 
 
+def damage(watched):
+    """Spoil the file while the console runs; what was written before is gone."""
+    watched.history.flush()
+    watched.history._file.close()
+    watched.path.write_bytes(b"this is no database" * 500)
+    for ending in ("-wal", "-shm"):
+        watched.path.with_name(f"history.db{ending}").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(("window_s", "slot_s"), [(2 * 3600, 10), (7 * DAY, 60)])
+def test_a_time_whose_history_was_damaged_is_lost_and_not_one_in_which_nobody_ran(watched, window_s, slot_s):
+    watched.run(600)
+    damage(watched)
+    damaged_s = watched.machine.now().timestamp()
+    watched.run(100)
+    (unread,) = watched.window(window_s).gaps
+    assert "cannot be read" in unread.reason
+    assert unread.end_s == pytest.approx(damaged_s, abs=slot_s)
+    watched.history.flush()  # it is set aside
+    watched.run(100)
+    watched.restart(away_s=63)
+    watched.run(100)
+    lost, away = watched.window(window_s).gaps
+    assert lost.reason == "Lost: the file of the history was damaged. It is kept as history.db.damaged"
+    assert (lost.start_s, lost.of) == (watched.window(window_s).grid.t0_s, None)
+    assert lost.end_s == pytest.approx(damaged_s, abs=slot_s)
+    assert (away.reason, away.end_s - away.start_s) == ("Ops Center was not running", pytest.approx(63))
+
+
+def test_what_memory_still_holds_is_not_lost_with_the_file(watched):
+    watched.run(600)
+    damage(watched)
+    watched.run(20)
+    assert watched.window(300).gaps == ()
+    watched.history.flush()
+    watched.run(20)
+    assert watched.window(300).gaps == ()
+    (before,) = watched.window(3600).gaps
+    assert before.reason.startswith("Lost: ")
+    assert before.end_s == pytest.approx(watched.machine.now().timestamp() - 640, abs=4)
+
+
 def test_a_file_of_a_newer_version_is_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "history.db") as file:
         file.execute("pragma user_version=99")
