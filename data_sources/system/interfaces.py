@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from .default_routes import DefaultRoutes, lowest_metric, usable
 from .kernel_file import KernelFile
 from .types import Counters, InterfaceInfo, InterfaceKind, TotalChoice
 
@@ -26,7 +27,6 @@ _TUNNEL_TYPES = {
     "65534",
 }  # ipip, ip6tnl, sit, gre, ip6gre, no header (tun, wireguard)
 _TUNNEL_DEVICES = {"vxlan", "wireguard", "geneve", "gre", "ppp"}
-_UP, _REJECT = 0x1, 0x200
 _MBIT_BYTES = 125_000
 
 
@@ -43,11 +43,19 @@ class InterfaceCatalog(Protocol):
 
 
 class LinuxInterfaces:
-    """Describes interfaces from sysfs and the kernel's routing tables."""
+    """Describes interfaces from sysfs and the kernel's routing tables.
 
-    def __init__(self, sys_class_net: str = SYS_CLASS_NET, proc_net: str = PROC_NET) -> None:
+    Args:
+        sys_class_net: The system's folder of interfaces.
+        proc_net: The kernel's folder of network tables.
+        routes4: The IPv4 default route; None reads that of this process's own network.
+    """
+
+    def __init__(
+        self, sys_class_net: str = SYS_CLASS_NET, proc_net: str = PROC_NET, *, routes4: DefaultRoutes | None = None
+    ) -> None:
         self._sys = Path(sys_class_net)
-        self._routes4 = KernelFile(Path(proc_net, "route"))
+        self._routes4 = routes4 or DefaultRoutes(KernelFile(Path(proc_net, "route")))
         self._routes6 = KernelFile(Path(proc_net, "ipv6_route"))
 
     def describe(self, names: Iterable[str]) -> dict[str, InterfaceInfo]:
@@ -84,7 +92,7 @@ class LinuxInterfaces:
         Returns:
             The names and the rule that chose them, in words.
         """
-        for read, family in ((self._routes_v4, "IPv4"), (self._routes_v6, "IPv6")):
+        for read, family in ((self._routes4.names, "IPv4"), (self._routes_v6, "IPv6")):
             routed = tuple(name for name in read() if name in counters)
             if routed:
                 names = count_once(routed, infos)
@@ -96,20 +104,12 @@ class LinuxInterfaces:
                 return TotalChoice(names, rule, routed=True)
         return busiest(infos, counters)
 
-    def _routes_v4(self) -> list[str]:
-        rows = [line.split() for line in _routes(self._routes4).splitlines()[1:]]
-        return _lowest_metric(
-            (int(row[6]), row[0])
-            for row in rows
-            if len(row) > 7 and row[1] == "00000000" and row[7] == "00000000" and _usable(row[3])
-        )
-
     def _routes_v6(self) -> list[str]:
         rows = [line.split() for line in _routes(self._routes6).splitlines()]
-        return _lowest_metric(
+        return lowest_metric(
             (int(row[5], 16), row[9])
             for row in rows
-            if len(row) > 9 and row[0] == "0" * 32 and row[1] == "00" and _usable(row[8])
+            if len(row) > 9 and row[0] == "0" * 32 and row[1] == "00" and usable(row[8])
         )
 
 
@@ -214,17 +214,6 @@ def _routes(file: KernelFile) -> str:
         return file.text()
     except OSError:
         return ""
-
-
-def _usable(flags: str) -> bool:
-    value = int(flags, 16)
-    return bool(value & _UP) and not value & _REJECT
-
-
-def _lowest_metric(routes: Iterable[tuple[int, str]]) -> list[str]:
-    """Interfaces of the preferred route; several when it is shared among them."""
-    known = sorted(set(routes))
-    return [name for metric, name in known if metric == known[0][0]]
 
 
 def _speed(folder: Path) -> float | None:

@@ -78,8 +78,11 @@ class KernelFile:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         return self._fd
 
-    def read(self) -> bytes:
+    def read(self, *, enough: Callable[[bytes], bool] | None = None) -> bytes:
         """Its whole content now.
+
+        Args:
+            enough: Whether a part of it, as one read returns it, was the last that is wanted.
 
         Raises:
             OSError: It cannot be read; the next read opens it anew.
@@ -90,6 +93,8 @@ class KernelFile:
             while part := self._pread(fd, CHUNK, offset):
                 parts.append(part)
                 offset += len(part)
+                if enough is not None and enough(part):
+                    break
         except OSError:
             self.close()
             raise
