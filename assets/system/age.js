@@ -17,6 +17,7 @@ export function state() {
   if (S.refused && S.refused.unset) return "unset";
   if (S.heardAt === null && S.refused && S.refused.title) return "refused";
   if (S.heardAt === null) return S.misses >= PERIODS ? "silent" : "loading";
+  if (S.refused && S.refused.ended) return "silent";
   if (S.misses > 0 && (S.misses >= PERIODS || (performance.now() - S.heardAt) / 1000 >= limit)) return "silent";
   if (ageS() !== null && ageS() > limit) return "stale";
   if (S.down) return "down";
@@ -44,7 +45,9 @@ export function liveBadge(now) {
     case "measuring": return badge("", "none", "Measuring");
     case "down": return badge("danger", "triangle", downWords());
     case "stale": return badge("warn", "clock", "Stale: " + words.age(ageS()) + " old");
-    case "silent": return badge("danger", "triangle", S.lastHeard === null ? "No answer" : "No answer since " + words.clock(S.lastHeard, offset));
+    case "silent":
+      if (S.refused && S.refused.title) return badge("danger", "triangle", S.refused.title);  // it did answer
+      return badge("danger", "triangle", S.lastHeard === null ? "No answer" : "No answer since " + words.clock(S.lastHeard, offset));
     default: return badge("ok", "live", "Live, every " + asked.periodMs / 1000 + " s");
   }
 }

@@ -32,7 +32,8 @@ export function get(address, abort, limitMs) {
 function refusal(answer) {
   return answer.json().catch(() => ({})).then((problem) => {
     const unset = problem.type === "not-configured";
-    throw Object.assign(new Error(problem.title || "HTTP " + answer.status), { detail: problem.detail, refused: { unset, title: problem.title } });
+    const refused = { unset, title: problem.title, ended: problem.type === "signed-out" };
+    throw Object.assign(new Error(problem.title || "HTTP " + answer.status), { detail: problem.detail, refused });
   });
 }
 

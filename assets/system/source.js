@@ -64,7 +64,8 @@ const live = {
     if (to <= view.from) return notYet(view);
     const found = gaps.gaps(S.t, (i) => known(values[i]), live.why(name), view.from, to, asked.periodMs, jumped)
       .flatMap((gap) => (gap.reason === "not started" && S.t.length ? before(gap, name) : [gap])).concat(notYet(view));
-    found.forEach((gap) => { if (gap.reason === "stale" && S.trouble) gap.because = S.trouble.detail; });
+    const because = S.refused && S.refused.title ? S.refused.title + "." : S.trouble && S.trouble.detail;
+    found.forEach((gap) => { if (gap.reason === "stale" && because) gap.because = because; });
     // Set back by less than the window: what was dropped leaves no room for a hatch, and is told in words.
     if (turned !== null && turned !== S.t[0] && turned > view.from) found.push({ from: turned - asked.periodMs, to: turned, reason: gaps.TURNED, small: true });
     return found.sort((a, b) => a.from - b.from);

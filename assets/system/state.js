@@ -7,7 +7,7 @@ export const TOTAL = "/total";  // no interface may have a slash in its name
 export const asked = { tab: "overview", window: 300, name: "", host: "", bits: false, also: "", zoom: null, paused: false, periodMs: 2000 };
 
 // The live points: `t` in ms, `v` a column a series, `why` by what was read the reasons of points that are not known.
-// `refused` is what the server said instead of figures: `{unset, title}`; `turnedAt` (ms) the first point after the wall
+// `refused` is what the server said instead of figures: `{unset, title, ended}`, `ended` where the session has; `turnedAt` (ms) the first point after the wall
 // clock was set back; `trouble` why another host's figures are old: `{title, detail}`.
 export const S = { trouble: null, seq: null, t: [], v: {}, why: {}, turnedAt: null, now: null, mounts: [], about: null, down: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null, held: {} };
 // The newest answer of the history, of which question it is, and why the last one failed.

@@ -209,6 +209,28 @@ def test_an_interface_that_vanishes_is_a_gap_and_never_a_zero(browser, console, 
     )
 
 
+def test_a_session_that_ends_is_told_on_the_badge_and_the_page_goes_on_once_it_is_back(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    browser.expect_log("401")
+    cookies = browser.driver.get_cookies()
+    browser.driver.execute_script(
+        "const badge = document.getElementById('system-live');"
+        "new MutationObserver(() => { if (badge.textContent.includes('No answer')) window.missed = true; })"
+        ".observe(badge, {childList: true})"
+    )
+    browser.driver.delete_all_cookies()
+    browser.wait_for_text(BADGE, "You are signed out")
+    assert browser.find("#system-page").get_attribute("data-state") == "silent"  # its figures look old
+    browser.wait_for_text("#system-gaps", "s. You are signed out.")
+    assert not browser.driver.execute_script("return window.missed"), "the console did answer"
+    for cookie in cookies:
+        browser.driver.add_cookie(cookie)
+    browser.wait_for_text(BADGE, "Live")
+
+
 def test_a_gap_of_the_total_names_no_interface_that_carries_it_now(browser, console, machine):
     console.tick()
     console.tick(received=5000)
