@@ -225,7 +225,7 @@ def mounts(list_id: str) -> html.Ul:
 
 
 def about(told: Provenance, facts: HostFacts, what: str) -> Component:
-    """What a live panel says about itself: source, whose machine, step; the newest sample's time is kept up to date.
+    """What a live panel says about itself: source, whose machine, step. The newest sample's time and notes are kept up.
 
     Args:
         told: Where the figures come from.
@@ -246,4 +246,5 @@ def about(told: Provenance, facts: HostFacts, what: str) -> Component:
         html.Dt("Step"),
         html.Dd("—", className="sys-step"),
     ]
-    return static(html.Dl(rows, className="oc-prov mb-0"))
+    # What the source says of its answers may come, and go, while the page is open.
+    return static(html.Div([html.Dl(rows, className="oc-prov mb-0"), html.P(className="oc-note sys-notes")]))

@@ -348,6 +348,7 @@ def _about(live: Live, newest: Sample | None) -> dict[str, Any]:
         "source": facts.network_source,
         "cores": facts.cores,
         "cpu_limit": facts.cpu_limit,
+        **({"notes": list(live.notes)} if live.notes else {}),
     }
 
 

@@ -54,7 +54,9 @@ export function subtitle(view) {
 export function asOf(view) {
   const text = S.t.length ? words.clock(S.t[S.t.length - 1], view.offset) + " " + zone() : words.UNKNOWN;
   const step = S.now && words.known(S.now.interval_s) ? S.now.interval_s.toFixed(2) + " s measured, every " + asked.periodMs / 1000 + " s planned" : words.UNKNOWN;
+  const notes = S.about && S.about.notes ? "Prometheus says: " + S.about.notes.join(" ") : "";
   document.querySelectorAll(".sys-as-of").forEach((node) => { node.textContent = text; });
+  document.querySelectorAll(".sys-notes").forEach((node) => { if (node.textContent !== notes) node.textContent = notes; });
   document.querySelectorAll(".sys-step").forEach((node) => { node.textContent = step; });
 }
 

@@ -77,6 +77,8 @@ class RemoteHost:
         self._problem: Problem | None = None
         self._mounts: tuple[Mount, ...] = ()
         self._notes: tuple[str, ...] = ()
+        self._about_notes: tuple[str, ...] = ()
+        self._noted_at_seq = -1  # since when the notes are what they are
 
     def _new_sampler(self, seq: int) -> ReplaySampler:
         keep = max(2, int(_HOUR_S / self.period_s) + 2)
@@ -96,7 +98,7 @@ class RemoteHost:
             points=points,
             seq=newest.seq if newest else sampler.seq,
             reset=reset,
-            new_facts=since is not None and sampler.changed_at_seq > since,
+            new_facts=since is not None and max(sampler.changed_at_seq, self._noted_at_seq) > since,
             age_s=self._age_s(),
             period_s=self.period_s,
             interface=interface,
@@ -105,6 +107,7 @@ class RemoteHost:
             mounts=self._mounts,
             levels=Levels(self._mounts),
             down=self._down(),
+            notes=self._notes,
         )
         return self._answer(live, newest)
 
@@ -200,7 +203,7 @@ class RemoteHost:
         if isinstance(answer, Problem):
             self._problem, self._asked_at_s = answer, self._clock_s()  # its time-out may have taken long
             return
-        self._problem, self._notes = None, answer.notes
+        self._problem = None
         if from_start:
             # A cursor of the run before must never fit this one.
             self._sampler = self._new_sampler(max(int(now_s * 1000), self._sampler.seq + 2 * _HOUR_S))
@@ -213,6 +216,9 @@ class RemoteHost:
             self._failing = scrape.failed
             if not scrape.failed:
                 self._answered_ms = max(self._answered_ms, scrape.at_ms)
+        notes = tuple(dict.fromkeys((*answer.notes, *self._about_notes)))
+        if notes != self._notes:
+            self._notes, self._noted_at_seq = notes, self._sampler.seq + 1  # who has had the last scrape is told too
 
     def _describe(self, now_s: float) -> Problem | None:
         """What the interfaces are and how full the file systems, once a minute; the last answer stays on a failure.
@@ -225,7 +231,7 @@ class RemoteHost:
         answer = self._client.raw(selector, now_s, round(3 * self.period_s), what=_WHAT)
         if isinstance(answer, Problem):
             return answer if answer.kind in (Kind.TIMEOUT, Kind.BUSY) else None
-        self._about_at_s = now_s
+        self._about_at_s, self._about_notes = now_s, answer.notes
         self._replay.about = _together(answer)
         self._mounts = mounts(self._replay.about)
         return None

@@ -355,6 +355,7 @@ class Live:
         mounts: File systems, newest answers.
         levels: The newest answers of everything that is read more slowly.
         down: The host does not answer those who ask for its figures; None while it does.
+        notes: What the source says of its own answers, such as Prometheus's warnings.
     """
 
     points: tuple[Sample, ...]
@@ -369,6 +370,7 @@ class Live:
     mounts: tuple[Mount, ...]
     levels: Levels = field(default_factory=Levels)
     down: Down | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

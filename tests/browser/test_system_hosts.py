@@ -66,6 +66,26 @@ def test_old_figures_of_another_host_name_prometheus_where_it_is_at_fault(browse
     browser.wait_for_text("#system-gaps", "s. Prometheus refused our key.")
 
 
+def test_what_prometheus_says_of_its_answers_stands_in_every_panel_while_it_does(browser, app, serve, fake):
+    ops = app.server.extensions["ops"]
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    served = serve(app)
+    browser.sign_in(served, path=f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for_text("#system-sub", fake.instance)
+    note = "return document.querySelector('#system-network .sys-notes').textContent"
+    browser.wait_for(lambda: browser.find_all("#system-network .sys-notes"), "the panel tells nothing of itself")
+    assert browser.driver.execute_script(note) == ""
+    nothing_new = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+    fake.instead[fake.instance] = 200, {**nothing_new, "warnings": ["a block is missing"]}
+    fake.now_s += 2
+    told = "Prometheus says: a block is missing"
+    browser.wait_for(lambda: browser.driver.execute_script(note) == told, "the warning is not told")
+    fake.instead[fake.instance] = 200, nothing_new
+    fake.now_s += 2
+    browser.wait_for(lambda: browser.driver.execute_script(note) == "", "the warning is told for ever")
+
+
 def test_panels_that_a_failing_prometheus_kept_empty_are_filled_once_it_answers(browser, app, serve, fake):
     ops = app.server.extensions["ops"]
     fake.fail("401")

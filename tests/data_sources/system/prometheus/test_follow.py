@@ -87,6 +87,21 @@ def test_a_host_keeps_its_last_points_and_says_why_when_prometheus_fails(source,
     assert found.stale.title == "This host could not be read"
 
 
+def test_what_prometheus_says_of_its_answers_is_told_when_it_begins_and_when_it_ends(source, fake):
+    host = source.host(fake.instance)
+    first = host.live(window_s=60).value
+    assert (first.notes, host.live(first.seq).value.new_facts) == ((), False)
+    nothing_new = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+    fake.instead[fake.instance] = 200, {**nothing_new, "warnings": ["a block is missing"], "infos": ["no such name"]}
+    fake.now_s += 2
+    warned = host.live(first.seq).value
+    assert (warned.notes, warned.new_facts) == (("a block is missing", "no such name"), True)
+    fake.instead[fake.instance] = 200, nothing_new
+    fake.now_s += 2
+    again = host.live(warned.seq).value
+    assert (again.notes, again.new_facts) == ((), True)
+
+
 def test_a_host_that_nobody_knows_is_not_found(source, fake):
     assert source.host("nowhere:9100").kind is Kind.NOT_FOUND
     fake.fail("500")
