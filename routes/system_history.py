@@ -159,6 +159,7 @@ def _summary(series: SeriesWindow) -> dict[str, Any]:
         "max_at": None if found.most_at is None else iso(found.most_at.timestamp()),
         "p95": _number(found.p95),
         "of": found.of,
+        "max_of": found.most_of,
         "known": round(found.known_share, 4),
     }
 

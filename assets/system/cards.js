@@ -1,7 +1,7 @@
 // The strip of figures: the newest value of each, its trend over the window, and the window's p95 and greatest value.
 import { ageS, badge, downWords } from "./age.js";
 import { el, fill, make } from "./dom.js";
-import { history } from "./source.js";
+import { history, liveOf } from "./source.js";
 import { asked, S } from "./state.js";
 import { spanWords, stepFor, title } from "./view.js";
 import * as plot from "./plot.js";
@@ -26,24 +26,28 @@ function card(id, pair, note, view, drawing, told) {
 // The greatest value of the window: where the history tells it, with the live points since it was asked. Nothing stands
 // above it that is newer.
 function greatest(name, found, view, now) {
-  let most = found.max, at = typeof found.max_at === "string" ? Date.parse(found.max_at) : found.max_at;
+  let most = found.max, of = found.max_of, at = typeof found.max_at === "string" ? Date.parse(found.max_at) : found.max_at;
   (S.v[name] || []).forEach((value, i) => {
     const inside = S.t[i] >= view.from && (S.t[i] <= view.to || !asked.zoom);
-    if (inside && words.known(value) && (!words.known(most) || value > most)) { most = value; at = S.t[i]; }
+    if (inside && words.known(value) && (!words.known(most) || value > most)) { most = value; at = S.t[i]; of = liveOf(name); }
   });
-  if (!asked.zoom && words.known(now) && now > most) { most = now; at = S.t[S.t.length - 1]; }
-  return { most, at };
+  if (!asked.zoom && words.known(now) && now > most) { most = now; at = S.t[S.t.length - 1]; of = liveOf(name); }
+  return { most, at, of };
 }
 
-// "p95 2.31 MB/s", "max 16.2 MB/s" and what they are of: "of 2 s rates in 5 min".
+// "p95 2.31 MB/s", "max 16.2 MB/s", "of 2 s rates in 5 min". Where the two are of different steps each says its own, short
+// enough for a card: "p95 2.31 MB/s of 10 s", "max 16.2 MB/s of 2 s", "means in 1 d" (a rate is the mean of its step).
 function spanOf(name, view, text, now) {
-  const found = view.src.summary(name, view), { most: top, at } = greatest(name, found, view, now);
+  const found = view.src.summary(name, view), { most: top, at, of } = greatest(name, found, view, now);
   if (!words.known(top) || !view.src.at.length) return [make("span", "", "p95 and max not known " + spanWords(view))];
   const line = (word, value) => { const made = make("span"); made.append(word + " ", make("b", "", text(value))); return made; };
   const most = line("max", top);
-  if (words.known(at)) most.title = "at " + view.when(at);
   const p95 = words.known(found.p95) ? line("p95", found.p95) : make("span", "", "p95 not known");
-  return [p95, most, make("span", "", (found.of ? "of " + found.of + " " : "") + spanWords(view))];
+  const each = words.known(found.p95) && found.of !== of, length = (told) => " of " + told.slice(0, told.lastIndexOf(" "));
+  most.title = (of ? "of " + of : "") + (words.known(at) ? " at " + view.when(at) : "");
+  if (each) { p95.title = "of " + found.of; p95.append(length(found.of)); most.append(length(of)); }
+  const kind = each ? (of.endsWith("samples") ? "steps " : "means ") : of ? "of " + of + " " : "";
+  return [p95, most, make("span", "", kind + spanWords(view))];
 }
 
 function trend(name, view, color, top) {

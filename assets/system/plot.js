@@ -70,7 +70,8 @@ function draggable() { return !finger.matches; }
 
 export function figure(traces, found, options) {
   const yaxis = Object.assign({ rangemode: "tozero" }, options.yaxis || {});
-  const hatched = found.filter((gap) => !gap.small);
+  const hatched = found.filter((gap) => !gap.small), format = axisFormat(options), margin = { t: 20 };
+  if (format.includes("\n")) margin.b = 42;  // a second line, with the day
   if (!traces.some((trace) => trace.y.some(known))) { yaxis.range = [0, 1]; yaxis.showticklabels = false; }
   else if (!yaxis.range && !traces.some((trace) => trace.y.some((v) => v > 0))) yaxis.range = [0, 1];
   // Said each time: from a chart with a range to one without, Plotly else keeps an axis that fits nothing, from -1 to 4.
@@ -78,7 +79,7 @@ export function figure(traces, found, options) {
   return {
     data: traces.concat(hatched.length ? [hatch(hatched, options.offset)] : []),
     layout: {
-      height: options.height, showlegend: false, margin: { t: 20 }, dragmode: draggable() ? "zoom" : false,
+      height: options.height, showlegend: false, margin: margin, dragmode: draggable() ? "zoom" : false,
       // The same while the same is looked at: what the reader did to the chart then holds while data flows.
       uirevision: options.revision,
       xaxis: {
@@ -87,7 +88,7 @@ export function figure(traces, found, options) {
         // ever new places, thousands an hour (so the template gives the axis no distance of a title, either). A label at the
         // end reaches into the panel's edge instead of being hidden.
         ticklabeloverflow: "allow",
-        hoverformat: (options.long ? "%-d %b " : "") + "%H:%M:%S " + options.zone, tickformat: axisFormat(options), tickangle: 0, nticks: options.height < 250 ? 4 : 7,
+        hoverformat: (options.long ? "%-d %b " : "") + "%H:%M:%S " + options.zone, tickformat: format, tickangle: 0, nticks: options.height < 250 ? 4 : 7,
       },
       yaxis: yaxis,
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },

@@ -44,7 +44,12 @@ function told(name) {
     .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), reason: gap.reason }));
 }
 
+// What the figures of a summary are of: a level is a sample, anything else a rate over the step.
+const kinds = (of, name) => (of ? of.replace("samples", LEVELS.test(name) ? "samples" : "rates") : of);
 const LEVELS = /^(mem|swap|load|mount|temp|gpu)/;
+
+export const liveOf = (name) => kinds(asked.periodMs / 1000 + " s samples", name);
+const NONE = { p95: null, max: null, max_at: null, of: null, max_of: null };
 
 const live = {
   past: false,
@@ -79,9 +84,9 @@ const live = {
       shown.push(values[i]);
       if (most === null || values[i] > most) { most = values[i]; mostAt = at; }
     });
-    if (!shown.length) return { p95: null, max: null, max_at: null, of: null };
+    if (!shown.length) return NONE;
     shown.sort((a, b) => a - b);
-    return { p95: shown[Math.ceil(0.95 * shown.length) - 1], max: most, max_at: mostAt, of: asked.periodMs / 1000 + " s " + (LEVELS.test(name) ? "samples" : "rates") };
+    return { p95: shown[Math.ceil(0.95 * shown.length) - 1], max: most, max_at: mostAt, of: liveOf(name), max_of: liveOf(name) };
   },
 };
 
@@ -123,7 +128,10 @@ const past = {
     });
     return found.filter((gap) => gap.to > view.from && gap.from < view.to).sort((a, b) => a.from - b.from);
   },
-  summary(name) { return (H.body && H.body.summary && H.body.summary[name]) || { p95: null, max: null, max_at: null, of: null }; },
+  summary(name) {
+    const found = H.body && H.body.summary && H.body.summary[name];
+    return found ? Object.assign({}, found, { of: kinds(found.of, name), max_of: kinds(found.max_of, name) }) : NONE;
+  },
 };
 
 // After a restart: steps of the history up to where memory begins, and the live points since. No line crosses from one to

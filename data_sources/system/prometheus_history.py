@@ -94,7 +94,7 @@ def _from_scrapes(
     phase_s = samples[-1].at.timestamp() % tier_s if samples else 0.0
     cut = grid(start_s, end_s, tier_s=tier_s, points=query.points, phase_s=phase_s)
     known, spans = _columns(list(zip(samples, found, strict=True)), query, tier_s, period_s)
-    series = {name: fold(columns, cut) for name, columns in known.items()}
+    series = {name: fold(columns, cut, most_of=f"{tier_s} s means") for name, columns in known.items()}
     wanted = {*series, *map(group, series)}
     shown = [span for span in spans if span.of is None or span.of in wanted]
     ends = [(shown_at(samples[0]) - period_s, shown_at(samples[-1]))] if samples else []

@@ -224,7 +224,7 @@ def read_steps(
                     jumped = np.nan_to_num(columns[2]) > _ceiling(name, possible_bytes_per_s)
                     mean, least, most = (np.where(jumped, np.nan, column) for column in columns)
                     seconds = np.where(np.isnan([mean, least, most]).any(axis=0), 0.0, known_s)
-                    series[name] = fold(Columns(starts, mean, least, most, seconds), cut)
+                    series[name] = fold(Columns(starts, mean, least, most, seconds), cut, most_of=f"{part_s} s means")
                     blank = np.isnan(series[name].mean) & ~np.isnan(count)
                     gaps += _spans(blank & jumped, str(Gap.IMPOSSIBLE), group(name), cut)
                     gaps += _spans(blank & ~jumped, BLANK, group(name), cut)

@@ -68,6 +68,7 @@ class Summary:
         most_at: When that was, UTC, to the length of a slot.
         p95: 95 % of the slots' means are at most this.
         of: What `p95` is taken of: "10 s means".
+        most_of: What `least` and `most` are taken of, which may be finer: "2 s samples".
         known_share: Share of the window that is known, 0 to 1.
     """
 
@@ -77,6 +78,7 @@ class Summary:
     most_at: datetime | None
     p95: float | None
     of: str
+    most_of: str
     known_share: float
 
 
@@ -146,12 +148,13 @@ def grid(start_s: float, end_s: float, *, tier_s: int, points: int, phase_s: flo
         step_s += tier_s  # both ends are cut by a step: one more than fits
 
 
-def fold(columns: Columns, cut: Grid) -> SeriesWindow:
+def fold(columns: Columns, cut: Grid, *, most_of: str = f"{LIVE_S} s samples") -> SeriesWindow:
     """Put slots together to steps.
 
     Args:
         columns: The slots, those outside the window are left out.
         cut: The steps.
+        most_of: What the slots' least and most are of, in words.
     """
     place = np.floor((columns.start_s - cut.t0_s) / cut.step_s + 1e-9).astype(np.int64)
     inside = (place >= 0) & (place < cut.count) & (columns.known_s > 0)
@@ -163,7 +166,7 @@ def fold(columns: Columns, cut: Grid) -> SeriesWindow:
     leasts, mosts = np.full(cut.count, np.nan), np.full(cut.count, np.nan)
     np.fmin.at(leasts, place, least)
     np.fmax.at(mosts, place, most)
-    summary = _summary(columns.start_s[inside], mean, least, most, known_s, cut)
+    summary = _summary(columns.start_s[inside], mean, least, most, known_s, cut, most_of)
     return SeriesWindow(means, leasts, mosts, _gap(known, cut), summary)
 
 
@@ -175,11 +178,13 @@ def _gap(known_s: Floats, cut: Grid) -> Floats:
     return np.where(share < _JITTER, 0.0, np.minimum(share, 1.0))
 
 
-def _summary(start_s: Floats, mean: Floats, least: Floats, most: Floats, known_s: Floats, cut: Grid) -> Summary:
+def _summary(
+    start_s: Floats, mean: Floats, least: Floats, most: Floats, known_s: Floats, cut: Grid, most_of: str
+) -> Summary:
     of = f"{cut.tier_s} s {'samples' if cut.tier_s == LIVE_S else 'means'}"
     share = min(1.0, float(known_s.sum()) / max(cut.end_s - cut.t0_s, 1e-9))
     if not mean.size:
-        return Summary(None, None, None, None, None, of, 0.0)
+        return Summary(None, None, None, None, None, of, most_of, 0.0)
     top = int(np.argmax(most))
     return Summary(
         mean=float(np.average(mean, weights=known_s)),
@@ -188,5 +193,6 @@ def _summary(start_s: Floats, mean: Floats, least: Floats, most: Floats, known_s
         most_at=datetime.fromtimestamp(float(start_s[top]), UTC),
         p95=float(np.percentile(mean, 95, method="inverted_cdf")),
         of=of,
+        most_of=most_of,
         known_share=share,
     )

@@ -145,7 +145,12 @@ def test_the_last_hour_is_the_servers_so_a_reload_and_a_restart_show_the_same(br
     console.tick(received=2000)
     browser.wait_for_text("#system-gaps", "12:01:17\nOps Center was not running.")
     browser.wait_for_text("#system-received-span", "max 200 kB/s")
-    assert "of 10 s means in 5 min" in browser.text("#system-received-span").replace("\u00a0", " ")
+    span = browser.text("#system-received-span").replace("\u00a0", " ").splitlines()
+    assert span[0].endswith("kB/s of 10 s")
+    assert span[1:] == ["max 200 kB/s of 2 s", "means in 5 min"]  # a slot keeps its greatest tick
+    assert "of 2 s rates at 12:" in browser.find("#system-received-span > :nth-child(2)").get_attribute("title")
+    span = browser.text("#system-memory-now-span").replace("\u00a0", " ").splitlines()
+    assert span == ["p95 2.00 GB of 10 s", "max 2.00 GB of 2 s", "steps in 5 min"]
     assert "peak 200 kB/s" in browser.text("#system-network-legend")
     assert "last start" not in browser.text("#system-gaps")
     # What is measured since is drawn tick by tick, beside the steps of before, and no line leads from one to the other.

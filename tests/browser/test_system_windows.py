@@ -47,6 +47,13 @@ def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(
         "return [...document.querySelectorAll('#system-network-graph .xtick')].map(tick => tick.textContent)"
     )
     assert "00:002 Mar" in ticks, "a time of day alone does not say of which day"
+    room = browser.driver.execute_script(
+        "const ends = [...document.querySelectorAll('#system-network-graph .xtick')]"
+        ".map(tick => tick.getBoundingClientRect().bottom);"
+        "const next = document.querySelector('#system-network-numbers').parentElement.querySelector('summary');"
+        "return next.getBoundingClientRect().top - Math.max(...ends)"
+    )
+    assert room >= 0, "the day runs into what stands under the chart"
     gap = browser.driver.execute_script(
         f"const plot = {PLOT}, gap = plot.data.find(t => t.name === 'no sample'), axis = plot._fullLayout.xaxis;"
         "const i = gap.x.length - 5; return [axis.d2p(gap.x[i]), axis.d2p(gap.x[i + 2])]"

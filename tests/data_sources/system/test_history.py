@@ -84,6 +84,7 @@ def test_a_spike_of_one_tick_is_the_most_of_every_window(watched, window_s, tier
     assert window.grid.tier_s == tier
     assert np.nanmax(window.series["net_in"].most) == window.series["net_in"].summary.most == 10**9
     assert window.series["net_in"].summary.p95 < 10**9
+    assert window.series["net_in"].summary.most_of == "2 s samples"
     spike_at = START + timedelta(seconds=5 + 600)
     assert abs((window.series["net_in"].summary.most_at - spike_at).total_seconds()) <= tier
 

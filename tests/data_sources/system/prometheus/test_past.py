@@ -59,6 +59,7 @@ def test_a_long_window_has_mean_and_greatest_of_each_step_and_is_blank_before_th
         assert known.any(), name
         assert (found.most[known] >= found.mean[known]).all()
         assert found.summary.of == f"{cut.step_s} s means"
+        assert f"Least and greatest are of means over {found.summary.most_of.removesuffix(' means')}." in window.reason
     assert set(window.series) == set(NAMES)
     assert 0 <= window.series["cpu_core_0"].summary.most <= 100.5
     assert window.series["mount_used_root"].summary.most > 10**9
