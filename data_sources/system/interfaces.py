@@ -172,8 +172,8 @@ def _below(name: str, infos: Mapping[str, InterfaceInfo]) -> set[str]:
     return found
 
 
-def keep_route(before: TotalChoice, now: TotalChoice, known: Iterable[str]) -> TotalChoice:
-    """Hold on to the interfaces of a default route that went away.
+def keep_gone(before: TotalChoice, now: TotalChoice, known: Iterable[str], listed: Iterable[str]) -> TotalChoice:
+    """Hold on to the interfaces of a default route that went away, or to the busiest one that did.
 
     Another interface in their place would draw its own rate, often a zero, as if it were theirs.
 
@@ -181,14 +181,19 @@ def keep_route(before: TotalChoice, now: TotalChoice, known: Iterable[str]) -> T
         before: The choice so far.
         now: What would be chosen now.
         known: Interfaces that are there, or vanished only lately.
+        listed: Those that are there.
 
     Returns:
         `before` with a rule that says so, while its interfaces are known; else `now`.
     """
-    if now.routed or not before.routed or not set(before.names) <= set(known):
+    if now.routed or not before.names or not set(before.names) <= set(known):
         return now
-    said = f"{', '.join(before.names)} carried the default route until it went"
-    return TotalChoice(before.names, said, routed=True)
+    names = ", ".join(before.names)
+    if before.routed:
+        return TotalChoice(before.names, f"{names} carried the default route until it went", routed=True)
+    if set(before.names) <= set(listed):
+        return now
+    return TotalChoice(before.names, f"{names} was the busiest interface until it went")
 
 
 def busiest(infos: Mapping[str, InterfaceInfo], counters: Mapping[str, Counters]) -> TotalChoice:

@@ -17,7 +17,7 @@ from ..result import utc_now
 from . import rates
 from .host import HostReader
 from .host_rates import UNREADABLE, HostRates, why_unread
-from .interfaces import InterfaceCatalog, keep_route
+from .interfaces import InterfaceCatalog, keep_gone
 from .network import NetworkReader
 from .types import Faults, Gap, InterfaceInfo, NetworkReading, Rate, Sample, TotalChoice
 
@@ -164,11 +164,13 @@ class Sampler:
         if reading is None:
             total = self._unread
         else:
-            chosen_before = self._choice.names
+            before = self._choice
             self._look_around(reading)
             self._last_read = reading
-            moved = bool(chosen_before) and chosen_before != self._choice.names
-            total = rates.gap(Gap.MOVED) if moved else rates.add_up(by_name, self._choice.names)
+            if before.names and before.names != self._choice.names:
+                total = rates.gap(Gap.MOVED if before.routed or self._choice.routed else Gap.BUSIER)
+            else:
+                total = rates.add_up(by_name, self._choice.names)
         host = self._host.sample()
         imprecise = reading is not None and reading.took_ns > 0.02 * self._period_ns
         with self._lock:
@@ -253,7 +255,7 @@ class Sampler:
             infos = {name: described.get(name) or infos.get(name, _undescribed(name)) for name in self._tracks}
             self._listed = set(reading.counters)
         choice = self._catalog.choose({name: infos[name] for name in reading.counters}, reading.counters)
-        choice = keep_route(self._choice, choice, self._tracks)
+        choice = keep_gone(self._choice, choice, self._tracks, reading.counters)
         if infos != self.infos or choice != self._choice:
             self.infos, self._choice = infos, choice
             self.changed_at_seq = self.seq + 1

@@ -28,6 +28,7 @@ class Gap(StrEnum):
     READ_ERROR = "read error"  # the counter could not be read
     DOWN = "host down"  # Prometheus asked the host, and it did not answer
     MOVED = "route changed"  # the total adds up other interfaces than at the reading before
+    BUSIER = "another is the busiest"  # the same, where no default route chose either of them
     NO_ROUTE = "no interface"  # nothing to add up: no interface but loopback
     UNSUPPORTED = "not offered here"  # this system has no such counter
     LEFT_OUT = "not recorded (more than 64 interfaces), or gone"  # the past of so many is not kept

@@ -161,6 +161,22 @@ def test_a_default_route_that_moves_is_a_gap_at_that_tick(machine):
     assert tick_after(machine, sampler, received=100, name="wlan0").total.first == 50.0
 
 
+def test_where_no_route_is_told_the_busiest_that_vanishes_is_a_gap_and_another_no_route_that_moved(machine):
+    machine.route = ()
+    machine.counters["docker0"] = Counters(10**11, 0)
+    sampler = machine.sampler()
+    sampler.tick()
+    assert tick_after(machine, sampler, received=100).total.first == 50.0
+    away = machine.counters.pop("eth0")
+    sample = tick_after(machine, sampler, received=20, name="docker0")
+    assert (sample.total.first, sample.total.reason) == (None, Gap.GONE)
+    assert (sample.choice.rule, sample.choice.routed) == ("eth0 was the busiest interface until it went", False)
+    machine.counters["eth0"] = away
+    assert tick_after(machine, sampler).choice.rule == "No default route: eth0 is the busiest physical interface"
+    sample = tick_after(machine, sampler, received=10**13, name="docker0")
+    assert (sample.choice.names, sample.total.reason) == (("docker0",), Gap.BUSIER)
+
+
 def test_with_nothing_but_loopback_there_is_no_total(machine):
     del machine.counters["eth0"]
     sampler = machine.sampler()
