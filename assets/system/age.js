@@ -21,6 +21,7 @@ export function state() {
   if (S.misses > 0 && (S.misses >= PERIODS || (performance.now() - S.heardAt) / 1000 >= limit)) return "silent";
   if (ageS() !== null && ageS() > limit) return "stale";
   if (S.down) return "down";
+  if (S.empty) return "empty";
   if (!S.now || S.now.reason === "measuring") return "measuring";
   return "live";
 }
@@ -44,6 +45,7 @@ export function liveBadge(now) {
     case "refused": return badge("danger", "triangle", S.refused.title);
     case "measuring": return badge("", "none", "Measuring");
     case "down": return badge("danger", "triangle", downWords());
+    case "empty": return badge("danger", "triangle", "No figures");
     case "stale": return badge("warn", "clock", "Stale: " + words.age(ageS()) + " old");
     case "silent":
       if (S.refused && S.refused.title) return badge("danger", "triangle", S.refused.title);  // it did answer

@@ -9,7 +9,7 @@ import * as words from "./words.js";
 
 function card(id, pair, note, view, drawing, told) {
   if (!el(id)) return;
-  if (!pair && S.down) note = downWords();
+  if (!pair && (S.down || S.empty)) note = S.down ? downWords() : "no figures";
   el(id).classList.toggle("sys-stale", view.old);
   if (pair) fill(id + "-value", [document.createTextNode(pair[0]), pair[1] ? make("span", "oc-unit", pair[1]) : null]);
   else {

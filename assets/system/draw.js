@@ -53,7 +53,7 @@ function past() {
   const box = el("system-past");
   if (!box) return;
   let text = "";
-  if (S.trouble && state() === "stale") text = S.trouble.title + ". " + S.trouble.detail;
+  if (S.trouble && (S.empty || state() === "stale")) text = S.trouble.title + ". " + S.trouble.detail;
   else if (isPast() && H.problem && H.body) text = H.problem.title + " since " + words.clock(Date.parse(H.body.window.end), words.offsetMs("UTC", Date.now())) + " UTC. " + H.problem.detail;
   else if (isPast() && H.body && H.body.reason) text = H.body.reason;
   if (box.textContent !== text) box.textContent = text;

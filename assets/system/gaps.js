@@ -54,7 +54,7 @@ export function why(gap, name, host) {
     case "another is the busiest": return "Another interface became the busiest: from then on the total is of that one.";
     case "no interface": return "There is no interface but loopback.";
     case "host down": return (host || "The host") + " did not answer.";
-    case "read error": return "The counters could not be read.";
+    case "read error": return host ? "Its scrape had no such counter." : "The counters could not be read.";
     case "not offered here": return "This system does not count it.";
     case "reading": return "The history is being read.";
     case "history failed": return "The history could not be read.";

@@ -44,15 +44,21 @@ export function spanWords(view) {
 
 export function title() { return asked.name || (S.about && S.about.total_of.length ? S.about.total_of.join(" + ") : "total"); }
 
+// When figures came last. The scrape of a host that did not answer brought none.
+function newest(view) {
+  const at = S.down ? S.down.since : S.empty ? null : S.t.length ? S.t[S.t.length - 1] : null;
+  return at === null ? null : words.clock(at, view.offset) + " " + zone();
+}
+
 export function subtitle(view) {
   if (!S.about) return;
   const whose = asked.host || { host: "This host", container: "This container", unknown: "This system" }[S.about.scope];
-  const last = S.t.length ? "last sample " + words.clock(S.t[S.t.length - 1], view.offset) + " " + zone() : "no sample yet";
+  const at = newest(view), last = at ? "last sample " + at : S.t.length ? "no sample" : "no sample yet";
   set("system-sub", { children: [whose, S.about.total_rule, last].filter(Boolean).join(" · ") });
 }
 
 export function asOf(view) {
-  const text = S.t.length ? words.clock(S.t[S.t.length - 1], view.offset) + " " + zone() : words.UNKNOWN;
+  const text = newest(view) || words.UNKNOWN;
   const step = S.now && words.known(S.now.interval_s) ? S.now.interval_s.toFixed(2) + " s measured, every " + asked.periodMs / 1000 + " s planned" : words.UNKNOWN;
   const notes = S.about && S.about.notes ? "Prometheus says: " + S.about.notes.join(" ") : "";
   document.querySelectorAll(".sys-as-of").forEach((node) => { node.textContent = text; });

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..result import Failed, Kind, Problem, Provenance, Ready, Result
 from .history_reader import HistoryQuery
 from .prometheus_history import read_history
-from .prometheus_hosts import STALE_PERIODS, Target
+from .prometheus_hosts import NO_FIGURES, STALE_PERIODS, Target
 from .prometheus_node import (
     ABOUT_METRICS,
     MOUNT_METRICS,
@@ -39,6 +39,7 @@ _AGAIN_S = 1.0  # Prometheus is asked at most this often for one host, however m
 _AFTER_FAILURE_S = 5.0
 _SETTLED_S = 1.0
 _WAIT_S = 5.0  # how long one who needs more of the past waits for another who asks
+_OLD_S = 15.0  # from then on a failure is none of now
 _WHAT = "This host could not be read"
 
 
@@ -70,6 +71,7 @@ class RemoteHost:
         self._replay = Replay()
         self._sampler = self._new_sampler(int(clock_s() * 1000))
         self._failing = False  # whether the newest scrape found nobody
+        self._empty = False  # whether it found somebody who told nothing
         self._held_s = 0.0  # how far back the samples reach
         self._newest_ms = 0
         self._answered_ms = 0 if seen_at is None else int(seen_at.timestamp() * 1000)
@@ -108,6 +110,7 @@ class RemoteHost:
             levels=Levels(self._mounts),
             down=self._down(),
             notes=self._notes,
+            empty=self._empty,
         )
         return self._answer(live, newest)
 
@@ -140,8 +143,9 @@ class RemoteHost:
         """A window of the past, as far back as Prometheus keeps it, as `SystemSource.history` answers it."""
         self.follow()
         newest = self._sampler.newest()
-        if self._problem is not None and self._problem.kind in (Kind.TIMEOUT, Kind.BUSY):
-            return Failed(self._problem, self._provenance(newest))  # it has just not answered a smaller question
+        problem = self._trouble()
+        if problem is not None and problem.kind in (Kind.TIMEOUT, Kind.BUSY):
+            return Failed(problem, self._provenance(newest))  # it has just not answered a smaller question
         found = read_history(
             self._client,
             self.target,
@@ -176,7 +180,7 @@ class RemoteHost:
         wanted_s = min(max(window_s, _LEAST_S), _HOUR_S) + 2 * self.period_s
         if self._is_fresh(wanted_s):
             return
-        if not self._client.wait_for(self._lock, _WAIT_S if wanted_s > self._held_s else 0):
+        if not self._client.wait_for(self._lock, _WAIT_S if wanted_s > self._held_s or self._is_old() else 0):
             return
         try:
             if not self._is_fresh(wanted_s):  # another may have asked while we waited, and failed
@@ -191,8 +195,20 @@ class RemoteHost:
             return age_s < _AFTER_FAILURE_S
         return wanted_s <= self._held_s and age_s < _AGAIN_S
 
+    def _is_old(self) -> bool:
+        """Whether the last answer was a failure, too long ago to be told of now."""
+        return self._problem is not None and self._clock_s() - self._asked_at_s > _OLD_S
+
+    def _trouble(self) -> Problem | None:
+        """Why there is nothing newer."""
+        return (
+            Problem(Kind.BUSY, _WHAT, "Prometheus is being asked.", retry_after_s=5)
+            if self._is_old()
+            else self._problem
+        )
+
     def _fetch(self, wanted_s: float) -> None:
-        now_s = self._asked_at_s = self._clock_s()
+        now_s = self._clock_s()
         from_start = wanted_s > self._held_s or now_s - self._newest_ms / 1000 > _HOUR_S
         reach_s = max(wanted_s, self._held_s) if from_start else now_s - self._newest_ms / 1000
         answer: Answered | Problem | None = self._describe(now_s) if now_s - self._about_at_s > _ABOUT_EVERY_S else None
@@ -203,7 +219,7 @@ class RemoteHost:
         if isinstance(answer, Problem):
             self._problem, self._asked_at_s = answer, self._clock_s()  # its time-out may have taken long
             return
-        self._problem = None
+        self._problem, self._asked_at_s = None, now_s
         if from_start:
             # A cursor of the run before must never fit this one.
             self._sampler = self._new_sampler(max(int(now_s * 1000), self._sampler.seq + 2 * _HOUR_S))
@@ -214,6 +230,7 @@ class RemoteHost:
             self._replay.tick(self._sampler, scrape)
             self._newest_ms = scrape.at_ms
             self._failing = scrape.failed
+            self._empty = not scrape.failed and not set(scrape.values) - {"up"}
             if not scrape.failed:
                 self._answered_ms = max(self._answered_ms, scrape.at_ms)
         notes = tuple(dict.fromkeys((*answer.notes, *self._about_notes)))
@@ -245,13 +262,15 @@ class RemoteHost:
         return None if not self._newest_ms else max(0.0, self._clock_s() - self._newest_ms / 1000)
 
     def _answer(self, value: T, sample: Sample | None) -> Result[T]:
-        problem = self._problem
+        problem = self._trouble()
         if problem is not None and sample is None:
             return Failed(problem, self._provenance(sample))
         age_s, down = self._age_s(), self._down()
         if problem is None and down is not None:
             title = f"is down since {down.since:%H:%M:%S} UTC" if down.since else "has never answered"
             problem = Problem(Kind.UPSTREAM, f"{self.name} {title}", "The last scrape of it failed.")
+        if problem is None and self._empty:
+            problem = Problem(Kind.UPSTREAM, f"No figures of {self.name}", f"{NO_FIGURES}.")
         if problem is None and age_s is not None and age_s > STALE_PERIODS * self.period_s:
             problem = Problem(
                 Kind.UPSTREAM, f"No scrape for {age_s:.0f} s", f"Prometheus has nothing newer of {self.name}."

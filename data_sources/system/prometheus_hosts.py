@@ -18,6 +18,7 @@ from .types import HostRow
 
 WHAT = "The hosts could not be read"
 STALE_PERIODS = 3
+NO_FIGURES = "It answers, but without node_exporter's figures"
 _LOOK_BACK = "1d"
 _RECENT_S, _DAY_S = 600, 86_400
 _USUAL_JOBS = "node|.*node[-_]exporter"  # so that a host that never answered is listed though it has no figures yet
@@ -164,7 +165,7 @@ def _row(
     if age_s > STALE_PERIODS * (period_s or _DEFAULT_PERIOD_S):
         return replace(row, state="no data", reason=f"Prometheus has not scraped it for {age_s:.0f} s")
     if not loads.get(target) and target not in names:
-        return replace(row, state="no data", reason="It answers, but without node_exporter's figures")
+        return replace(row, state="no data", reason=NO_FIGURES)
     return row
 
 
@@ -210,7 +211,7 @@ def _newest(client: PrometheusClient, batch: Sequence[Known], now_s: float) -> A
 def _with_figures(known: Known, series: Sequence[Series]) -> HostRow:
     row, found = known.row, scrapes(series)
     if not any(set(scrape.values) - {"up"} for scrape in found):
-        return replace(row, state="no data", reason="It answers, but without node_exporter's figures")
+        return replace(row, state="no data", reason=NO_FIGURES)
     replay = Replay(found[-1])
     sampler = ReplaySampler(replay, period_s=row.period_s or _DEFAULT_PERIOD_S, keep=len(found), seq=0)
     sample = [replay.tick(sampler, scrape) for scrape in found][-1]

@@ -357,6 +357,7 @@ class Live:
         levels: The newest answers of everything that is read more slowly.
         down: The host does not answer those who ask for its figures; None while it does.
         notes: What the source says of its own answers, such as Prometheus's warnings.
+        empty: The host answers those who ask, but with no figure.
     """
 
     points: tuple[Sample, ...]
@@ -372,6 +373,7 @@ class Live:
     levels: Levels = field(default_factory=Levels)
     down: Down | None = None
     notes: tuple[str, ...] = ()
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

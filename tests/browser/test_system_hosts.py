@@ -48,8 +48,23 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
     browser.go(served, f"{PATH}?host={fake.instance}")
     browser.wait_for_text(BADGE, "Down since ")
+    since = browser.text(BADGE).removeprefix("Down since ")
+    browser.wait_for_text("#system-sub", f"last sample {since}")  # not that of the scrape that found nobody
     for card in ("received", "cpu-now", "memory-now", "disk-now", "load"):
         browser.wait_for_text(f"#system-{card}-note", "Down since ")
+
+    def bare(query, body):
+        found = body["data"]["result"]
+        body["data"]["result"] = [each for each in found if each["metric"].get("__name__", "up") == "up"]
+
+    fake.change = bare
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.go(served, f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "No figures")
+    browser.wait_for_text("#system-past", "It answers, but without node_exporter's figures.")
+    browser.wait_for_text("#system-sub", "no sample")
+    browser.wait_for_text("#system-received-note", "no figures")
+    browser.wait_for_text("#system-gaps", "Its scrape had no such counter.")
 
 
 def test_old_figures_of_another_host_name_prometheus_where_it_is_at_fault(browser, app, serve, fake):

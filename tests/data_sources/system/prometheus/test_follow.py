@@ -1,8 +1,11 @@
 """Another host's live page: raw counters by this machine's own rules."""
 
+import threading
+
 import pytest
 
 from data_sources.result import Failed, Kind
+from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.prometheus import PrometheusSource
 from tests.data_sources.system.prometheus.steps import RECEIVED, edit, raw
 
@@ -100,6 +103,26 @@ def test_what_prometheus_says_of_its_answers_is_told_when_it_begins_and_when_it_
     fake.now_s += 2
     again = host.live(warned.seq).value
     assert (again.notes, again.new_facts) == ((), True)
+
+
+def test_an_old_failure_is_not_told_as_one_of_now_while_prometheus_is_asked_again(hasty, fake, monkeypatch):
+    host = PrometheusSource(hasty, clock_s=fake.clock_s).host(fake.instance)
+    fake.fail("500")
+    assert host.live(window_s=60).problem.code == "HTTP 500"
+    fake.heal()
+    fake.fail("slow")
+    fake.now_s += 35
+    monkeypatch.setattr("data_sources.system.prometheus_follow._WAIT_S", 0)
+    asked, answers = len(fake.asked), []
+    asking = threading.Thread(target=lambda: answers.append(host.live(window_s=60)))
+    asking.start()
+    while len(fake.asked) == asked:
+        asking.join(0.01)
+    for told in (host.live(window_s=60), host.history(HistoryQuery())):
+        assert (told.problem.kind, told.problem.detail) == (Kind.BUSY, "Prometheus is being asked.")
+    asking.join()
+    assert answers[0].problem.kind is Kind.TIMEOUT
+    assert host.live(window_s=60).problem is answers[0].problem
 
 
 def test_a_host_that_nobody_knows_is_not_found(source, fake):
