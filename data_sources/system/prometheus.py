@@ -20,6 +20,7 @@ UNSET = NotConfigured(
     "A Prometheus that scrapes node_exporter brings them here.",
     ("OPS_PROMETHEUS_URL",),
 )
+_NOBODY = Problem(Kind.UPSTREAM, "Prometheus names no host", "It answers, but tells of nothing with node_exporter.")
 _FIRST_S = 3.0  # how long the first list is waited for by those who do not ask for it themselves
 _FRESH_S = 5.0  # the list is read at most this often, however many look at it
 _OLD_S = 15.0  # from then on an answer is not told as current, also while another is waited for
@@ -96,11 +97,12 @@ class PrometheusSource:
         if isinstance(figures, Problem):
             return Failed(figures, provenance)
         rows, more = figures
-        self._known = tuple(known)
-        self._rows = tuple(sorted(rows, key=lambda row: (row.name, row.id or "")))
+        listed = tuple(sorted(rows, key=lambda row: (row.name, row.id or "")))
+        if listed:  # hosts that are all gone at once are missed, not forgotten
+            self._known, self._rows = tuple(known), listed
         newest = max((row.seen_at for row in rows if row.seen_at is not None), default=None)
         notes = tuple(dict.fromkeys((*notes, *more)))
-        return Ready(self._rows, replace(provenance, as_of=newest, rows=len(rows), notes=notes))
+        return Ready(listed, replace(provenance, as_of=newest, rows=len(rows), notes=notes))
 
     def without_figures(self, problem: Problem) -> tuple[HostRow, ...]:
         """The hosts of the last good answer, of which nothing is known now."""
@@ -161,6 +163,8 @@ def host_list(machine: SystemSource, name: str, prometheus: PrometheusSource | N
         told = replace(found.provenance, source=f"{here.provenance.source} and {SOURCE}")
         if found.stale is not None:
             return Ready(HostList((own, *prometheus.without_figures(found.stale)), problem=found.stale), told)
+        if not found.value:
+            return Ready(HostList((own, *prometheus.without_figures(_NOBODY)), problem=_NOBODY), told)
         return Ready(HostList((own, *found.value)), told)
     problem = found.problem if isinstance(found, Failed) else Problem(Kind.UPSTREAM, "No list of hosts", "")
     return Ready(HostList((own, *prometheus.without_figures(problem)), problem=problem), here.provenance)

@@ -106,6 +106,19 @@ def test_this_machine_is_listed_whatever_prometheus_does(source, fake):
     ]
 
 
+def test_a_prometheus_that_names_no_host_says_so_and_those_of_before_are_missed(source, fake):
+    machine = FakeMachine().held_source()
+    known = host_list(machine, "here", source).value.rows
+    fake.instead[""] = 200, {"status": "success", "data": {"resultType": "vector", "result": []}}
+    fake.now_s += 10
+    told = host_list(machine, "here", source).value
+    assert told.problem.title == "Prometheus names no host"
+    assert [row.name for row in told.rows] == [row.name for row in known]
+    assert {(row.state, row.reason, row.sample) for row in told.rows[1:]} == {("no data", told.problem.title, None)}
+    fresh = host_list(machine, "here", PrometheusSource(source.client, clock_s=fake.clock_s)).value
+    assert (len(fresh.rows), fresh.problem.title) == (1, "Prometheus names no host")
+
+
 def test_many_who_look_at_the_list_ask_prometheus_once(source, fake):
     source.hosts()
     asked = len(fake.asked)
