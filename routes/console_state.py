@@ -30,10 +30,14 @@ def console_now(sources: Sources) -> Result[ConsoleNow]:
     process = sources.own.now()
     if process is None:
         reasons["process"] = "measuring"
+    elif process.step_s is None:
+        reasons |= dict.fromkeys(("process.cpu_percent", "process.step_s", "process.accepted_per_s"), "measuring")
     sampler = sources.system.sampler
     punctual = jitter(sampler.since(-1)[0], sampler.period_s)
     if punctual is None:
         reasons["jitter"] = "measuring"
+    elif punctual.p95_s is None:
+        reasons["jitter.p95_s"] = f"too few steps yet: {punctual.steps}"
     writer = sources.writer
     told = ConsoleNow(
         version("ops-center"),
@@ -87,6 +91,7 @@ def _free_bytes(sources: Sources, reasons: dict[str, str]) -> int | None:
 def _webhooks(sources: Sources, reasons: dict[str, str]) -> dict[str, datetime | None] | None:
     inbox = sources.billing.desk.inbox()
     if isinstance(inbox, Ready) and inbox.value.last:
+        reasons |= {f"webhooks.{name}": "none has come" for name, at in inbox.value.last.items() if at is None}
         return dict(inbox.value.last)
     reasons["webhooks"] = inbox.problem.title if isinstance(inbox, Failed) else "no sender's signature can be checked"
     return None

@@ -81,7 +81,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleNow:
-    """The console about itself; a None has its reason in `reasons`, by field name.
+    """The console about itself; a None has its reason in `reasons`, by field name ("jitter.p95_s").
 
     Attributes:
         version: Of the console.

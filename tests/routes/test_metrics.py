@@ -6,6 +6,7 @@ import pytest
 
 from routes.source_states import states
 from tests.fakes.billing import Billing
+from tests.fakes.machine import FakeMachine
 
 KEY = "reader-key-of-the-tests"
 NAME, LABEL = r"[a-zA-Z_:][a-zA-Z0-9_:]*", r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
@@ -115,6 +116,27 @@ def test_the_console_tells_null_with_reasons(console):
     assert (body["webhooks"], body["last_event_at"]) == (None, None)
     assert {"webhooks", "last_event_at"} <= set(body["reasons"])
     assert {each["name"]: each["answers"] for each in body["connections"]} == {"Lago": None, "Stripe": None}
+
+
+def test_what_the_console_does_not_know_within_a_part_has_its_reason_too(make_app):
+    billing = Billing()
+    app = make_app(read_token=KEY, **billing.settings())
+    ops, machine = app.server.extensions["ops"], FakeMachine()
+    ops.system.close()
+    ops.system = machine.held_source()
+    for _ in range(3):
+        machine.wait(2)
+        ops.system.sampler.tick()
+    answer = app.server.test_client().get("/api/v1/system/console", headers={"Authorization": f"Bearer {KEY}"})
+    body, reasons = answer.json, answer.json["reasons"]
+    assert body["jitter"]["p95_s"] is None
+    assert reasons["jitter.p95_s"] == "too few steps yet: 2"
+    never = {name: at for name, at in body["webhooks"].items() if at is None}
+    assert never
+    assert {reasons[f"webhooks.{name}"] for name in never} == {"none has come"}
+    part = body["process"] or {}
+    assert {f"process.{name}" for name, value in part.items() if value is None} <= set(reasons)
+    billing.close()
 
 
 def test_metrics_are_closed_to_everyone_else_and_say_so_as_a_program_expects(app):
