@@ -38,7 +38,11 @@ def beside(given: dict[str, list[str]], asked: SystemSource | RemoteHost) -> dic
     """
     found: dict[str, Any] = {}
     if "past" in given:
-        wanted = {name: values[-1] for name, values in parse_qs(given["past"][-1]).items()}
+        try:
+            fields = parse_qs(given["past"][-1], strict_parsing=True)
+        except ValueError:
+            raise BadRequest("past must be a query string of its own, such as window_s=3600.") from None
+        wanted = {name: values[-1] for name, values in fields.items()}
         unknown = sorted(set(wanted) - set(_OF_PAST))
         if unknown:
             raise BadRequest(f"Unknown parameter {unknown[0]!r} in past. Known here: {', '.join(sorted(_OF_PAST))}.")

@@ -104,7 +104,7 @@ def test_a_window_of_the_past_and_the_processes_ride_on_a_tick(get, machine, sou
     assert "past" not in get(f"{LIVE}?since={seq - 1}").json, "what one asks for comes to nobody else"
     machine.wait(60)
     assert None in get(asked).json["past"]["series"]["net_in"]["mean"], "unknown is null, also beside stale figures"
-    for wrong in ("past=window_s%3D1", "past=series%3Dcpu", "processes=0"):
+    for wrong in ("past=window_s%3D1", "past=series%3Dcpu", "past=zzz", "processes=0"):
         assert get(f"{LIVE}?{wrong}").status_code == 400
 
 
