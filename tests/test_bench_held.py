@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.held import Reading, held_bytes, slope, verdict
+from bench.held import Reading, detached, held_bytes, slope, verdict
 
 TICKS = range(300, 1501, 120)
 
@@ -39,8 +39,10 @@ def test_slope() -> None:
 
 def test_a_snapshot_is_parted_by_what_each_thing_is() -> None:
     meta = {
-        "node_fields": ["type", "id", "self_size"],
-        "node_types": [["object", "code", "native"], "number", "number"],
+        "node_fields": ["type", "id", "self_size", "detachedness"],
+        "node_types": [["object", "code", "native"], "number", "number", "number"],
     }
-    nodes = [0, 1, 100, 1, 2, 40, 2, 3, 5000, 0, 4, 11]
-    assert held_bytes({"snapshot": {"meta": meta}, "nodes": nodes}) == {"object": 111, "code": 40}
+    nodes = [0, 1, 100, 0, 1, 2, 40, 0, 2, 3, 5000, 1, 2, 3, 5000, 2, 0, 4, 11, 0]
+    found = {"snapshot": {"meta": meta}, "nodes": nodes}
+    assert held_bytes(found) == {"object": 111, "code": 40}
+    assert detached(found) == 1

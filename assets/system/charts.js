@@ -168,6 +168,16 @@ function later(view) {
   timer = setTimeout(() => { quiet = true; charts(view); quiet = false; }, LATER_MS);
 }
 
+// React holds on to what it drew the time before, and to what stood before that until a part of the page is drawn anew: of
+// a page that is left open the figures of several drawings would be kept. The last but one is needed by nobody.
+const given = new WeakMap();  // by holder: the last two figures
+function give(holder, id, figure) {
+  const [last, former] = given.get(holder) || [];
+  if (former) former.data.forEach((trace) => Object.assign(trace, { x: [], y: [], text: [] }));
+  given.set(holder, [figure, last]);
+  set(id + "-graph", { figure });
+}
+
 const begun = new WeakSet();
 
 function chart(holder, page) {
@@ -187,7 +197,7 @@ function chart(holder, page) {
   if (graph.hidden) { set(id + "-sub", { children: "" }); el(id + "-caption").textContent = absent ? spec.absent || "Not measured here." : "Not known."; return; }
   const unit = unitOf(spec, view, series), first = series.length ? series[series.length - 1][0] : spec.series.length ? spec.series[0][0] : "net_in";
   const found = view.src.gaps(spec.of || first, view);
-  set(id + "-graph", { figure: plot.figure(traces(spec, view, series, unit), found, Object.assign({}, view, { height: spec.height, yaxis: unit.yaxis })) });
+  give(holder, id, plot.figure(traces(spec, view, series, unit), found, Object.assign({}, view, { height: spec.height, yaxis: unit.yaxis })));
   meet(graph, view);
   const tops = series.map((each) => peak(view.src, each[0], view));
   const text = tops.map((top, n) => (words.known(top) ? "peak " + unit.text(top) + beside(spec, view, series[n]) : "not known"));

@@ -43,7 +43,18 @@ export function offsetMs(zone, at) {
   }).formatToParts(new Date(at)).forEach(function (part) { parts[part.type] = Number(part.value); });
   return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute, parts.second) - Math.floor(at / 1000) * 1000;
 }
-export function local(at, offset) { return new Date(at + offset).toISOString().replace("T", " ").slice(0, 23); }
+// A moment's label is made once: all charts and all drawings of it hold the same one. Those that nobody asks for go.
+const MOMENTS = 1000;
+let labels = new Map(), older = new Map();
+export function local(at, offset) {
+  const moment = at + offset;
+  let label = labels.get(moment);
+  if (label !== undefined) return label;
+  label = older.get(moment) || new Date(moment).toISOString().replace("T", " ").slice(0, 23);
+  if (labels.size >= MOMENTS) { older = labels; labels = new Map(); }
+  labels.set(moment, label);
+  return label;
+}
 export function clock(at, offset) { return new Date(at + offset).toISOString().slice(11, 19); }
 export function day(at, offset) { return new Date(at + offset).toLocaleDateString("en-GB", { timeZone: "UTC", day: "numeric", month: "short" }); }
 // The reverse of `local`.
