@@ -44,7 +44,7 @@ export function offsetMs(zone, at) {
   return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute, parts.second) - Math.floor(at / 1000) * 1000;
 }
 // A moment's label is made once: all charts and all drawings of it hold the same one. Those that nobody asks for go.
-const MOMENTS = 1000;
+const MOMENTS = 600;  // a window has up to 450, and a drawing some of its own
 let labels = new Map(), older = new Map();
 export function local(at, offset) {
   const moment = at + offset;
