@@ -124,7 +124,7 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
 
 def encode_managed(got: Managed) -> dict[str, Any]:
     """What came of it, as JSON; `offer` with `confirm`."""
-    told: dict[str, Any] = {"status": got.status, "title": got.title, "message": got.message}
+    told: dict[str, Any] = {"status": got.status, "title": got.title, "message": got.message, "good": got.good}
     return told if got.offer is None else told | {"offer": encode_offer(got.offer)}
 
 

@@ -89,7 +89,7 @@
         return;
       }
       if (said.status === "confirm") { window.opsAsk(said.offer, function () { return manage(button, said.offer.token); }, button); return; }
-      window.opsToast({ title: said.title, text: said.message });
+      window.opsToast({ kind: said.good === null ? "info" : "ok", title: said.title, text: said.message });
       window.opsPurchaseSettled();
       refresh();
     });

@@ -61,6 +61,7 @@ def test_a_change_is_confirmed_with_the_words_that_were_read(anna, billing):
     back = anna.post(MANAGE, json={"action": "undo", "subscription_id": "sub-org-acme"})
     assert back.json == {
         "status": "done",
+        "good": True,
         "title": "The planned change was taken back",
         "message": "Business goes on. It renews on 1 Dec 2026.",
     }

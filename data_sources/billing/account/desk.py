@@ -220,7 +220,7 @@ class AccountDesk:
             f"Lago has noted it. Stripe, which takes the money, has not confirmed it yet: {problem.detail} It is tried "
             f"again every minute, and your admin sees it. Until Stripe confirms it, Stripe {risk}."
         )
-        return replace(done, title=f"{done.title}, once Stripe confirms it", message=detail)
+        return replace(done, title=f"{done.title}, once Stripe confirms it", message=detail, good=None)
 
     def pdf(self, buyer: Buyer | None, invoice_id: str) -> Result[Link]:
         """The PDF of an invoice."""

@@ -66,12 +66,14 @@ class Managed:
         title: What is so now.
         message: The next step.
         offer: The decision.
+        good: Whether it is so on every side; None where one has not confirmed it yet.
     """
 
     status: Literal["done", "confirm"]
     title: str
     message: str
     offer: Offer | None = None
+    good: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,7 @@ def test_a_cancellation_that_stripe_does_not_confirm_promises_nothing_and_is_soo
     house.stripe.fail("500")
     done = managed(source, "cancel")
     assert done.title.endswith(", once Stripe confirms it")
+    assert done.good is None, "no tick stands beside what is not so yet"
     assert "Stripe, which takes the money, has not confirmed it yet" in done.message
     assert "resume it here" not in done.message
     row = row_of(source)
