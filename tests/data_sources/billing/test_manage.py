@@ -82,6 +82,8 @@ def test_what_is_still_charged_for_a_cancelled_plan_and_for_one_that_goes_on_aga
     assert told in offer.lines[1]
     done(source.account.manage(ANNA, "cancel", SUB, offer.token))
     assert resumed in done(source.account.manage(ANNA, "resume", SUB, None)).message
+    if how.get("pay_in_advance", True) is None:  # no Lago should answer so, by its own description
+        house.lago.asked.clear()
 
 
 def test_a_plan_ends_on_the_day_it_would_renew_so_that_every_paid_day_is_there(house: House) -> None:
