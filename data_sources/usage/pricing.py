@@ -139,6 +139,8 @@ class PriceBook:
         if attempt.model is None or found is None:
             return None
         tier, processing = context_of(attempt)
+        if processing not in (None, BATCH) or (attempt.input_audio_tokens and attempt.cache_read_tokens):
+            return None  # a file has no place for it; no price tells how many of the cached tokens are audio
         context, fields = tier or processing, used_fields(attempt)
         if found.prices is not None:
             lacking = frozenset(FIELD_OF[key] for key in found.prices.lacking(_usage(attempt, found.prices)))

@@ -81,6 +81,8 @@ def test_the_lines_price_the_very_call_and_change_no_price_that_was_right(tmp_pa
         {"output_tokens": None},
         {"model": None},
         {"service_tier": "flex", "processing": "batch"},
+        {"processing": "overnight"},
+        {"model": "gpt-4o-mini", "input_audio_tokens": 10, "cache_read_tokens": 10},
         {"input_audio_tokens": 10, "cache_read_tokens": 10, "model": "gpt-audio"},
     ],
 )
