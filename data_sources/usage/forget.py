@@ -46,6 +46,24 @@ def held(cursor: duckdb.DuckDBPyConnection, user: str) -> Held:
     return Held(int(attempts), int(calls), cost)
 
 
+def _leave_no_trace(cursor: duckdb.DuckDBPyConnection, user: str) -> None:
+    """Colours that only their team or level had, and their id in what is told of events that were refused."""
+    cursor.execute(
+        "DELETE FROM dimension_values WHERE dimension = 'team' "
+        "AND name NOT IN (SELECT DISTINCT team_id FROM attempts WHERE team_id IS NOT NULL)"
+    )
+    cursor.execute(
+        "DELETE FROM dimension_values WHERE dimension = 'power_level' "
+        "AND name NOT IN "
+        "(SELECT power_level FROM rollup WHERE power_level IS NOT NULL GROUP BY 1 HAVING sum(attempts) <> 0)"
+    )
+    cursor.execute(
+        "UPDATE rejections SET reason = replace(reason, $user, '…'), sample = replace(sample, $user, '…') "
+        "WHERE contains(reason, $user) OR contains(sample, $user)",
+        {"user": user},
+    )
+
+
 def forget(
     cursor: duckdb.DuckDBPyConnection, user: str, *, keep_figures: bool, actor: str, now_us: int
 ) -> Change[Held]:
@@ -70,6 +88,7 @@ def forget(
         write_meta(cursor, commit)
     else:
         commit, _ = take_out(cursor, _THEIRS, {"user": user})
+    _leave_no_trace(cursor, user)
     told = {**asdict(was), "cost_usd": None if was.cost_usd is None else str(was.cost_usd)}
     audit.note(cursor, now_us, actor, "forget", json.dumps({**told, "keep_figures": keep_figures}))
     return Change(was, commit)

@@ -66,6 +66,12 @@ def lacks_region(provider: str | None, model: str, region: str | None) -> bool:
     return regions.has_its_own_price(owner.id, info.id, region)
 
 
+def has_dates(provider: str | None, model: str) -> bool:
+    """Whether the model has had other prices before, or has them at other times of the day."""
+    found = _model(provider, model)
+    return found is not None and isinstance(found[1].prices, list)
+
+
 @lru_cache(maxsize=8192)
 def changes_in_the_day(provider: str | None, model: str) -> bool:
     """Whether the model's price depends on the time of day."""

@@ -146,13 +146,15 @@ class PriceBook:
             lacking = frozenset(FIELD_OF[key] for key in found.prices.lacking(_usage(attempt, found.prices)))
             if not lacking or context is not None or found.version != TABLE_VERSION:
                 return None  # what was not reported no price mends; in a file of one's own the reason names the field
+            if price_table.has_dates(found.provider, attempt.model):
+                return None  # lines with the prices of one day would replace those of every other
             known = of_table(found.prices)
             return None if known is None else Remedy(lacking, known)
         if tier is not None and processing is not None:
             return None  # there are no prices for both at once
-        if price_table.lacks_region(found.provider, attempt.model, attempt.region):
-            return Remedy(fields, region=attempt.region)
-        return Remedy(fields) if context is None else Remedy(contexts={context: fields})
+        lacks = price_table.lacks_region(found.provider, attempt.model, attempt.region)
+        region = attempt.region if lacks else None
+        return Remedy(fields, region=region) if context is None else Remedy(contexts={context: fields}, region=region)
 
 
 class _Found(NamedTuple):

@@ -56,6 +56,8 @@ def test_lines_that_are_not_filled_in_are_refused(tmp_path):
         {"model": "gpt-3.5-turbo", "web_searches": 3},
         {"input_audio_tokens": 3},
         {"provider": "anthropic", "model": "claude-opus-4-6", "region": "us"},
+        {"provider": "anthropic", "model": "claude-opus-4-6", "region": "us", "service_tier": "fast"},
+        {"provider": "anthropic", "model": "claude-opus-4-6", "region": "us", "processing": "batch"},
         {"provider": None, "model": "unheard-of"},
     ],
 )
@@ -82,6 +84,7 @@ def test_the_lines_price_the_very_call_and_change_no_price_that_was_right(tmp_pa
         {"model": None},
         {"service_tier": "flex", "processing": "batch"},
         {"processing": "overnight"},
+        {"model": "o3", "input_audio_tokens": 10},  # cost five times as much until June 2025
         {"model": "gpt-4o-mini", "input_audio_tokens": 10, "cache_read_tokens": 10},
         {"input_audio_tokens": 10, "cache_read_tokens": 10, "model": "gpt-audio"},
     ],

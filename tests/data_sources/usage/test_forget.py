@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cli import main
 from data_sources.usage import backup, forget, integrity
+from data_sources.usage.intake import Refusal
 from data_sources.usage.store import StoreError
 from tests.data_sources.usage.ingest_rows import ask, attempts, differences, event, figures, writing
 from tests.data_sources.usage.random_events import EVENTS
@@ -63,6 +64,25 @@ def test_kept_figures_belong_to_nobody_and_no_table_names_the_person(tmp_path):
             assert forgotten(writer, "ann").attempts == 0
         with writing(tmp_path / str(keep)) as (store, writer), store.cursor() as cursor:
             assert integrity.damage(cursor) == ()
+
+
+def test_what_only_they_had_and_what_was_refused_of_them_names_nobody(tmp_path):
+    alone = event(4, user_id="ann-the-only", team_id="ann's team", power_level="odd")
+    shared = [
+        event(5, user_id="ann-the-only", team_id="all", power_level="eco"),
+        event(6, team_id="all", power_level="eco"),
+    ]
+    with writing(tmp_path) as (store, writer):
+        told = Refusal("api", "no field ann-the-only", 2, 0, ("event_id", "ann-the-only"))
+        writer.submit(attempts(alone, *shared), batch_id="a", refusals=[told])
+        assert "ann-the-only" in str(ask(store, "FROM rejections"))
+        forgotten(writer, "ann-the-only")
+        assert "ann" not in everything(store)
+        assert ask(store, "SELECT sum(events) FROM rejections") == [(2,)]
+        left = ask(
+            store, "SELECT dimension, name FROM dimension_values WHERE dimension IN ('team', 'power_level') ORDER BY 1"
+        )
+        assert left == [("power_level", "eco"), ("team", "all")]
 
 
 @pytest.mark.parametrize("keep", [True, False])
