@@ -17,6 +17,9 @@
   }
   function find(key) { return Array.from(stack().children).find(function (each) { return each.dataset.key === key; }); }
   window.opsToastGone = function (key) { var toast = find(key); if (toast) toast.remove(); };
+  // Said once the page is there that is being loaded.
+  var LATER = "ops-toast";
+  window.opsToastLater = function (what) { sessionStorage.setItem(LATER, JSON.stringify(what)); };
   window.opsToast = function (what) {
     var kind = what.kind || "ok", key = what.key || [kind, what.title, what.text].join("\n");
     var meta = document.createElement("span"); meta.className = "oc-muted oc-meta";
@@ -45,6 +48,9 @@
     }
     if (kind !== "danger") setTimeout(function () { toast.remove(); }, 6000);
   };
+  var later = sessionStorage.getItem(LATER);
+  sessionStorage.removeItem(LATER);
+  if (later) window.addEventListener("load", function () { window.opsToast(JSON.parse(later)); });
 
   // ---- popovers: a button with data-pop names the box it opens
   var open = null;

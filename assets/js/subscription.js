@@ -34,6 +34,14 @@
     refresh();
     return function () { bring(line); };
   }
+  // Look at a purchase until it is settled: each look brings it on.
+  function follow(attempt) {
+    var line = document.getElementById("subscription-purchase");
+    draw(line, "open", line.dataset.firstTitle, line.dataset.firstText);
+    watch(line, attempt);
+    return line;
+  }
+  window.opsFollowPurchase = follow;
   // For whom the page was made, from its frame: an admin may have chosen another customer in another tab since, and the
   // panels come for that one.
   function madeFor() {
@@ -58,6 +66,8 @@
           failed(said.title, said.detail || "", said.code || "HTTP " + answer.status);
           lock(false, button);
           if (answer.status === 409) refresh();  // the page is older than what is so, and from then on it keeps up
+          var own = document.querySelector("[data-give-up]");
+          if (own && said.code === "already_open") follow(own.dataset.giveUp);  // it has gone on at Stripe
           return;
         }
         if (said.status === "confirm") {
@@ -67,9 +77,7 @@
         }
         if (said.purchase) {
           lock(false, button);
-          var line = document.getElementById("subscription-purchase");
-          draw(line, "open", line.dataset.firstTitle, line.dataset.firstText);
-          watch(line, said.purchase);
+          var line = follow(said.purchase);
           return function () { bring(line); };
         }
         if (said.status === "redirect" && said.checkout_url) { location.assign(said.checkout_url); return; }
@@ -326,7 +334,11 @@
       landed = null;
       requestAnimationFrame(function () {
         var cards = document.getElementById("subscription-cards");
-        if (cards && (cards.dataset.customer || "") !== madeFor()) { location.reload(); return; }
+        if (cards && (cards.dataset.customer || "") !== madeFor()) {
+          window.opsToastLater({ kind: "info", title: "Another customer was chosen", text: "Meanwhile, in another tab perhaps. Nothing was done here; the page shows that customer now." });
+          location.reload();
+          return;
+        }
         if (seeking !== null) lockAll(true);
         keepUp();
       });

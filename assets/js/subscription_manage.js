@@ -8,6 +8,7 @@
   var PANELS = ["subscription-plans", "subscription-usage", "subscription-credits", "subscription-card", "subscription-invoices"];
   var pending = null, running = false;
 
+  var ANOTHER = "customer_changed";  // the page is another's than is chosen: read again, it is loaded anew
   function failed(title, text, code) { window.opsToast({ kind: "danger", title: title, text: text, code: code }); }
   function refresh() { PANELS.forEach(function (panel) { if (document.getElementById(panel)) window.opsRetry(panel); }); }
 
@@ -101,7 +102,7 @@
       if (!said.failed) {
         window.opsToast({ kind: "info", title: said.title, text: said.message });
         window.opsPurchaseSettled(said);
-      }
+      } else if (said.failed === "too_late") window.opsFollowPurchase(button.dataset.giveUp);
       refresh();
     });
   }
@@ -117,7 +118,7 @@
         return;
       }
       if (tab) tab.close();
-      if (said && said.failed === "not_payable") refresh();
+      if (said && (said.failed === "not_payable" || said.failed === ANOTHER)) refresh();
       if (said && !said.failed) window.opsToast({ title: said.title, text: said.message });
     });
   }
@@ -136,6 +137,7 @@
   function updateCard(button) {
     send(button, "/api/v1/billing/card/update", shown(), "The card was not changed").then(function (said) {
       if (said && said.checkout_url) location.assign(said.checkout_url);
+      if (said && said.failed === ANOTHER) refresh();
     });
   }
 

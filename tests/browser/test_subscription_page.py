@@ -184,6 +184,22 @@ def test_a_page_opened_afresh_tells_what_its_own_look_has_started(browser, open_
     browser.wait_for_text(CURRENT, "Active")
 
 
+@pytest.mark.parametrize("click", ["[data-give-up]", ".oc-plan [data-select-plan='team']"])
+def test_what_was_paid_in_another_tab_is_followed_once_a_click_finds_it_out(browser, open_page, billing, click):
+    browser.expect_log("409")
+    for code in ("business", "team"):
+        billing.lago.plan_of(code)["charges"] = []
+    served = open_page(billing_collector="stripe")
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    browser.go(served, PATH)
+    browser.wait_for_text("#subscription-closed", "Continue there, or give it up")
+    billing.stripe.complete(billing.stripe.only_session()["id"])  # in the other tab, which is closed; no webhook comes
+    browser.find(click).click()
+    browser.wait_for_text(PURCHASE, "Business has started")
+    browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
+
+
 def test_the_cards_of_a_colleague_keep_up_with_a_purchase_under_way(browser, open_page, billing):
     browser.expect_log("409")
     served = open_page()
@@ -249,6 +265,7 @@ def test_the_page_never_names_one_customer_and_buys_for_another(browser, open_pa
     browser.driver.execute_async_script(choose, "org-other")  # in another tab
     button(browser, "starter").click()
     browser.wait_for_text("#subscription-customer", "You look and buy for org-other")
+    browser.wait_for_text("#oc-toasts", "Another customer was chosen")
     assert billing.lago.subscriptions == []
     # Whatever reads the panels again.
     browser.driver.execute_async_script(choose, "org-acme")
