@@ -118,7 +118,12 @@ def card_words(view: CardView, *, saved: bool = False) -> Component:
     if view.can_update:
         label = "Add a card" if view.card is None else "Update card"
         parts.append(html.Button(label, type="button", className="btn btn-secondary", **{"data-card-update": ""}))
-        parts.append(html.P("Saving a card starts or changes no plan.", className="oc-use-note"))
+        parts.append(
+            html.P(
+                "Saving a card starts or changes no plan; a purchase that waits for a card goes on with it.",
+                className="oc-use-note",
+            )
+        )
     return html.Div(parts, className="oc-use")
 
 

@@ -58,6 +58,13 @@ def _count(value: int | None) -> Any:
     return tags.Span("—", className="dim", title="not reported") if value is None else formats.number(value)
 
 
+_NO_LINES = (
+    "where the reason names something that was not reported, or that nobody prices, the senders have to mend it; where "
+    "it names a price that is missing, the price table's own prices changed over time, and entries for each of these "
+    "times, each with its valid_from, have to hold all of them."
+)
+
+
 def how_to_price(found: Unpriced, *, file_set: bool, command: str) -> Component:
     """What an administrator does about it, with the lines to copy.
 
@@ -73,16 +80,18 @@ def how_to_price(found: Unpriced, *, file_set: bool, command: str) -> Component:
     if not file_set:
         where = ["Put these lines, with your prices, into a file, set ", setting("OPS_PRICES_FILE"), " to its path"]
     if not entries:
-        why = "No price is what lacks here: the reasons above say what the senders have to mend."
+        why = f"No lines can be offered for these models: {_NO_LINES}"
         return static(html.Details([html.Summary("How to add a price"), html.P(why)], className="oc-how"))
-    of_all = f" These are for the first {len(shown)} of {len(entries)} models." if len(shown) < len(entries) else ""
+    cut = len(shown) < len(entries)
+    of_all = f" These are for the first {len(shown)} of {len(entries)} models that lack a price." if cut else ""
+    others = "" if cut else f" Of models that are not among these lines: {_NO_LINES}"
     steps = [
         html.P([*where, f", and restart the console. An explicit 0 is a price.{of_all}"]),
         copyable("usage-copy-prices", "\n".join(shown), "lines of a price file"),
         html.P(
             "An entry with prices of its own under [[price]] has all prices of its model: what it does not name has "
             "none, or costs what its whole does. One of inner tables alone, such as [price.flex], adds them to the "
-            "price table's. Models that are not among these lines lack no price; the reason says what they lack."
+            f"price table's.{others}"
         ),
         html.P("New calls then have a price. For those listed here, see what would change, then add --apply:"),
         copyable("usage-copy-reprice", f"{command} reprice --from {since}", "reprice command"),

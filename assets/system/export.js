@@ -1,5 +1,6 @@
 // The window that is shown, as a file. An error is an error: what failed is told, and no file is written.
 import { question } from "./past.js";
+import { asked } from "./state.js";
 
 export function save(button) {
   button.disabled = true;
@@ -11,7 +12,8 @@ export function save(button) {
     .then((blob) => {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
-      link.download = "system-" + new Date().toISOString().slice(0, 19).replace(/:/g, "") + "Z.csv";
+      const whose = [asked.host, asked.name].filter(Boolean).map((each) => each.replace(/[^\w.-]+/g, "_") + "-").join("");
+      link.download = "system-" + whose + new Date().toISOString().slice(0, 19).replace(/:/g, "") + "Z.csv";
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     })

@@ -50,7 +50,7 @@ export function why(gap, name, host) {
     case "counter reset": return "The counter was set back. What passed meanwhile is not known.";
     case "faster than possible": return "The counter moved on by more than the link can carry. That is no measurement.";
     case "interface gone": return (name || "An interface of the total") + " was not there.";
-    case "route changed": return "The default route moved to another interface.";
+    case "route changed": return "The interfaces of the default route changed.";
     case "another is the busiest": return "Another interface became the busiest: from then on the total is of that one.";
     case "no interface": return "There is no interface but loopback.";
     case "host down": return (host || "The host") + " did not answer.";

@@ -24,6 +24,7 @@ export function line(x, values, color, name, hover, extra) {
     marker: { color: color, size: 5 }, hoverinfo: "skip",
   }];
 }
+const CLEAR = "rgba(0,0,0,0)";
 function hatch(found, offset) {
   var x = [], y = [];
   found.forEach(function (gap) {
@@ -32,7 +33,8 @@ function hatch(found, offset) {
   });
   return {
     type: "scatter", mode: "none", x: x, y: y, yaxis: "y2", fill: "toself", hoverinfo: "skip", name: "no sample",
-    fillpattern: { shape: "/", fgcolor: "oc:hatch_ink", bgcolor: "oc:hatch_bg", size: 5, solidity: 0.16 }, fillcolor: "oc:hatch_bg",
+    // It lies above the lines: without a ground of its own it hides none where a step holds a gap and figures.
+    fillpattern: { shape: "/", fgcolor: "oc:hatch_ink", bgcolor: CLEAR, size: 5, solidity: 0.16 }, fillcolor: CLEAR,
   };
 }
 // Between the least and the greatest single value of each step: one closed shape a run without a gap, never over a gap.
@@ -61,7 +63,7 @@ function labels(found, from, to, offset) {
 }
 function axisFormat(options) {
   const days = (options.to - options.from) / 86400000;
-  const clock = options.to - options.from < 120000 ? "%H:%M:%S" : "%H:%M";
+  const clock = options.to - options.from < 240000 ? "%H:%M:%S" : "%H:%M";  // below that ticks stand half a minute apart
   return days > 2 ? "%-d %b" : options.long ? clock + "\n%-d %b" : clock;
 }
 // A finger scrolls the page; only a mouse draws a zoom.

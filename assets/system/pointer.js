@@ -12,9 +12,18 @@ function others(plot) {
 }
 function show(plot) { window.Plotly.Fx.hover(plot, { xval: over.at }, "xy"); }
 // What we show elsewhere comes back as a hover of its own, some time later: only the chart under the mouse leads.
-function lead(plot, x) {
+function lead(plot, x, mouse) {
   if (!plot.matches(":hover")) return;
-  over = { plot, at: parse(x, 0) };  // given as text, taken as a number
+  over = { plot, at: parse(x, 0), mouseX: mouse ? mouse.clientX : null };  // given as text, taken as a number
+  others(plot).forEach(show);
+}
+// The window slides under a mouse that stands still: Plotly tells of no hover while the place of the point stays the same.
+function slid(plot) {
+  const axis = plot._fullLayout && plot._fullLayout.xaxis, area = plot.querySelector(".nsewdrag");
+  if (over.mouseX === null || !axis || !area) return;
+  const at = axis.p2l(over.mouseX - area.getBoundingClientRect().left);
+  if (!Number.isFinite(at)) return;
+  over.at = at;
   others(plot).forEach(show);
 }
 
@@ -28,9 +37,13 @@ export function meet(graph, view, tries) {
   const known = met.has(plot);
   met.set(plot, view);
   if (known) return;
-  plot.on("plotly_hover", (event) => { if (event.xvals) lead(plot, event.xvals[0]); });
+  plot.on("plotly_hover", (event) => { if (event.xvals) lead(plot, event.xvals[0], event.event); });
   // A drawing wipes what was shown, and ends after whoever had it drawn has gone on.
-  plot.on("plotly_afterplot", () => { if (over && over.plot !== plot && over.plot.isConnected && plot.offsetParent) show(plot); });
+  plot.on("plotly_afterplot", () => {
+    if (!over || !over.plot.isConnected || !plot.offsetParent) return;
+    if (over.plot === plot) slid(plot);
+    else show(plot);
+  });
   if (plot._hoverdata && plot._hoverdata.length) lead(plot, plot._hoverdata[0].x);  // the mouse was there before we were
   plot.on("plotly_unhover", () => {
     if (!over || over.plot !== plot) return;

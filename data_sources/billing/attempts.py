@@ -28,6 +28,7 @@ WAITING = "waiting"  # Lago holds the subscription back until its payment succee
 STARTED = "started"  # Lago says active
 SCHEDULED = "scheduled"  # Lago starts it at the end of the period
 REFUSED = "refused"  # it will not start, and the reader was told why
+NOTED = "noted"  # in the log: what stands beside a purchase changed, and not its state
 ABANDONED = "abandoned"  # given up before a card was saved
 UNDONE = "undone"  # Lago started it without waiting for a payment, and it was stopped again
 STUCK = "stuck"  # it could not be stopped again: a person must look
@@ -294,7 +295,7 @@ class Attempts:
             if moved.rowcount != 1:  # type: ignore[attr-defined]
                 return None
             now = session.get_one(Attempt, attempt.id)
-            session.add(self._entry(now, to))
+            session.add(self._entry(now, to if to != attempt.state else NOTED))
             return now
 
     def note_stall(self, attempt: Attempt, why: str | None) -> None:

@@ -39,6 +39,7 @@ _TWICE = (
     "provider from the customer in Lago, or end the subscription at Stripe."
 )
 _NO_STRIPE = Problem(Kind.CONFLICT, TITLE, "Stripe is not connected.", code="not_configured")
+_ROOM = 400  # letters of a note for what differs
 _SETTLED = "What was open is settled."
 # A person who sets an end at Stripe means the day.
 _SAME_END = timedelta(days=1)
@@ -197,7 +198,7 @@ class _Seen:
 
     def _unequal(self) -> str | None:
         if self.differ:
-            return f"{book.UNEQUAL}{' '.join(self.differ)}"
+            return f"{book.UNEQUAL}{whole(self.differ)}"
         sure = self.marks.problem is None and self.marks.unread is None
         before = self.attempt.note or ""
         return None if sure or book.UNEQUAL not in before else before[before.index(book.UNEQUAL) :]
@@ -335,6 +336,16 @@ def _sum_of(owed: Owed) -> str:
 
 def _has(attempt: Attempt, start: str) -> bool:
     return attempt.note is not None and attempt.note.startswith(start)
+
+
+def whole(sentences: list[str]) -> str:
+    """As many sentences as there is room for, and how many more there are: none breaks off."""
+    told = sentences[:1]
+    for more in sentences[1:]:
+        if len(" ".join([*told, more])) > _ROOM:
+            return f"{' '.join(told)} And {len(sentences) - len(told)} more, told once this is settled."
+        told.append(more)
+    return " ".join(told)
 
 
 def _joined(*parts: str | None) -> str | None:

@@ -164,6 +164,12 @@ _GIVEN_UP = {
 }
 
 
+_HOW_HELD = (
+    "Put right what is named and look again, and it starts; or give the money back at Stripe and end its subscription "
+    "there."
+)
+
+
 def _why(attempt: Attempt) -> str | None:
     """Why it stands as it does: what the last step noted, or what it waits for without anybody's mistake."""
     if attempt.state == book.ABANDONED and attempt.note is not None:
@@ -171,6 +177,8 @@ def _why(attempt: Attempt) -> str | None:
         return failed if attempt.note.startswith("HTTP ") else _GIVEN_UP.get(attempt.note, attempt.note)
     if attempt.state == book.REDIRECTED and attempt.note is None:
         return "Whether it is finished is not known here before Stripe tells, or somebody looks again."
+    if attempt.state == book.HELD and attempt.note is not None:
+        return f"{attempt.note} {_HOW_HELD}"
     if attempt.note is not None or attempt.state != book.CARD_SAVED:
         return attempt.note
     return (

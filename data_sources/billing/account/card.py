@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from data_sources.billing.account.change import PAGE, default_card
-from data_sources.billing.attempts import Attempts
+from data_sources.billing.attempts import CARD_SAVED, Attempts
 from data_sources.billing.customers import provider_customer, stripe_customer
 from data_sources.billing.lago import LagoClient
 from data_sources.billing.purchase import (
@@ -130,6 +130,14 @@ def progress(
     if isinstance(held, Problem):
         return held
     if held == session.payment_method:
+        waiting = attempts.open_for(buyer.customer_id)
+        if waiting is not None and waiting.state == CARD_SAVED:  # it goes on with this one
+            then = (
+                f"The purchase of {waiting.plan_name}, which waited for a card, goes on with it and is charged to it."
+            )
+            return Progress(
+                session_id, "saved", "Your card is saved", f"Lago charges it from now on. {then}", True, True
+            )
         detail = f"Lago charges it from now on. {_NO_PLAN}"
         return Progress(session_id, "saved", "Your card is saved", detail, True, True)
     detail = f"Waiting for Lago to take it over. {_NO_PLAN}"

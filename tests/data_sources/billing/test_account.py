@@ -198,6 +198,24 @@ def test_another_card_is_saved_without_starting_a_plan_and_lago_has_the_last_wor
     assert problem(source.account.card_progress(ANNA, name)).kind is Kind.NOT_FOUND
 
 
+def test_a_card_for_which_a_purchase_waits_does_not_say_that_nothing_is_charged(house: House) -> None:
+    connected(house)
+    house.lago.methods["org-acme"] = []
+    house.stripe.on_card = None
+    source = house.source()
+    ready(source.checkout(ANNA, Wanted("team")))
+    purchase = house.stripe.only_session()["id"]
+    house.stripe.complete(purchase)
+    assert ready(source.returned(ANNA, purchase)).title == "Your card is saved"
+    ready(source.account.update_card(ANNA))
+    name = next(each for each in house.stripe.sessions if each != purchase)
+    house.stripe.on_card = house.lago.take_card
+    house.stripe.complete(name)
+    saved = told(source.account.card_progress(ANNA, name))
+    assert "The purchase of Team, which waited for a card, goes on with it and is charged to it." in saved.message
+    assert "nothing was charged" not in saved.message
+
+
 def test_a_purchase_is_not_told_as_a_saved_card(house: House) -> None:
     connected(house)
     house.lago.methods.clear()

@@ -11,6 +11,7 @@ import requests
 
 from components.held import current_strip, failed_banner
 from data_sources.billing import attempts as book
+from data_sources.billing import books
 from data_sources.billing.account.types import FailedCharge, Managed
 from data_sources.billing.paid_invoices import PAID_BY
 from data_sources.billing.source import BillingSource
@@ -136,6 +137,9 @@ def test_a_plan_that_stripe_ended_unpaid_tells_both_why_and_what_is_owed_until_i
     late = house.lago.invoices[0]
     assert (late["payment_status"], late["metadata"][0]["value"]) == ("succeeded", "in_00000001")
     assert isinstance(source.desk.purchases(), Empty)
+    steps = [line.action for line in source.desk.log().value]
+    assert steps.count("started") == 1, "what is noted of it later is no start"
+    assert "noted" in steps
     assert source.account.failed_charges(ANNA) == ()
 
 
@@ -407,3 +411,15 @@ def test_a_payment_too_many_is_told_to_its_customer_as_well(house: House, source
     refund(house, 10000, invoice=1)
     look(source, timedelta(hours=14))
     assert source.account.failed_charges(ANNA) == ()
+
+
+def test_no_sentence_about_a_difference_breaks_off_and_what_has_no_room_is_counted() -> None:
+    many = [
+        f"Sentence number {number} about what Stripe was paid and Lago has no invoice for, in full."
+        for number in range(9)
+    ]
+    told = books.whole(many)
+    assert told.startswith(" ".join(many[:3]))
+    assert told.endswith(" more, told once this is settled.")
+    assert len(told) < 470
+    assert books.whole(many[:2]) == " ".join(many[:2])
