@@ -131,7 +131,7 @@ def test_the_mouse_on_one_chart_shows_the_moment_on_all(browser, console):  # no
     from selenium.webdriver import ActionChains
 
     console.tick()
-    for received in range(140):
+    for received in range(160):
         console.tick(received=2000 + received)
     browser.sign_in(console, path=PATH)
     wait_for_line(browser)
@@ -144,6 +144,21 @@ def test_the_mouse_on_one_chart_shows_the_moment_on_all(browser, console):  # no
     browser.wait_for_text("#system-received-value", "4.50")
     browser.wait_for(lambda: browser.find_all("#system-network-graph .hoverlayer .legend"), "nothing is shown here now")
     browser.wait_for(lambda: browser.find_all("#system-cpu-graph .hoverlayer .legend"), "nothing is shown there now")
+    # The window slides on: the same place is another moment with each tick, on all of them.
+    before = moment(browser, "network")
+    for received in (9200, 9400, 9600):
+        console.tick(received=received)
+        browser.wait_for_text("#system-received-value", f"{received / 2000:.2f}")
+    browser.wait_for(lambda: moment(browser, "network") not in ("", before), "the window did not slide")
+    browser.wait_for(lambda: moment(browser, "cpu") == moment(browser, "network"), "the charts show two moments")
+
+
+def moment(browser, name):
+    told = f"document.querySelector('#system-{name}-graph .hoverlayer .legend')"
+    time = r"/\d\d:\d\d:\d\d/"
+    return browser.driver.execute_script(
+        f"const told = {told}; return told ? (told.textContent.match({time}) || [''])[0] : ''"
+    )
 
 
 def test_tabs_move_by_keyboard_stand_in_the_address_and_pass_axe(browser, console):  # noqa: F811
