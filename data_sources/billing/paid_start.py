@@ -74,10 +74,26 @@ def _unpaid(
                 return ended
             held = ended
         if held.over:
-            return till.attempts.move(attempt, book.REFUSED, note="The payment failed.", **known)
+            return _failed(till, at_stripe, attempt, held.id, known)
     if attempt.note == book.PAYING:
         return attempt
     return till.attempts.move(attempt, book.REDIRECTED, note=book.PAYING, **known)
+
+
+def _failed(
+    till: Till, at_stripe: StripeSubscriptions, attempt: Attempt, subscription_id: str, known: dict[str, str]
+) -> Attempt | Problem | None:
+    """Its invoice is made void first: the link to it in Stripe's mail would take money for a plan that never starts."""
+    void = at_stripe.void_open(subscription_id)
+    if void is not None:
+        return void
+    payments = at_stripe.paid(subscription_id)
+    if isinstance(payments, Problem):
+        return payments
+    if payments:
+        # Paid by that link before it was void. `_start` finds the subscription over, and holds the money.
+        return till.attempts.move(attempt, book.PAID, note=None, **known)
+    return till.attempts.move(attempt, book.REFUSED, note=book.PAYMENT_FAILED, **known)
 
 
 def go_on(till: Till, attempt: Attempt) -> Progress | Problem:

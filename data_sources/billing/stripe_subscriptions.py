@@ -271,6 +271,22 @@ class StripeSubscriptions:
         except MALFORMED as error:
             return malformed(error, what)
 
+    def void_open(self, subscription_id: str) -> Problem | None:
+        """Void all that is open of a subscription, so that no link to it takes money any more.
+
+        `GET /v1/invoices`, `POST /v1/invoices/{id}/void`. One that is paid meanwhile is refused by Stripe, and told.
+        """
+        what = "What is open at Stripe could not be made void"
+        params: Any = {"subscription": subscription_id, "status": "open", "limit": PAGE}
+        try:
+            for one in list(self._v1.invoices.list(params).auto_paging_iter()):
+                self._v1.invoices.void_invoice(one.id)
+        except stripe.StripeError as error:
+            return problem_of(error, what)
+        except MALFORMED as error:
+            return malformed(error, what)
+        return None
+
     def _one(self, what: str, ask: Any) -> StripeSubscription | Problem:
         try:
             raw: dict[str, Any] = ask().to_dict()

@@ -205,5 +205,7 @@ class FakeStripe(FakeServer):
             return 404, stripe_page.expired(), html
         if asked.method == "POST" and found["status"] == "open":
             self.billing.pay(found)
+        if found["status"] == "void":
+            return 404, stripe_page.expired(), html
         due = None if found["status"] == "paid" else f"{found['amount_due']} {found['currency'].upper()}"
         return 200, stripe_page.invoice(invoice_id, due), html

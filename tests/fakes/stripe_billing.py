@@ -196,6 +196,14 @@ class StripeBilling:
             size = min(int(asked.query.get("limit", ["10"])[0]), 2)  # short pages, so that they are all followed
             shown = rows[:size]
             return 200, {"object": "list", "data": shown, "has_more": len(rows) > size, "url": "/v1/invoices"}
+        if parts[:2] == ["v1", "invoices"] and parts[3:] == ["void"] and asked.method == "POST":
+            invoice = next((one for one in self.invoices if one["id"] == parts[2]), None)
+            if invoice is None:
+                return refused(404, "resource_missing", "No such invoice")
+            if invoice["status"] != "open":
+                return refused(400, "invoice_not_editable", "You can only pass in open invoices.")
+            invoice["status"] = "void"
+            return 200, invoice
         if parts in (["v1", "invoice_payments"], ["v1", "refunds"]) and asked.method == "GET":
             return 200, {"object": "list", "data": self._money_back(asked), "has_more": False, "url": "/".join(parts)}
         if parts == ["v1", "charges"] and asked.method == "GET":

@@ -9,7 +9,7 @@ import pytest
 from data_sources.billing.source import BillingSource
 from data_sources.result import Failed, Ready
 from tests.data_sources.billing.conftest import ANNA, House
-from tests.data_sources.billing.steps import SUB, buy, look, now_of, tells
+from tests.data_sources.billing.steps import buy, look, now_of, tells
 from tests.fakes.stripe_rights import granted
 
 
@@ -37,11 +37,21 @@ def a_card_for_lago(house: House) -> bool:
     return through_the_page(house, house.source())
 
 
+def a_debit_that_comes_back(house: House, source: BillingSource) -> None:
+    """A page that is finished and paid days later, and is not."""
+    buy(source, "business")
+    for session_id in [one for one, session in house.stripe.sessions.items() if session["status"] == "open"]:
+        house.stripe.complete(session_id, saved=False)
+        house.stripe.arrive(session_id, paid=False)
+        source.returned(ANNA, session_id)
+
+
 def a_plan_at_stripe(house: House) -> bool:
-    """Bought, cancelled, resumed, renewed without money, paid after all, ended; looked at for what was given back."""
+    """Paid in vain, bought, cancelled, resumed, renewed without money, paid after all, ended; is money given back?"""
     for code in ("business", "team"):
         house.lago.plan_of(code)["charges"] = []
     source = house.source(collector="stripe")
+    a_debit_that_comes_back(house, source)
     if not through_the_page(house, source):
         return False
     (row,), at_stripe = house.lago.subscriptions, house.stripe.billing
@@ -49,7 +59,7 @@ def a_plan_at_stripe(house: House) -> bool:
     confirmed(source, "resume")
     at_stripe.travel(31, pays=False)
     house.lago.bill_period(row, at=at_stripe.now)
-    tells(source, "invoice.payment_failed", SUB)
+    tells(source, "invoice.payment_failed", str(now_of(house).stripe_subscription_id))
     look(source, timedelta(hours=2))
     source.account.failed_charges(ANNA)
     at_stripe.pay(at_stripe.invoices[-1])

@@ -212,6 +212,34 @@ def test_a_payment_that_comes_back_starts_nothing_and_is_never_tried_again(house
     answered(buy(source))
 
 
+def test_the_invoice_of_a_payment_that_came_back_takes_no_money_any_more(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source, saved=False)
+    house.stripe.arrive(SESSION, paid=False)
+    house.stripe.rights["Invoices"] = "read"
+    look(source)
+    assert "rak_invoice_write" in held_up(source.progress(ANNA, purchase)).detail
+    assert now_of(house).state == book.REDIRECTED
+    house.stripe.rights["Invoices"] = "write"
+    look(source, timedelta(minutes=10))
+    assert now_of(house).state == book.REFUSED
+    assert [one["status"] for one in house.stripe.billing.invoices] == ["void"]
+
+
+def test_a_payment_that_came_back_and_was_paid_by_link_is_held(house: House, source: BillingSource) -> None:
+    purchase = pay(house, source, saved=False)
+    house.stripe.arrive(SESSION, paid=False)
+    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
+    house.stripe.billing.pay(house.stripe.billing.invoices[0])
+    look(source)
+    assert told(source.progress(ANNA, purchase)).state == book.HELD
+    assert posts(house) == []
+    (row,) = source.desk.purchases().value
+    assert row.needs_person
+    refund(house, 10000)
+    look(source, timedelta(hours=2))
+    assert now_of(house).state == book.REFUSED
+
+
 def test_a_page_that_asked_for_no_payment_starts_nothing(house: House, source: BillingSource) -> None:
     purchase = pay(house, source)
     house.stripe.sessions[SESSION]["payment_status"] = "no_payment_required"
