@@ -39,12 +39,14 @@ export function meet(graph, view, tries) {
   if (known) return;
   plot.on("plotly_hover", (event) => { if (event.xvals) lead(plot, event.xvals[0], event.event); });
   // A drawing wipes what was shown, and ends after whoever had it drawn has gone on.
-  plot.on("plotly_afterplot", () => {
+  const again = () => {
     if (!over || !over.plot.isConnected || !plot.offsetParent) return;
     if (over.plot === plot) slid(plot);
     else show(plot);
-  });
+  };
+  plot.on("plotly_afterplot", again);
   if (plot._hoverdata && plot._hoverdata.length) lead(plot, plot._hoverdata[0].x);  // the mouse was there before we were
+  again();  // or on another chart before this one was drawn
   plot.on("plotly_unhover", () => {
     if (!over || over.plot !== plot) return;
     over = null;
