@@ -136,10 +136,17 @@ def test_the_mouse_on_one_chart_shows_the_moment_on_all(browser, console):  # no
     browser.sign_in(console, path=PATH)
     wait_for_line(browser)
     wait_for_line(browser, "system-cpu")
-    area = browser.find("#system-network-graph .nsewdrag")
-    ActionChains(browser.driver).move_to_element_with_offset(area, 200, 60).perform()
-    browser.wait_for(lambda: browser.find_all("#system-network-graph .hoverlayer .legend"), "nothing is shown here")
-    browser.wait_for(lambda: browser.find_all("#system-cpu-graph .hoverlayer .legend"), "nothing is shown there")
+
+    def shown_under_a_moving_mouse():
+        # What loads last can move the chart away from under the mouse, which then is on nothing.
+        area = browser.find("#system-network-graph .nsewdrag")
+        steps.append(200 + len(steps) % 2)
+        ActionChains(browser.driver).move_to_element_with_offset(area, steps[-1], 60).perform()
+        graphs = ("#system-network-graph", "#system-cpu-graph")
+        return all(browser.find_all(f"{graph} .hoverlayer .legend") for graph in graphs)
+
+    steps = []
+    browser.wait_for(shown_under_a_moving_mouse, "the moment is not shown on both")
     console.tick(received=9000)  # all of them are drawn anew under a mouse that stands still
     browser.wait_for_text("#system-received-value", "4.50")
     browser.wait_for(lambda: browser.find_all("#system-network-graph .hoverlayer .legend"), "nothing is shown here now")
