@@ -26,7 +26,7 @@ class Response(msgspec.Struct):
 
 
 _ANSWERED = (None, "completed", "incomplete")  # chat completions and messages have no status
-_EVENT, _RESPONSE = msgspec.json.Decoder(own.OwnEvent), msgspec.json.Decoder(Response)
+_RESPONSE = msgspec.json.Decoder(Response)
 
 
 def usage_of(peek: Any) -> dict[str, Any] | None:
@@ -68,10 +68,7 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     Raises:
         BadEventError: With the reason.
     """
-    try:
-        event = _EVENT.decode(raw)
-    except UNREADABLE as error:
-        raise not_readable(error) from None
+    event = own.decode(raw)
     attempt, response = own.attempt_of(event, source), _response(event.response)
     return attempt if response is None else _answered(attempt, response)
 
@@ -87,10 +84,10 @@ def read_usage(raw: msgspec.Raw, source: str | None, shape: type[Usage]) -> tupl
     Raises:
         BadEventError: With the reason, also where a count is given both by us and by the provider.
     """
+    event = own.decode(raw)
+    response = _response(event.response)
+    carried = event.usage if event.usage is not None else response.usage if response else None
     try:
-        event = _EVENT.decode(raw)
-        response = _response(event.response)
-        carried = event.usage if event.usage is not None else response.usage if response else None
         usage = msgspec.convert(carried, shape)
     except UNREADABLE as error:
         raise not_readable(error) from None

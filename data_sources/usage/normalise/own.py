@@ -77,6 +77,21 @@ def decode_all(body: bytes) -> list[OwnEvent] | None:
     return None if carries else events
 
 
+def decode(raw: msgspec.Raw) -> OwnEvent:
+    """The fields of one event.
+
+    Args:
+        raw: The event's JSON text.
+
+    Raises:
+        BadEventError: With the reason.
+    """
+    try:
+        return _DECODER.decode(raw)
+    except UNREADABLE as error:
+        raise not_readable(error) from None
+
+
 def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     """Turn one event into an attempt.
 
@@ -87,10 +102,7 @@ def read(raw: msgspec.Raw, source: str | None) -> Attempt:
     Raises:
         BadEventError: With the reason.
     """
-    try:
-        event = _DECODER.decode(raw)
-    except UNREADABLE as error:
-        raise not_readable(error) from None
+    event = decode(raw)
     if event.usage is not None:
         raise BadEventError("usage has the shape of neither OpenAI's nor Anthropic's")
     return attempt_of(event, source)
