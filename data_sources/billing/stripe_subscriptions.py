@@ -364,5 +364,5 @@ def _paid_invoice(raw: dict[str, Any]) -> PaidInvoice:
         created=raw["created"],
         starts_at=datetime.fromtimestamp(named["start"], UTC),
         ends_at=_at(named["end"]),
-        credited_cents=raw.get("post_payment_credit_notes_amount", 0),
+        credited_cents=raw["post_payment_credit_notes_amount"],
     )

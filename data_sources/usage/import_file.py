@@ -71,7 +71,8 @@ def _recognise(
     """What kind of file this is, by its first row."""
     values = row.values or {}
     only_source = set(options.fixed) <= {"source"} and not options.columns
-    if "startTime" in values and "call_type" in values:
+    # Both are read from their JSON text, which a file of JSON keeps; the same names as columns are a table.
+    if row.raw is not None and "startTime" in values and "call_type" in values:
         if not only_source:
             raise BadMappingError("these are LiteLLM's own events: only --set source=NAME applies")
         report.form = "LiteLLM"
@@ -90,7 +91,8 @@ def _recognise(
 
 def _as_sent(read: Callable[[msgspec.Raw, str | None], Any]) -> Callable[[Row], ImportEvent]:
     def make(row: Row) -> ImportEvent:
-        assert row.raw is not None  # noqa: S101  (files of JSON keep their text)
+        if row.raw is None:
+            raise BadEventError("it has no JSON text")
         return ImportEvent(row.place, row.raw, read(msgspec.Raw(row.raw), None).started_at_us)
 
     return make

@@ -334,6 +334,20 @@ def test_what_was_given_back_before_its_invoice_was_marked_is_told_like_after(
     assert f"{cents / 100:.2f} USD of the 100.00 USD that Stripe was paid (in_00000001) was given back" in note
 
 
+def test_a_payment_that_does_not_tell_what_was_credited_is_not_taken_as_nothing_given_back(
+    house: House, source: BillingSource
+) -> None:
+    started(house, source)
+    house.stripe.billing.travel(31)
+    house.lago.bill_period(house.lago.subscriptions[0], at=house.stripe.billing.now)
+    credited = house.stripe.billing.invoices[1].pop("post_payment_credit_notes_amount")
+    look(source, timedelta(hours=7))
+    assert house.lago.invoices[0]["payment_status"] != "succeeded"
+    house.stripe.billing.invoices[1]["post_payment_credit_notes_amount"] = credited
+    look(source, timedelta(hours=14))
+    assert house.lago.invoices[0]["payment_status"] == "succeeded"
+
+
 def test_the_log_names_what_was_touched_at_both(house: House, source: BillingSource) -> None:
     started(house, source)
     managed(source, "cancel")

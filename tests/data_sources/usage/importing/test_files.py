@@ -94,6 +94,17 @@ def test_litellms_capture_is_recognised(target):
     assert ask(target.store, "SELECT sum(counts_call), sum(cost_usd)::VARCHAR FROM attempts") == [(9, "0.037267500000")]
 
 
+def test_litellms_names_as_columns_are_a_table_that_needs_its_mapping(target, tmp_path):
+    path = tmp_path / "spend.csv"
+    path.write_text(
+        "request_id,startTime,call_type,model,prompt_tokens\na,2026-11-01 10:00:00,acompletion,gpt-4o,10\n",
+        encoding="utf-8",
+    )
+    assert "--map started_at=COLUMN is needed" in target.run(path).problem.detail
+    report = target.run(path, columns={"started_at": "startTime", "input_tokens": "prompt_tokens"}, tz="UTC")
+    assert (report.form, report.accepted, report.problem) == ("table", 1, None)
+
+
 @pytest.mark.parametrize("name", ["events.json", "events.jsonl"])
 def test_half_an_emoji_a_number_that_is_none_or_a_mark_costs_no_event_of_a_file(target, tmp_path, name):
     whole = json.loads(LITELLM.read_text(encoding="utf-8"))["body"]
