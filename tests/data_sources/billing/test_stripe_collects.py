@@ -30,7 +30,6 @@ from tests.data_sources.billing.steps import (
     now_of,
     pay,
     posts,
-    refund,
     refused,
     started,
     tells,
@@ -178,68 +177,6 @@ def test_only_a_flat_price_is_sold(house: House, source: BillingSource, change: 
 # ---- not paid, no plan
 
 
-def test_a_finished_page_that_is_not_paid_starts_nothing(house: House, source: BillingSource) -> None:
-    purchase = pay(house, source, saved=False)
-    waiting = told(source.progress(ANNA, purchase))
-    assert (waiting.title, waiting.done) == ("Your payment is being confirmed", False)
-    look(source)
-    assert posts(house) == []
-    house.lago.plan_of("team")["charges"] = []
-    for code, buyer in (("business", ANNA), ("business", BEN), ("team", ANNA)):
-        problem = refused(buy(source, code, buyer))
-        assert (problem.code, "paid for" in problem.detail) == ("payment_confirming", False)
-        assert "The payment for Business is on its way. It can take days" in problem.detail
-
-
-def test_a_payment_that_takes_days_starts_the_plan_when_it_arrives(house: House, source: BillingSource) -> None:
-    purchase = pay(house, source, saved=False)
-    source.progress(ANNA, purchase)
-    house.stripe.arrive(SESSION)
-    tells(source, "checkout.session.async_payment_succeeded", SESSION)
-    source.sweeper.look(utc_now())
-    assert now_of(house).state == book.STARTED
-    assert house.lago.invoices[0]["payment_status"] == "succeeded"
-
-
-def test_a_payment_that_comes_back_starts_nothing_and_is_never_tried_again(house: House, source: BillingSource) -> None:
-    purchase = pay(house, source, saved=False)
-    house.stripe.arrive(SESSION, paid=False)
-    tells(source, "checkout.session.async_payment_failed", SESSION)
-    source.sweeper.look(utc_now())
-    assert told(source.progress(ANNA, purchase)).message == "The payment failed. Choose a plan again."
-    assert house.stripe.billing.subscriptions[SUB]["status"] == "canceled"
-    assert posts(house) == []
-    answered(buy(source))
-
-
-def test_the_invoice_of_a_payment_that_came_back_takes_no_money_any_more(house: House, source: BillingSource) -> None:
-    purchase = pay(house, source, saved=False)
-    house.stripe.arrive(SESSION, paid=False)
-    house.stripe.rights["Invoices"] = "read"
-    look(source)
-    assert "rak_invoice_write" in held_up(source.progress(ANNA, purchase)).detail
-    assert now_of(house).state == book.REDIRECTED
-    house.stripe.rights["Invoices"] = "write"
-    look(source, timedelta(minutes=10))
-    assert now_of(house).state == book.REFUSED
-    assert [one["status"] for one in house.stripe.billing.invoices] == ["void"]
-
-
-def test_a_payment_that_came_back_and_was_paid_by_link_is_held(house: House, source: BillingSource) -> None:
-    purchase = pay(house, source, saved=False)
-    house.stripe.arrive(SESSION, paid=False)
-    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
-    house.stripe.billing.pay(house.stripe.billing.invoices[0])
-    look(source)
-    assert told(source.progress(ANNA, purchase)).state == book.HELD
-    assert posts(house) == []
-    (row,) = source.desk.purchases().value
-    assert row.needs_person
-    refund(house, 10000)
-    look(source, timedelta(hours=2))
-    assert now_of(house).state == book.REFUSED
-
-
 def test_a_page_that_asked_for_no_payment_starts_nothing(house: House, source: BillingSource) -> None:
     purchase = pay(house, source)
     house.stripe.sessions[SESSION]["payment_status"] = "no_payment_required"
@@ -318,95 +255,6 @@ def test_a_lost_answer_of_lago_starts_one_plan(house: House, source: BillingSour
         session.execute(update(Attempt).values(updated_at=utc_now() - timedelta(minutes=1)))
     assert told(source.progress(ANNA, purchase)).good is True
     assert house.lago.held_by("org-acme") == ["business"]
-
-
-def test_a_price_that_changed_while_it_was_paid_is_held_and_goes_on_when_it_is_back(
-    house: House, source: BillingSource
-) -> None:
-    purchase = pay(house, source)
-    house.lago.plan_of("business")["amount_cents"] = 12000
-    house.stripe.fail("500", f"/v1/subscriptions/{SUB}", method="POST", times=1)
-    assert told(source.progress(ANNA, purchase)).state == book.HELD
-    held = told(source.progress(ANNA, purchase))
-    assert (held.state, posts(house)) == (book.HELD, [])
-    assert "Nothing else is charged." in held.message
-    at_stripe = house.stripe.billing.subscriptions[SUB]
-    assert at_stripe["cancel_at_period_end"] is True
-    assert refused(buy(source)).code == "paid_not_started"
-    house.lago.plan_of("business")["amount_cents"] = 10000
-    assert told(source.desk.retry("token:admin", purchase)).good is True
-    assert len(house.stripe.sessions) == 1
-    assert (at_stripe["cancel_at"], at_stripe["cancel_at_period_end"]) == (None, False)
-
-
-@pytest.mark.parametrize("change", [{}, {"amount_subtotal": 100}])
-def test_what_ran_out_while_it_was_held_is_charged_once_and_stays_with_the_admin_until_it_is_given_back(
-    house: House, source: BillingSource, change: dict[str, Any]
-) -> None:
-    purchase = pay(house, source)
-    house.stripe.sessions[SESSION].update(change)
-    house.lago.plan_of("business")["amount_cents"] = 12000
-    source.progress(ANNA, purchase)
-    house.stripe.billing.travel(65)
-    (invoice,) = house.stripe.billing.invoices
-    house.lago.plan_of("business")["amount_cents"] = 10000
-    held = told(source.desk.retry("token:admin", purchase))
-    assert (held.state, posts(house)) == (book.HELD, [])
-    assert "has passed before it could start. Your admin sees this and can give the money back." in held.message
-    invoice["post_payment_credit_notes_amount"] = invoice["amount_paid"]
-    assert told(source.desk.retry("token:admin", purchase)).state == book.REFUSED
-
-
-def test_what_was_ended_at_stripe_while_it_was_held_stays_with_the_admin_until_its_money_is_given_back(
-    house: House, source: BillingSource
-) -> None:
-    purchase = pay(house, source)
-    house.lago.plan_of("business")["amount_cents"] = 12000
-    source.progress(ANNA, purchase)
-    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
-    tells(source, "customer.subscription.deleted", SUB)
-    source.sweeper.look(utc_now())
-    house.lago.plan_of("business")["amount_cents"] = 10000
-    held = told(source.desk.retry("token:admin", purchase))
-    assert (held.state, posts(house)) == (book.HELD, [])
-    assert "and the payment was not given back. Your admin sees this and can give the money back." in held.message
-    (row,) = source.desk.purchases().value
-    assert (row.needs_person, row.can_look_again) == (True, True)
-    refund(house, 4000)
-    refund(house, 1000, status="pending")
-    told(source.desk.retry("token:admin", purchase))
-    back = "Of the 100.00 USD (in_00000000) 40.00 USD was given back so far and 10.00 USD is on its way back."
-    assert back in str(now_of(house).note)
-    house.stripe.fail("500", "/v1/refunds")
-    assert failed(source.desk.retry("token:admin", purchase)).title == "Refunds at Stripe could not be read"
-    assert now_of(house).state == book.HELD
-    house.stripe.heal()
-    refund(house, 6000)
-    assert told(source.desk.retry("token:admin", purchase)).state == book.REFUSED
-    answered(buy(source))
-
-
-@pytest.mark.parametrize("mends", [True, False])
-def test_what_was_held_and_given_back_never_starts_and_is_ended_at_stripe(
-    house: House, source: BillingSource, mends: bool
-) -> None:
-    purchase = pay(house, source)
-    house.lago.plan_of("business")["amount_cents"] = 12000
-    source.progress(ANNA, purchase)
-    refund(house, 10000)
-    if mends:
-        house.lago.plan_of("business")["amount_cents"] = 10000
-    done = told(source.desk.retry("token:admin", purchase))
-    assert (done.state, posts(house)) == (book.REFUSED, [])
-    assert "The payment was given back before the plan started." in done.message
-    assert house.stripe.billing.subscriptions[SUB]["status"] == "canceled"
-
-
-def test_a_plan_started_by_somebody_else_while_it_was_paid_is_held(house: House, source: BillingSource) -> None:
-    purchase = pay(house, source)
-    house.lago.subscribe("org-acme", "team")
-    assert told(source.progress(ANNA, purchase)).state == book.HELD
-    assert house.lago.held_by("org-acme") == ["team"]
 
 
 def test_a_free_plan_gives_way_to_the_one_that_was_paid(house: House, source: BillingSource) -> None:
