@@ -29,6 +29,11 @@ def number(value: int | Decimal | None, *, locale: str = LOCALE) -> str:
     return UNKNOWN if value is None else format_decimal(value, locale=locale)
 
 
+def counted(value: int | None, noun: str) -> str:
+    """A count with its noun: 1 call, 13,331 calls; nouns whose plural ends in s."""
+    return f"{number(value)} {noun}" if value == 1 else f"{number(value)} {noun}s"
+
+
 def figure(value: int | None, *, locale: str = LOCALE) -> tuple[str, str]:
     """A count as a figure and its unit: exact to 999,999, from a million two decimals: ("17.88", "M")."""
     if value is None:

@@ -34,8 +34,10 @@ def unpriced_table(found: Unpriced, *, link: Callable[[UnpricedModel], str]) -> 
 
 
 def _cells(model: UnpricedModel, address: str) -> list[Node]:
-    calls = "1 call" if model.calls == 1 else f"{formats.number(model.calls)} calls"
-    named = {"data-nav": "", "aria-label": f"{calls} of {model.model or 'no model'} without a price"}
+    named = {
+        "data-nav": "",
+        "aria-label": f"{formats.counted(model.calls, 'call')} of {model.model or 'no model'} without a price",
+    }
     opener = tags.A(formats.number(model.calls), href=address, **named)
     return [
         tags.Td(_name(model.provider)),

@@ -105,7 +105,7 @@ def sources_table(found: Intake) -> html.Div:
 def sources_sub(found: Intake) -> str:
     """How many events came."""
     taken = sum((one.taken for one in found.sources), Taken(0, 0, 0, 0))
-    return f"{formats.number(taken.received)} events received"
+    return f"{formats.counted(taken.received, 'event')} received"
 
 
 def sources_foot(found: Intake) -> str:
@@ -173,8 +173,7 @@ def no_reasons(found: Intake) -> tuple[str, str] | None:
     """Title and sentence where it is not known why events were rejected."""
     rejected = _rejected(found)
     if rejected and not found.rejections:
-        events = "1 event" if rejected == 1 else f"{formats.number(rejected)} events"
-        return f"{events} rejected", "Why is no longer kept: reasons go after 90 days."
+        return f"{formats.counted(rejected, 'event')} rejected", "Why is no longer kept: reasons go after 90 days."
     return not_counted(found)
 
 

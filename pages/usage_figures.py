@@ -113,7 +113,7 @@ def _listened(summary: Summary) -> str:
 def _calls(summary: Summary, told: Provenance, query: UsageQuery) -> Figure:
     now, before = summary.figures, summary.previous
     attempts = now.total_attempts
-    notes = "" if attempts is None else f"{formats.number(attempts)} attempt{'' if attempts == 1 else 's'}"
+    notes = "" if attempts is None else formats.counted(attempts, "attempt")
     if attempts == 0:
         last = f"last event: {last_events_words(summary, query)}" if summary.last_events else ""
         notes = "; ".join(words for words in (_listened(summary), last) if words) or notes

@@ -372,8 +372,7 @@ def unpriced_or_empty(result: Result[Unpriced], query: UsageQuery) -> Result[Unp
 
 def unpriced_sub(found: Unpriced) -> str:
     """How much of the window's calls it is."""
-    calls = f"{formats.number(found.calls)} call{'' if found.calls == 1 else 's'}"
-    return f"{calls}, {formats.share(found.calls, found.total.calls)} of all"
+    return f"{formats.counted(found.calls, 'call')}, {formats.share(found.calls, found.total.calls)} of all"
 
 
 def unpriced_foot(found: Unpriced) -> str | None:

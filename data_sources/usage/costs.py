@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from data_sources.usage.words import counted
+
 REPORTED, DISPUTED = "reported", "disputed"
 FILE = "prices.toml"
 Kind: TypeAlias = Literal["reported", "computed", "operator"]
@@ -102,5 +104,5 @@ def words(basis: CostBasis) -> Iterator[str]:
         ]
         yield "Cost: " + ", ".join(named)
     if basis.disputed_calls:
-        calls = "1 call" if basis.disputed_calls == 1 else f"{basis.disputed_calls:,} calls"
+        calls = counted(basis.disputed_calls, "call")
         yield f"{calls} disputed: the reported cost and the price differ by more than 0.5 %"

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import duckdb
 
+from data_sources.usage import words
+
 log = logging.getLogger(__name__)
 
 _KEY = "commit"
@@ -157,9 +159,9 @@ def check(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> str | None:
     if (there.attempts, there.checksum) != (told.attempts, told.checksum):
         finding = f"{told.attempts:,} attempts were committed, {there.attempts:,} are in the store"
     elif noted is not None and noted.number > told.number:
-        finding = (
-            f"the last {noted.number - told.number:,} commits are gone: {noted.attempts - told.attempts:,} attempts"
-        )
+        lost = noted.number - told.number
+        gone = "commit is gone" if lost == 1 else f"{lost:,} commits are gone"
+        finding = f"the last {gone}: {words.counted(noted.attempts - told.attempts, 'attempt')}"
     if finding is not None:
         log.error("usage store: damaged: %s", finding)
         connection.execute("INSERT INTO meta VALUES ('damage', ?)", [finding])

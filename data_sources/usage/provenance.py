@@ -11,6 +11,7 @@ from data_sources.result import Provenance
 from data_sources.usage.costs import CostBasis, words
 from data_sources.usage.figures import NOT_LISTENING, minutes
 from data_sources.usage.types import Coverage, Totals, Window
+from data_sources.usage.words import counted
 
 
 class Asked(Protocol):
@@ -113,9 +114,9 @@ def _pricing(sums: Totals | None) -> Iterator[str]:
     if sums.priced_calls is not None and sums.calls is not None:
         yield f"{sums.priced_calls:,} of {sums.calls:,} calls priced"
     if sums.unpriced_calls:
-        yield f"{sums.unpriced_calls:,} calls unpriced: usage known, no price known"
+        yield f"{counted(sums.unpriced_calls, 'call')} unpriced: usage known, no price known"
     if sums.unmetered_calls:
-        yield f"{sums.unmetered_calls:,} calls unmetered: no usage reported"
+        yield f"{counted(sums.unmetered_calls, 'call')} unmetered: no usage reported"
 
 
 def _missing(window: Window, coverage: Coverage | None, *, came: bool) -> Iterator[str]:

@@ -339,7 +339,7 @@ def test_every_answer_says_where_it_comes_from(usage):
     assert source.window == "22 Nov 2026 00:00 to 15:02, Europe/Berlin"
     assert (source.as_of, source.rows) == (at("2026-11-22T09:00:00"), 1)
     assert "FROM rollup" in source.query
-    assert "1 calls unpriced: usage known, no price known" in source.notes
+    assert "1 call unpriced: usage known, no price known" in source.notes
 
 
 maybe_int = st.one_of(st.none(), st.integers(0, 10**12))

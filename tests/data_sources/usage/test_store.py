@@ -179,7 +179,7 @@ def test_a_log_that_lost_its_last_commits_is_noticed(tmp_path):
     (tmp_path / "usage.duckdb").write_bytes(older)
     store = open_store(tmp_path)
     with store.cursor() as cursor:
-        assert integrity.damage(cursor) == ("the last 1 commits are gone: 2 attempts",)
+        assert integrity.damage(cursor) == ("the last commit is gone: 2 attempts",)
     assert store.data_version == 2
     store.close()
 

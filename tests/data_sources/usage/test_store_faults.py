@@ -53,7 +53,7 @@ def test_a_log_that_lost_its_end_opens_short_and_is_noticed_and_filled_by_sendin
         assert source.summary(UsageQuery()).provenance.caveats == (words,), "beside the figures, not only behind them"
         of_one = source.summary(UsageQuery(organization_id="acme"))
         assert words not in of_one.provenance.notes, "how much is lost is of all organizations together"
-        assert finding == "the last 1 commits are gone: 200 attempts"
+        assert finding == "the last commit is gone: 200 attempts"
         again = attempts(*(event(400 + step, user_id=f"2-{step}" * 9) for step in range(200)))
         assert writer.submit(again, batch_id="again").accepted == 200
         assert ask(store, "SELECT count(*) FROM attempts") == [(600,)]
