@@ -229,7 +229,9 @@ def retry_button() -> html.Button:
 def stale_badge(fetched_at: datetime) -> html.Span:
     """Says how old the last good answer is."""
     seconds = (utc_now() - fetched_at).total_seconds()
-    return badge(f"Stale: {formats.age(seconds)} old", "warn", icon_name="stale")
+    # It grows older while it is looked at: shell.js counts on.
+    words = f"Stale: {formats.age(seconds)} old"
+    return badge(words, "warn", icon_name="stale", **{"data-stale-s": str(max(int(seconds), 0))})
 
 
 def _stale_note(problem: Problem) -> html.Div:

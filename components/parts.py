@@ -72,11 +72,10 @@ def provenance(told: Provenance, *, extra: dict[str, str] | None = None, more: A
     return html.Div(parts)
 
 
-def badge(text: str, kind: str = "", *, icon_name: str | None = None) -> html.Span:
+def badge(text: str, kind: str = "", *, icon_name: str | None = None, **more: str) -> html.Span:
     """A word in a pill; `kind` is "", ok, warn, danger or accent. Shape and word, never colour alone."""
-    return html.Span(
-        ([icon(icon_name, small=True)] if icon_name else []) + [text], className=f"oc-badge {kind}".strip()
-    )
+    mark = [icon(icon_name, small=True)] if icon_name else []
+    return html.Span([*mark, text], className=f"oc-badge {kind}".strip(), **more)
 
 
 def setting(name: str) -> html.Code:

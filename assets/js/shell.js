@@ -2,6 +2,24 @@
 (function () {
   "use strict";
 
+  // ---- a badge that says how old an answer is counts on, as long as it stands; its words are those of formats.age
+  var seen = new WeakMap();
+  function age(seconds) {
+    if (seconds < 90) return Math.floor(seconds) + "\u00a0s";
+    if (seconds < 5400) return Math.floor(seconds / 60) + "\u00a0min";
+    return seconds < 172800 ? Math.floor(seconds / 3600) + "\u00a0h" : Math.floor(seconds / 86400) + "\u00a0d";
+  }
+  function growOld() {
+    document.querySelectorAll("[data-stale-s]").forEach(function (mark) {
+      var known = seen.get(mark), given = mark.dataset.staleS, now = performance.now();
+      if (!known || known.given !== given) { seen.set(mark, { given: given, at: now }); return; }
+      // Its text stays the same node, which is React's.
+      var said = "Stale: " + age(Number(given) + (now - known.at) / 1000) + " old";
+      if (mark.lastChild.nodeValue !== said) mark.lastChild.nodeValue = said;
+    });
+  }
+  setInterval(growOld, 1000);
+
   // ---- toasts: only for what the reader did; errors stay until closed, others 6 s. One fault is one toast however
   // often it is told, and no more than three stand at once: a pile would cover what the reader wants to press.
   var MOST_TOASTS = 3;

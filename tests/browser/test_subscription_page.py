@@ -325,6 +325,10 @@ def test_when_lago_goes_down_the_last_plans_stay_pale_unmarked_and_locked(browse
     look(browser, PLANS, "stale")
     assert marked(browser) == []
     assert "Lago gives no usable answer" in browser.text(PLANS)
+    said = browser.text("#subscription-plans-badge")
+    assert "Stale" in said
+    # It grows older by itself while nobody asks again.
+    browser.wait_for(lambda: browser.text("#subscription-plans-badge") != said, "its age stands still")
     assert "Stale" in browser.text("#subscription-plans-badge")
     assert not [each for each in browser.find_all("[data-select-plan]") if each.is_enabled()]
     assert browser.axe() == []
