@@ -12,9 +12,28 @@ from components import formats
 from components.held import day_words, zone_of
 from components.parts import badge, pager, unknown
 from components.plan_words import amount_words
-from data_sources.billing.account.types import CardView, Invoice, Invoices, Usage, UsageLine, UsageView, Wallet
+from data_sources.billing.account.types import (
+    CardFacts,
+    CardView,
+    Invoice,
+    Invoices,
+    Usage,
+    UsageLine,
+    UsageView,
+    Wallet,
+)
+from data_sources.result import utc_now
 
 _FULL = Decimal(100)
+_BRANDS = {
+    "amex": "American Express",
+    "diners": "Diners Club",
+    "eftpos_au": "eftpos",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+    "unknown": "Card",
+}
+_KINDS = {"paypal": "PayPal", "sepa_debit": "SEPA debit", "us_bank_account": "US bank account"}
 _STATES = {"draft": "Draft", "voided": "Voided", "failed": "Not made", "pending": "Being made"}
 
 
@@ -98,33 +117,52 @@ def _wallet(one: Wallet) -> html.Div:
 
 
 def card_words(view: CardView, *, saved: bool = False) -> Component:
-    """Whether a card is on file, since when, and the way to another one.
+    """Which card is charged and by whom, and the way to another one.
 
     Args:
-        view: What Lago has.
+        view: What Lago or Stripe has.
         saved: Whether a purchase waits for Lago to take over a card that is saved already.
     """
-    if saved and view.card is None:
-        words = "A card is saved at Stripe. Lago has not taken it over yet, so it charges none."
-    elif view.by_stripe and view.card is None:
-        words = "Stripe collects, with the card that is given on its page. Lago has none."
-    elif view.card is None:
-        words = "No card is on file."
-    elif view.card.since is None:
-        words = "A card is on file at Stripe. Lago charges it."
-    else:
-        words = f"A card is on file at Stripe since {day_words(view.card.since.date())}. Lago charges it."
-    parts: list[Any] = [html.P(words)]
+    parts: list[Any] = [html.P(_card_said(view, saved=saved))]
     if view.can_update:
-        label = "Add a card" if view.card is None else "Update card"
+        label = "Add a card" if view.card is None and not view.by_stripe else "Update card"
         parts.append(html.Button(label, type="button", className="btn btn-secondary", **{"data-card-update": ""}))
-        parts.append(
-            html.P(
-                "Saving a card starts or changes no plan; a purchase that waits for a card goes on with it.",
-                className="oc-use-note",
-            )
-        )
+        waits = "" if view.by_stripe else "; a purchase that waits for a card goes on with it"
+        parts.append(html.P(f"Saving a card starts or changes no plan{waits}.", className="oc-use-note"))
     return html.Div(parts, className="oc-use")
+
+
+def _card_said(view: CardView, *, saved: bool) -> str:
+    card = view.card
+    if card is None and view.by_stripe:
+        if view.can_update:
+            return "Stripe collects, and does not name the card that it charges."
+        return "Stripe collects, with the card that is given on its page. Lago has none."
+    if card is None:
+        if saved:
+            return "A card is saved at Stripe. Lago has not taken it over yet, so it charges none."
+        return "No card is on file."
+    charges = "Stripe charges it." if view.by_stripe else "Lago charges it."
+    since = "" if card.since is None else f" since {day_words(card.since.date())}"
+    if isinstance(card.facts, CardFacts):
+        on_file = "" if view.by_stripe else f" It is on file at Stripe{since}."
+        return f"{_recognized(card.facts)}.{on_file} {charges}"
+    unread = "" if card.facts is None else f" Which one it is, is not known: {card.facts.detail}"
+    return f"A card is on file at Stripe{since}. {charges}{unread}"
+
+
+def _recognized(facts: CardFacts) -> str:
+    """A way to pay: "Visa ending in 4242, valid until 12/2027"; Stripe's own words where there are no others."""
+    names = _BRANDS if facts.kind == "card" else _KINDS
+    word = (facts.brand if facts.kind == "card" else facts.kind) or "card"
+    name = names.get(word, word.replace("_", " ").capitalize())
+    told = name if facts.last4 is None else f"{name} ending in {facts.last4}"
+    if facts.expires is None:
+        return told
+    year, month = facts.expires
+    now = utc_now()
+    over = (year, month) < (now.year, now.month)
+    return f"{told}, {'no longer valid: it ended with' if over else 'valid until'} {month:02}/{year}"
 
 
 def invoices_table(invoices: Invoices) -> Component:
@@ -159,7 +197,7 @@ def _invoice(one: Invoice, payable: bool) -> html.Tr:
         [
             html.Td(one.number),
             html.Td("—" if one.issued_on is None else day_words(one.issued_on)),
-            html.Td(_state(one)),
+            html.Td([_state(one), *_back_words(one)]),
             html.Td(amount, className="oc-num"),
             html.Td(html.Div(buttons, className="oc-invoice-do")),
         ]
@@ -182,8 +220,23 @@ def _state(one: Invoice) -> Any:
     return badge("Payment pending", "warn", icon_name="stale") if one.payment_status == "pending" else "Not known"
 
 
+def _back_words(one: Invoice) -> list[Any]:
+    """What was given back of what was paid at Stripe; Lago goes on calling it paid."""
+    if one.currency is None:
+        return []
+    sums = ((one.given_back, "given back"), (one.coming_back, "on its way back"))
+    told = ", ".join(f"{amount_words(amount, one.currency)} {what}" for amount, what in sums if amount is not None)
+    return [html.Div(told, className="oc-use-note")] if told else []
+
+
 def shown_of(invoices: Invoices) -> str:
-    """Which of how many are shown."""
+    """Which of how many are shown, and what is not known of them."""
+    unread = invoices.backs_unread
+    more = "" if unread is None else f" Whether something was given back at Stripe is not known: {unread.detail}"
+    return f"{_shown_of(invoices)}{more}"
+
+
+def _shown_of(invoices: Invoices) -> str:
     shown, before = len(invoices.rows), invoices.before
     which = f"The newest {shown}" if before == 0 else f"{shown} older ones"
     if before:

@@ -13,7 +13,7 @@ from components.formats import UNKNOWN
 from components.parts import icon
 from components.plan_words import PER, amount_words
 from data_sources.billing.account.types import FailedCharge, Invoice, Invoices
-from data_sources.billing.types import Current, Subscription, UnderWay
+from data_sources.billing.types import Current, Ended, Subscription, UnderWay
 from data_sources.result import utc_now
 
 _STATUS = {
@@ -26,7 +26,9 @@ _STATUS = {
 def unpaid_of(charges: Sequence[FailedCharge], overdue: Invoices | None) -> frozenset[str]:
     """The subscriptions for which something should have been paid by now, by our ids, as far as it is known."""
     late = [one for invoice in (overdue.rows if overdue is not None else ()) for one in invoice.subscription_ids or ()]
-    return frozenset((*late, *(one.subscription_id for one in charges if one.state != "to_put_right")))
+    return frozenset(
+        (*late, *(one.subscription_id for one in charges if one.state not in ("to_put_right", "other_sum")))
+    )
 
 
 def current_strip(
@@ -192,6 +194,15 @@ def overdue_banner(invoices: Invoices) -> html.Div:
     return html.Div([icon("failed"), html.Div(rows)], className="oc-overdue", role="alert")
 
 
+def ended_note(ended: Ended) -> html.Div:
+    """That a purchase came to nothing, for a buyer whose tab may have been closed by then; told until it is read."""
+    words = [html.B(f"{ended.title}, {day_words(ended.at.date())} (UTC)"), html.P(ended.message)]
+    named = {"data-has-read": ended.attempt_id, "aria-label": f"Close: {ended.title}"}
+    button = html.Button("Close", type="button", className=_BUTTON, **named)
+    row = html.Div([html.Div(words), button], className="oc-overdue-row")
+    return html.Div([icon("failed"), html.Div(row)], className="oc-overdue told", role="status")
+
+
 def failed_banner(charges: Sequence[FailedCharge]) -> html.Div:
     """That charges for a plan failed, and what its customer does about it."""
     rows = [
@@ -204,6 +215,9 @@ def _failed_words(one: FailedCharge) -> str:
     name, several = one.plan_name, one.count > 1
     if one.state == "to_put_right":
         return f"A payment for {name} that no invoice is for is still to be put right. Your admin sees it."
+    if one.state == "other_sum":
+        what = f"What Stripe took for {name} is not what its invoice in Lago asks"
+        return f"{what}. Your admin sees it and puts it right."
     money = None
     if one.amount is not None and one.currency is not None:
         money = amount_words(one.amount, one.currency)

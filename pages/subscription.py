@@ -20,7 +20,7 @@ from flask import g
 
 from components.account import ask_dialog
 from components.customers import chosen_line, customer_list, how_many
-from components.held import current_strip, failed_banner, overdue_banner, unpaid_of
+from components.held import current_strip, ended_note, failed_banner, overdue_banner, unpaid_of
 from components.panel import Look, panel, show
 from components.parts import setting, waiting
 from components.plan_actions import Shop
@@ -32,7 +32,7 @@ from data_sources.billing.account.types import FailedCharge, Invoices, Move
 from data_sources.billing.plans import pairs, why_not
 from data_sources.billing.side_by_side import side_by_side
 from data_sources.billing.source import CHANGE_AT_STRIPE, NO_CUSTOMER, NO_STRIPE, BillingSource
-from data_sources.billing.types import Buyer, Current, Plan, PlanList, UnderWay
+from data_sources.billing.types import Buyer, Current, Ended, Plan, PlanList, Stops, UnderWay
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Problem, Ready, Result
 from pages import subscription_account
@@ -144,11 +144,15 @@ def held_and_plans(awaited: object = None, shown: object = None) -> tuple[Look, 
         partial(billing.account.failed_charges, buyer),
         partial(billing.account.overdue, buyer),
     ]
-    (plans, held, tax_stops), failed, late = side_by_side(asks)
+    (plans, held, stops), failed, late = side_by_side(asks)
     one = billing.under_way(buyer)
     interval = shown if isinstance(shown, str) and shown in INTERVALS else None
-    cards = _plans(billing, plans, held, tax_stops, one, interval)
-    return _held(buyer, held, failed, late, one if isinstance(one, UnderWay) else None), cards
+    cards = _plans(billing, plans, held, stops, one, interval)
+    look = _held(buyer, held, failed, late, one if isinstance(one, UnderWay) else None)
+    ended = billing.came_to_nothing(buyer, awaited=awaited if isinstance(awaited, str) else None)
+    if isinstance(ended, Ended) and isinstance(held, Ready | Empty):
+        look = replace(look, body=html.Div([ended_note(ended), look.body]))
+    return look, cards
 
 
 def _held(
@@ -179,7 +183,7 @@ def _plans(
     billing: BillingSource,
     result: Result[PlanList],
     current: Result[Current],
-    tax_stops: str | None,
+    stops: Stops,
     one: UnderWay | Problem | None,
     interval: str | None,
 ) -> Look:
@@ -193,7 +197,7 @@ def _plans(
     asked = as_of(result.provenance.fetched_at) if isinstance(result, Ready) else None
 
     def grid(listed: PlanList) -> Component:
-        shop = _shop(billing, listed, held, tax_stops)
+        shop = _shop(billing, listed, held, stops)
         under_way = one if live and isinstance(one, UnderWay) else None
         closed = _closed(billing, result, held, one)
         return plan_grid(replace(shop, hidden=hidden, under_way=under_way, closed=closed, interval=interval))
@@ -205,14 +209,14 @@ def _shop(
     billing: BillingSource,
     listed: PlanList,
     held: Result[Current] | None,
-    tax_stops: str | None,
+    stops: Stops,
 ) -> Shop:
     current = held.value if isinstance(held, Ready) else None
     return Shop(
         plans=listed.plans,
         twins=pairs(listed.plans),
         current=current,
-        why_not=lambda plan: _why_not(billing, plan, tax_stops),
+        why_not=lambda plan: _why_not(billing, plan, stops),
         move_of=_moves(billing, held),
         closed=None,
         sales_email=billing.sales_email,
@@ -231,12 +235,14 @@ def _moves(billing: BillingSource, held: Result[Current] | None) -> Callable[[Pl
     return None
 
 
-def _why_not(billing: BillingSource, plan: Plan, tax_stops: str | None) -> str | None:
+def _why_not(billing: BillingSource, plan: Plan, stops: Stops) -> str | None:
     reason = why_not(plan, billing.collector)
     if reason is not None or plan.is_free:
         return reason
-    if tax_stops is not None and plan.taxed is None:
-        return tax_stops
+    if stops.collector is not None:
+        return stops.collector
+    if stops.tax is not None and plan.taxed is None:
+        return stops.tax
     return f"{NO_STRIPE.title}: {' and '.join(NO_STRIPE.settings)} is not set." if billing.stripe is None else None
 
 

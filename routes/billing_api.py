@@ -46,7 +46,7 @@ class ProgressBody(msgspec.Struct, forbid_unknown_fields=True):
     attempt_id: str | None = None
 
 
-class GiveUpBody(msgspec.Struct, forbid_unknown_fields=True):
+class PurchaseBody(msgspec.Struct, forbid_unknown_fields=True):
     """Which purchase."""
 
     attempt_id: str
@@ -119,8 +119,17 @@ def blueprint(billing: Callable[[], BillingSource]) -> Blueprint:
         """Give up the reader's own purchase, as long as Lago was not asked for it."""
         query_params(())
         source = billing()
-        attempt_id = body_of(GiveUpBody).attempt_id
+        attempt_id = body_of(PurchaseBody).attempt_id
         return answer(source.give_up(source.reader(principal()), attempt_id), encode_progress)
+
+    @made.post("/api/v1/billing/checkout/read")
+    @needs("billing:write")
+    def has_read() -> Response:
+        """Note that the reader has read how the own purchase ended."""
+        query_params(())
+        source = billing()
+        attempt_id = body_of(PurchaseBody).attempt_id
+        return answer(source.has_read(source.reader(principal()), attempt_id), lambda done: {"read": done})
 
     @made.get("/api/v1/billing/checkout/under-way")
     @needs("billing:read")

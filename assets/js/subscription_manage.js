@@ -40,7 +40,7 @@
     pending.agreed().then(function (after) { if (pending) pending.after = after; box().close(); }, function () { box().close(); });
   }
 
-  var ACTIONS = "[data-manage], [data-give-up], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-card-update]";
+  var ACTIONS = "[data-manage], [data-give-up], [data-invoice-pdf], [data-invoice-pay], [data-portal], [data-card-update], [data-has-read]";
   // While one action runs the others are seen to wait; those that are drawn meanwhile say so when they are clicked.
   function others(wait, button) {
     document.querySelectorAll(wait ? ACTIONS : "[data-waits]").forEach(function (each) {
@@ -107,6 +107,13 @@
     });
   }
 
+  // How a purchase ended, told to a buyer who was not there.
+  function hasRead(button) {
+    send(button, "/api/v1/billing/checkout/read", { attempt_id: button.dataset.hasRead }, "It could not be noted that you have read it").then(function (said) {
+      if (said && !said.failed) refresh();
+    });
+  }
+
   // ---- addresses: opened in another tab, which the browser allows only at the click itself
   function open(button, url, body, failure) {
     var tab = window.open("", "_blank");
@@ -149,13 +156,13 @@
         return answer.json().then(function (said) {
           if (!alive()) return;
           if (answer.status === 401) {
-            draw("open", "You are signed out", "Whether Lago charges the new card is not known. Sign in again to see.");
+            draw("open", "You are signed out", "Whether the new card is charged is not known. Sign in again to see.");
             setTimeout(step, RETRY_MS);
             return;
           }
           if (!answer.ok) {
             var final = answer.status === 404 || said.code === "collector_mismatch";
-            draw(final ? "none" : "open", said.title || "Your card could not be looked up", (said.detail || "") + (final ? "" : " Whether Lago charges the new card is not known yet."));
+            draw(final ? "none" : "open", said.title || "Your card could not be looked up", (said.detail || "") + (final ? "" : " Whether the new card is charged is not known yet."));
             if (final) forget(); else setTimeout(step, RETRY_MS);
             return;
           }
@@ -181,6 +188,7 @@
     else if (what.askDo !== undefined) agree(button);
     else if (what.manage) manage(button);
     else if (what.giveUp) giveUp(button);
+    else if (what.hasRead) hasRead(button);
     else if (what.invoicePdf) open(button, "/api/v1/billing/invoices/pdf", { invoice_id: what.invoicePdf }, "The PDF could not be read");
     else if (what.invoicePay) { paying = true; open(button, "/api/v1/billing/invoices/pay", { invoice_id: what.invoicePay }, "The payment page could not be opened"); }
     else if (what.invoicesPage) window.dash_clientside.set_props("subscription-invoices-page", { data: Number(what.invoicesPage) });

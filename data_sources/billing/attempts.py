@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, String, case, func, null, or_,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from data_sources.billing.audit import CONSOLE, AuditEntry
+from data_sources.billing.audit import CARD_PAGE, CARD_TAKEN, CONSOLE, AuditEntry
 from data_sources.billing.types import Buyer, Plan, Subscription
 from data_sources.result import utc_now
 from data_sources.state.models import Base, UtcDateTime
@@ -50,6 +50,8 @@ OVER = "It was ended at Stripe before it could start, and the payment was not gi
 UNEQUAL = "The books differ: "
 # In such a note: a payment that nothing was given for.
 GIVE_BACK = "Lago has no invoice for it. Give it back at Stripe."
+# The same: a payment whose invoice in Lago is another sum.
+OTHER_SUM = "Once the rest is settled"
 # How the note of a running purchase begins a charge for which at Stripe has failed; other differences may follow.
 UNPAID = "A charge failed: "
 # How the note of an ended purchase begins for which something is still owed; likewise.
@@ -59,6 +61,8 @@ UNTOLD = "Its end is not the same in Lago and at Stripe: "
 PERSON_NOTES = (OTHERWISE, UNEQUAL, UNPAID, OWED, UNTOLD)
 # How the note of an open purchase begins that could not be brought further when it was last looked at.
 STALLED = "Could not go on: "
+# Note on a purchase that was given up as its card never came to Lago.
+NEVER_TAKEN = "Lago never took the card over"
 # Note on a refused purchase whose card did not take the charge.
 PAYMENT_FAILED = "The payment failed."
 # In the log, of a purchase that is paid with a card of before: nobody has saved one for it.
@@ -200,6 +204,18 @@ class Attempts:
         with self._state.session() as session:
             return session.scalars(select(Attempt).where(Attempt.session_id == session_id)).one_or_none()
 
+    def newest(self, customer_id: str) -> Attempt | None:
+        """The customer's newest purchase, whoever made it."""
+        with self._state.session() as session:
+            wanted = select(Attempt).where(Attempt.customer_id == customer_id).order_by(Attempt.created_at.desc())
+            return session.scalars(wanted.limit(1)).one_or_none()
+
+    def was_noted(self, attempt: Attempt, action: str) -> bool:
+        """Whether the log has this step of a purchase."""
+        with self._state.session() as session:
+            wanted = (AuditEntry.attempt_id == attempt.id) & (AuditEntry.action == action)
+            return session.scalars(select(AuditEntry.id).where(wanted).limit(1)).one_or_none() is not None
+
     def all_open(self) -> list[Attempt]:
         """Every open purchase, the oldest first."""
         with self._state.session() as session:
@@ -228,10 +244,10 @@ class Attempts:
             return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
 
     def unpaid(self, customer_id: str) -> list[Attempt]:
-        """The customer's purchases with a charge that is open, or a payment too many, as last seen; oldest first."""
+        """The customer's purchases with a charge open or a payment that fits no invoice, as last seen; oldest first."""
         with self._state.session() as session:
             wanted = (Attempt.customer_id == customer_id) & Attempt.stripe_subscription_id.is_not(None)
-            wanted &= or_(*(Attempt.note.contains(words) for words in (UNPAID, OWED, GIVE_BACK)))
+            wanted &= or_(*(Attempt.note.contains(words) for words in (UNPAID, OWED, GIVE_BACK, OTHER_SUM)))
             return list(session.scalars(select(Attempt).where(wanted).order_by(Attempt.created_at)))
 
     def with_stripe_customer(self, provider_customer_id: str) -> list[Attempt]:
@@ -379,6 +395,29 @@ class Attempts:
                 (AuditEntry.who == self._who) & (AuditEntry.action == action) & (AuditEntry.at >= utc_now() - within)
             )
             return session.execute(select(func.count()).select_from(AuditEntry).where(wanted)).scalar_one()
+
+    def card_pages(self, since: datetime, *, customer_id: str | None = None) -> list[AuditEntry]:
+        """Pages for another card that were opened since then and of which none has been taken over yet, oldest first.
+
+        Args:
+            since: The oldest that counts.
+            customer_id: Whose; None for everybody's.
+        """
+        wanted = AuditEntry.action.in_((CARD_PAGE, CARD_TAKEN)) & (AuditEntry.at >= since)
+        if customer_id is not None:
+            wanted &= AuditEntry.customer_id == customer_id
+        with self._state.session() as session:
+            rows = list(session.scalars(select(AuditEntry).where(wanted).order_by(AuditEntry.id)))
+        taken = {row.session_id for row in rows if row.action == CARD_TAKEN}
+        # The later choice holds: what was opened before the page whose card was taken counts no more.
+        newest = {row.customer_id: row.id for row in rows if row.action == CARD_PAGE and row.session_id in taken}
+        return [row for row in rows if row.action == CARD_PAGE and row.id > newest.get(row.customer_id, 0)]
+
+    def whose_card_page(self, session_id: str) -> str | None:
+        """The customer for whom this page for another card was opened, by Lago's external id."""
+        wanted = (AuditEntry.action == CARD_PAGE) & (AuditEntry.session_id == session_id)
+        with self._state.session() as session:
+            return session.scalars(select(AuditEntry.customer_id).where(wanted).limit(1)).one_or_none()
 
     def _entry(self, attempt: Attempt, action: str) -> AuditEntry:
         return AuditEntry(

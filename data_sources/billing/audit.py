@@ -21,6 +21,10 @@ END_SET = "end set at Stripe"
 END_TAKEN_BACK = "end taken back at Stripe"
 ENDED_AT_STRIPE = "ended at Stripe"
 END_CARRIED_OVER = "end carried over to Lago"
+READ_BY_BUYER = "read by its buyer"
+CARD_ASKED = "card asked"
+CARD_PAGE = "card page"
+CARD_TAKEN = "card taken at Stripe"
 
 
 class AuditEntry(Base):

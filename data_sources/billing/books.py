@@ -18,6 +18,7 @@ from data_sources.billing.audit import END_CARRIED_OVER, END_SET, END_TAKEN_BACK
 from data_sources.billing.customers import collected_by_lago, moment
 from data_sources.billing.lago import Json
 from data_sources.billing.money import said
+from data_sources.billing.next_card import take_over
 from data_sources.billing.paid_invoices import DIFFER, Marks, behind, mark_paid
 from data_sources.billing.purchase import Till
 from data_sources.billing.stripe_subscriptions import (
@@ -53,7 +54,7 @@ def keep(till: Till, attempt: Attempt) -> Problem | None:
     One that has ended is compared as well: what was still owed for it may be paid, and what was paid given back.
     """
     end, rest = _compare(till, attempt)
-    return end or rest
+    return end or rest or take_over(till, attempt.customer_id)
 
 
 def keep_end(till: Till, attempt: Attempt, *, resumed: bool = False) -> Problem | None:

@@ -6,10 +6,11 @@ the note in Lago that ends it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from data_sources.billing.attempts import GIVE_BACK, Attempt
+from data_sources.billing.attempts import GIVE_BACK, OTHER_SUM, Attempt
 from data_sources.billing.audit import MARKED_PAID
 from data_sources.billing.customers import moment
 from data_sources.billing.lago import Json
@@ -79,7 +80,7 @@ def _mark(
     invoices: list[Json],
     differ: list[str],
 ) -> Problem | None:
-    used = {value for one in invoices if (value := _tag(one, PAID_BY)) is not None}
+    used = {value for one in invoices if (value := tag_of(one, PAID_BY)) is not None}
     open_ones = sorted((one for one in invoices if _awaits(one)), key=lambda one: str(one.get("created_at")))
     drafts = any(one.get("status") == "draft" for one in invoices)
     kept: Problem | None = None
@@ -123,30 +124,62 @@ def _tell_given_back(
     differ: list[str],
 ) -> Problem | None:
     """What was given back of payments that Lago has as paid, unless a person has noted there that it is settled."""
-    paid = {value: one for one in invoices if (value := _tag(one, PAID_BY)) is not None}
+    paid = {value: one for one in invoices if (value := tag_of(one, PAID_BY)) is not None}
     marked = [one for one in payments if one.id in paid]
     if not marked:
         return None
-    refunded = at_stripe.refunded(held.customer) if held.customer is not None else frozenset()
+    back, unread = given_back_of(at_stripe, held.customer, marked)
+    for payment in marked:
+        known = back.get(payment.id)
+        if known is not None and (told := _told_back(payment, paid[payment.id], known)) is not None:
+            differ.append(told)
+    return unread
+
+
+def _told_back(payment: PaidInvoice, invoice: Json, back: GivenBack) -> str | None:
+    """What a person does about money given back of an invoice that Lago has as paid; None where nothing is left."""
+    sum_back, coming = said(back.cents, payment.currency), said(back.pending_cents, payment.currency)
+    noted = back.cents == 0 or tag_of(invoice, GIVEN_BACK) == sum_back
+    if noted and not back.pending_cents:
+        return None
+    parts = [] if noted else [f"{sum_back} was given back"]
+    parts += [f"{coming} is on its way back"] if back.pending_cents else []
+    paid = f"Of the {said(payment.amount_cents, payment.currency)} that Stripe was paid ({payment.id})"
+    what = f"{paid} {' and '.join(parts)} there, and Lago has its invoice {invoice.get('number')} as paid"
+    if noted:
+        return f"{what}. Once it has arrived, it is told here what to do in Lago."
+    return (
+        f"{what} and cannot take that back. Write a credit note in Lago, if yours can; then add the metadata "
+        f"{GIVEN_BACK} = {sum_back} to that invoice there, beside {PAID_BY}, and look again."
+    )
+
+
+def given_back_of(
+    at_stripe: StripeSubscriptions, customer: str | None, payments: Sequence[PaidInvoice]
+) -> tuple[dict[str, GivenBack], Problem | None]:
+    """What was given back, or is on its way, of each of a customer's payments; those of which nothing was are left out.
+
+    Args:
+        at_stripe: Stripe's subscriptions.
+        customer: `cus_…`; None asks for credit notes alone.
+        payments: The payments.
+
+    Returns:
+        By `in_…`; and why it is not known of one of them.
+    """
+    refunded = at_stripe.refunded(customer) if customer is not None else frozenset()
     unread = refunded if isinstance(refunded, Problem) else None
     known = frozenset() if isinstance(refunded, Problem) else refunded
-    for payment in marked:
+    found: dict[str, GivenBack] = {}
+    for payment in payments:
         if payment.id not in known and payment.credited_cents == 0:
             continue
         back = at_stripe.given_back(payment)
         if isinstance(back, Problem):
             unread = unread or back
-            continue
-        sum_back, invoice = said(back.cents, payment.currency), paid[payment.id]
-        if back.cents == 0 or _tag(invoice, GIVEN_BACK) == sum_back:
-            continue
-        of = said(payment.amount_cents, payment.currency)
-        differ.append(
-            f"{sum_back} of the {of} that Stripe was paid ({payment.id}) was given back there, and Lago has its "
-            f"invoice {invoice.get('number')} as paid and cannot take that back. Write a credit note in Lago, if yours "
-            f"can; then give that invoice the metadata {GIVEN_BACK} = {sum_back} there, and look again."
-        )
-    return unread
+        elif back.cents or back.pending_cents:
+            found[payment.id] = back
+    return found, unread
 
 
 def back_words(payment: PaidInvoice, back: GivenBack | Problem) -> list[str]:
@@ -181,7 +214,7 @@ def _for(
         begins = _begins(whole, attempt)
         if (one.get("total_amount_cents"), one.get("currency")) != (payment.amount_cents, payment.currency):
             others.append(
-                f"Lago's invoice {one.get('number')} is {_sum(one)}. Once the rest is settled, mark that invoice as "
+                f"Lago's invoice {one.get('number')} is {_sum(one)}. {OTHER_SUM}, mark that invoice as "
                 f"paid in Lago, with the metadata {PAID_BY} = {payment.id}"
             )
         elif not _same_period(begins, payment, behind(ours, first)):
@@ -252,11 +285,12 @@ def _awaits(one: Json) -> bool:
         and one.get("status") == "finalized"
         and one.get("payment_status") != "succeeded"
         and one.get("total_amount_cents") != 0
-        and _tag(one, PAID_BY) is None
+        and tag_of(one, PAID_BY) is None
     )
 
 
-def _tag(one: Json, key: str) -> str | None:
+def tag_of(one: Json, key: str) -> str | None:
+    """The value of a key in the metadata of an invoice of Lago's, None without it."""
     tags = one.get("metadata")
     found = [tag.get("value") for tag in tags if isinstance(tag, dict) and tag.get("key") == key] if tags else []
     return str(found[0]) if found else None

@@ -190,6 +190,8 @@ def _over(till: Till, attempt: Attempt) -> Progress | Problem | None:
         return None  # what Stripe does not tell was not given back, as far as is known
     if kept:
         why = book.RAN_OUT if held.ran_out else book.OVER
+        if unread is not None and attempt.state == book.HELD and (attempt.note or "").startswith(why):
+            return unread  # what was known of it before stays noted
         partly = [words for one, back in backs if not isinstance(back, Problem) for words in back_words(one, back)]
         told = _hold(till, attempt, " ".join((why, *partly)))
         return unread or told

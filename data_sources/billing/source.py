@@ -13,7 +13,8 @@ from data_sources.billing import purchase, subscribe
 from data_sources.billing.account.desk import AccountDesk
 from data_sources.billing.account.moves import day_in, on_words
 from data_sources.billing.attempts import Attempt, Attempts
-from data_sources.billing.customers import buyer_of, moment, read_current, reader_of
+from data_sources.billing.audit import READ_BY_BUYER
+from data_sources.billing.customers import buyer_of, collected_by_lago, moment, read_current, reader_of
 from data_sources.billing.desk import Desk
 from data_sources.billing.directory import Directory
 from data_sources.billing.doorway import Doorway
@@ -33,15 +34,17 @@ from data_sources.billing.types import (
     CheckoutAnswer,
     Collector,
     Current,
+    Ended,
     Plan,
     PlanList,
     Progress,
+    Stops,
     Subscription,
     UnderWay,
     Wanted,
 )
 from data_sources.billing.under_way import TITLE as NOT_GIVEN_UP
-from data_sources.billing.under_way import give_up, under_way_of
+from data_sources.billing.under_way import came_to_nothing, give_up, under_way_of
 from data_sources.billing.webhooks import Webhooks
 from data_sources.principal import Principal
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
@@ -307,32 +310,42 @@ class BillingSource:
 
     def shop(
         self, buyer: Buyer | None, *, awaited: str | None = None
-    ) -> tuple[Result[PlanList], Result[Current], str | None]:
-        """The plans on offer, what the customer holds, and what stops a sale by its tax, asked side by side.
+    ) -> tuple[Result[PlanList], Result[Current], Stops]:
+        """The plans on offer, what the customer holds, and what stops a sale to it, asked side by side.
 
         Args:
             buyer: Who would buy.
             awaited: As for `current`.
         """
         current_of = partial(self.current, buyer, awaited=awaited)
-        asks: list[Callable[[], Any]] = [self.plans, current_of, partial(self._tax_stops, buyer)]
+        asks: list[Callable[[], Any]] = [self.plans, current_of, partial(self._stops, buyer)]
         plans, current, stops = side_by_side(asks)
         return plans, current, stops
 
-    def _tax_stops(self, buyer: Buyer | None) -> str | None:
-        """Why nothing with a price is sold to this customer where Stripe collects: Lago adds tax, or does not tell."""
+    def _stops(self, buyer: Buyer | None) -> Stops:
+        """What a click on a plan with a price would be refused for, told before it."""
         lago = self.lago
-        if lago is None or buyer is None or self.collector != "stripe":
-            return None
+        if lago is None or buyer is None:
+            return Stops()
+        if self.collector == "lago":
+            return Stops(subscribe.STRIPE_RUNS if self._runs_at_stripe(buyer) else None)
         with self._doorway.place("Taxes could not be read") as busy:
             asks: list[Callable[[], Any]] = [partial(lago.customer, buyer.customer_id), lago.taxes]
             told: list[Any] = [busy, busy] if busy else side_by_side(asks)
             customer, known = told
+            if isinstance(customer, dict) and collected_by_lago(customer):
+                return Stops(subscribe.by_lago(buyer))
             failed = [one for one in (customer, known) if isinstance(one, Problem)]
             added = failed[0] if failed else tax_added(lago, customer, known)
         if isinstance(added, Problem):
-            return f"Whether Lago adds tax is not known: {added.detail}"
-        return ADDED if added else None
+            return Stops(tax=f"Whether Lago adds tax is not known: {added.detail}")
+        return Stops(tax=ADDED if added else None)
+
+    def _runs_at_stripe(self, buyer: Buyer) -> bool:
+        try:
+            return bool(self._attempts.running(buyer.customer_id))
+        except StateUnavailableError:
+            return False  # a click finds it out
 
     def under_way(self, buyer: Buyer | None) -> UnderWay | Problem | None:
         """The customer's purchase that is not settled, whoever began it, from our own books; None without one."""
@@ -343,6 +356,34 @@ class BillingSource:
         except StateUnavailableError as error:
             return error.problem
         return None if attempt is None else under_way_of(attempt, buyer)
+
+    def came_to_nothing(self, buyer: Buyer | None, *, awaited: str | None = None) -> Ended | Problem | None:
+        """The reader's last purchase where it ended without a plan while nobody may have looked, from our own books.
+
+        Args:
+            buyer: Who reads.
+            awaited: The purchase that the reader's page tells of by itself.
+        """
+        if self.lago is None or buyer is None:
+            return None
+        try:
+            return came_to_nothing(self._attempts, buyer, awaited)
+        except StateUnavailableError as error:
+            return error.problem
+
+    def has_read(self, buyer: Buyer | None, attempt_id: str) -> Result[bool]:
+        """Note that its buyer has read how a purchase ended, so that it is told no more."""
+        if buyer is None:
+            return Failed(subscribe.unknown())
+        try:
+            attempts = self._attempts.by(buyer.log_name)
+            attempt = attempts.of(buyer, attempt_id)
+            if attempt is None:
+                return Failed(subscribe.unknown())
+            attempts.note_step(attempt, READ_BY_BUYER)
+        except StateUnavailableError as error:
+            return Failed(error.problem)
+        return _result(True, "POST read")
 
     def give_up(self, buyer: Buyer | None, attempt_id: str) -> Result[Progress]:
         """Give up the reader's own purchase, as long as Lago was not asked for it."""

@@ -46,6 +46,7 @@ class StripeSubscription:
         currency: ISO 4217 code in capitals; None likewise.
         ended_unpaid: Whether Stripe itself ended it because nobody paid.
         lago_end: For which end of Lago's its own was set last: seconds of the epoch, `NO_END` or `WHILE_HELD`.
+        payment_method: What it is charged to, `pm_…`; None when Stripe names none.
     """
 
     id: str
@@ -61,6 +62,7 @@ class StripeSubscription:
     currency: str | None = None
     ended_unpaid: bool = False
     lago_end: str = NO_END
+    payment_method: str | None = None
 
     @property
     def ran_out(self) -> bool:
@@ -183,6 +185,12 @@ class StripeSubscriptions:
             return Problem(Kind.UPSTREAM, END_NOT_SET, "Stripe does not tell when it renews.", code="malformed")
         return self.end_at(held, held.renews_at, WHILE_HELD)
 
+    def charge_to(self, subscription_id: str, payment_method: str) -> StripeSubscription | Problem:
+        """Have it charged to another card from now on; `POST /v1/subscriptions/{id}`. It charges nothing itself."""
+        what = "The card could not be changed at Stripe"
+        params: Any = {"default_payment_method": payment_method}
+        return self._one(what, lambda: self._v1.subscriptions.update(subscription_id, params))
+
     def paid(self, subscription_id: str) -> list[PaidInvoice] | Problem:
         """Every invoice of a subscription that was paid with money, the oldest first; `GET /v1/invoices`."""
         what = "Payments at Stripe could not be read"
@@ -294,6 +302,7 @@ class StripeSubscriptions:
             item = items[0] if items else {}  # sold here, each has one price
             price = item.get("price") or {}
             each = price.get("unit_amount")
+            method = raw.get("default_payment_method")
             why = (raw.get("cancellation_details") or {}).get("reason")
             return StripeSubscription(
                 id=raw["id"],
@@ -309,6 +318,7 @@ class StripeSubscriptions:
                 currency=None if each is None else price["currency"].upper(),
                 ended_unpaid=why == "payment_failed",
                 lago_end=(raw.get("metadata") or {}).get(LAGO_END, NO_END),
+                payment_method=method if isinstance(method, str) else None,
             )
         except stripe.StripeError as error:
             return problem_of(error, what)

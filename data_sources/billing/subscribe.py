@@ -53,6 +53,7 @@ PAGE_GIVEN_UP = timedelta(hours=24)
 # However often somebody clicks, the log keeps room for the rest.
 MOST_REFUSALS, REFUSALS_WITHIN = 20, timedelta(hours=1)
 MISMATCH = "collector_mismatch"
+STRIPE_RUNS = "Stripe collects for the plan that runs. It must end before another one is bought. Ask your admin."
 _BY_LAGO = "Lago collects this customer's money itself. Paid here as well, it would be charged twice."
 _MENDED = (
     "Take the payment provider from the customer in Lago, or have Lago collect here, too (OPS_BILLING_COLLECTOR=lago)."
@@ -151,8 +152,7 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
     if unknown_yet is not None:
         return unknown_yet
     if till.attempts.running(buyer.customer_id):
-        detail = "Stripe collects for the plan that runs. It must end before another one is bought. Ask your admin."
-        return refusal(detail, MISMATCH)
+        return refusal(STRIPE_RUNS, MISMATCH)
     refused = version_gates(seen.version) if till.terms.collector == "lago" else None
     if refused is not None:
         return refused
@@ -165,7 +165,7 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
     if till.terms.collector == "lago":
         return stripe_customer(till.lago, buyer, customer, wait=till.terms.wait)
     if collected_by_lago(customer):
-        return refusal(f"{_BY_LAGO} {_MENDED if buyer.chooses else 'Ask your admin.'}", MISMATCH)
+        return refusal(by_lago(buyer), MISMATCH)
     taxed: bool | Problem = plan.taxed is True
     if seen.taxes is not None:
         taxed = seen.taxes if isinstance(seen.taxes, Problem) else tax_added(till.lago, customer, seen.taxes)
@@ -174,6 +174,11 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
     if taxed:
         return refusal(f"{ADDED} Ask your admin.", "taxed")
     return till.attempts.payer(buyer.customer_id, live=stripe.live)
+
+
+def by_lago(buyer: Buyer) -> str:
+    """Why nothing is sold where Stripe collects to a customer whom Lago charges, in words for who would buy."""
+    return f"{_BY_LAGO} {_MENDED if buyer.chooses else 'Ask your admin.'}"
 
 
 # ---- 2. the way back from Stripe
@@ -313,7 +318,7 @@ def sweep(till: Till, attempt: Attempt) -> Problem | None:
         till.attempts.move(attempt, book.ABANDONED, note="never opened")
         return None
     if attempt.state == book.CARD_SAVED and attempt.card_age > book.CARD_GIVEN_UP:
-        till.attempts.move(attempt, book.ABANDONED, note="Lago never took the card over")
+        till.attempts.move(attempt, book.ABANDONED, note=book.NEVER_TAKEN)
         return None
     if attempt.state == book.WAITING and age > gated_start.GIVEN_UP:
         return gated_start.settle(till.lago, till.attempts, attempt.customer_id)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from data_sources.billing.attempts import UNTOLD, Attempt, Attempts
 from data_sources.billing.audit import CONSOLE
 from data_sources.billing.inbox import Event, Inbox
+from data_sources.billing.purchase import SESSION_LIFE
 from data_sources.result import Kind, Problem, utc_now
 from data_sources.state.store import StateUnavailableError
 
@@ -28,6 +29,8 @@ RUNNING_QUIET = timedelta(hours=6)
 # Ended ones are looked at for so long: what was owed may be paid late, and what was paid given back.
 ENDED_QUIET = timedelta(hours=24)
 ENDED_WATCHED = timedelta(days=60)
+# A page for another card works no longer than that; until then what runs is looked at for it often.
+CARD_AWAITED = SESSION_LIFE + timedelta(minutes=10)
 RUNNING_AT_ONCE = 10
 FORGET_EVERY = timedelta(hours=6)
 
@@ -101,7 +104,8 @@ class Sweeper:
         self._sweep([one for one in still_open if self._is_due(one, now, LONGEST_QUIET)], now)
         # Running ones where Stripe itself collects: a renewal whose webhook got lost is still to be noted in Lago. Only
         # a few in one look, so that however many there are, a new webhook never waits for them.
-        due = [one for one in running if self._is_due(one, now, RUNNING_QUIET)]
+        cards = {page.customer_id for page in self._attempts.card_pages(now - CARD_AWAITED)}
+        due = [one for one in running if self._is_due(one, now, QUIET if one.customer_id in cards else RUNNING_QUIET)]
         due += [one for one in ended if self._is_due(one, now, RUNNING_QUIET if one.needs_person else ENDED_QUIET)]
         self._sweep(due[:RUNNING_AT_ONCE], now)
         if now - self._forgot_at >= FORGET_EVERY:
@@ -131,13 +135,19 @@ class Sweeper:
             self._inbox.done(event, f"looked at purchase {', '.join(one.id for one in meant)}")
 
     def _meant(self, event: Event) -> list[Attempt]:
-        """The purchases that an event is about: by Stripe's session, subscription or customer, or Lago's customer."""
+        """The purchases that an event is about: by Stripe's session, subscription or customer, or Lago's customer.
+
+        A page on which another card is saved is about what runs of its customer.
+        """
         about = event.subject
         if about is None:
             return []
         if event.source == "stripe":
             one = self._attempts.with_session(about) or self._attempts.with_stripe_subscription(about)
-            return self._attempts.with_stripe_customer(about) if one is None else [one]
+            if one is not None:
+                return [one]
+            whose = self._attempts.whose_card_page(about)
+            return self._attempts.with_stripe_customer(about) if whose is None else self._attempts.running(whose)
         running = self._attempts.running(about)
         first = self._attempts.open_for(about) or (running[0] if running else None)
         return [] if first is None else [first]

@@ -296,6 +296,19 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Stops:
+    """Why nothing with a price is sold to a customer now; None where that stops nothing.
+
+    Attributes:
+        collector: Somebody else collects from this customer.
+        tax: Lago adds tax to what has no tax of its own, or does not tell whether.
+    """
+
+    collector: str | None = None
+    tax: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckoutAnswer:
     """What follows the click.
 
@@ -366,6 +379,23 @@ class UnderWay:
     goes_on_at_stripe: bool
     can_give_up: bool
     mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A purchase that ended without a plan, perhaps unseen.
+
+    Attributes:
+        attempt_id: The purchase.
+        title: What is so.
+        message: What that means and what to do.
+        at: When it ended, UTC.
+    """
+
+    attempt_id: str
+    title: str
+    message: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

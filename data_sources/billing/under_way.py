@@ -1,20 +1,24 @@
-"""A customer's purchase that is not settled yet: what the buttons of the page must know of it, and giving it up.
+"""A customer's purchase that is not settled yet, or came to nothing: what the page must know of it, and giving it up.
 
 Read from our own books alone, so that it costs no question; the same judgement as a click meets in `purchase.py`.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from data_sources.billing import attempts as book
 from data_sources.billing import gated_start
-from data_sources.billing.attempts import Attempt
+from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.audit import READ_BY_BUYER
 from data_sources.billing.progress import progress_of, stalled
 from data_sources.billing.purchase import SESSION_LIFE, STALE_OPENING, Till, refusal, untouched
 from data_sources.billing.subscribe import for_whom, unknown
-from data_sources.billing.types import Buyer, Progress, UnderWay
+from data_sources.billing.types import Buyer, Ended, Progress, UnderWay
 from data_sources.result import Problem, utc_now
 
 TITLE = "Nothing was given up"
+TOLD_WITHIN = timedelta(days=7)
 GIVEN_UP = "given up by its buyer"
 _ITSELF = "It goes on by itself. Until then nothing else can be chosen."
 
@@ -102,6 +106,26 @@ def _card_saved(attempt: Attempt, *, mine: bool) -> tuple[str, bool]:
     return f"{so_far}{stalled(attempt)} {then} {way}", True
 
 
+def came_to_nothing(attempts: Attempts, buyer: Buyer, awaited: str | None) -> Ended | None:
+    """A purchase of the reader's that ended without a plan and that nothing was bought after.
+
+    It may have ended days after its tab was closed; it is told until its buyer has read it, and for a week at most.
+
+    Args:
+        attempts: Our record.
+        buyer: Who reads.
+        awaited: The purchase that the reader's page tells of by itself.
+    """
+    last = attempts.newest(buyer.customer_id)
+    if last is None or last.id == awaited or last.principal_id != buyer.principal_id:
+        return None
+    failed = last.state in (book.REFUSED, book.UNDONE) or last.note == book.NEVER_TAKEN
+    if not failed or utc_now() - last.updated_at > TOLD_WITHIN or attempts.was_noted(last, READ_BY_BUYER):
+        return None
+    told = progress_of(last)
+    return Ended(last.id, told.title, told.message, last.updated_at)
+
+
 def give_up(till: Till, buyer: Buyer, attempt_id: str) -> Progress | Problem:
     """Give up a purchase that Lago has not been asked for yet; its page at Stripe is closed first.
 
@@ -127,10 +151,11 @@ def _given_up(till: Till, attempt: Attempt) -> Attempt | Problem:
         detail = f"The purchase of {closed.plan_name} has gone too far to be given up. The page shows how it stands."
         return refusal(detail, "too_late", title=TITLE)
     moved = till.attempts.move(closed, book.ABANDONED, note=GIVEN_UP)
-    if moved is None:
+    now = moved or till.attempts.one(closed.id)
+    if now is None or now.state != book.ABANDONED:  # word of its closed page may have come first
         detail = "Meanwhile it has gone on, in another tab perhaps. The page shows how it stands."
         return refusal(detail, "too_late", title=TITLE)
-    return moved
+    return now
 
 
 def _page_closed(till: Till, attempt: Attempt) -> Attempt | Problem:

@@ -28,7 +28,8 @@ def page(make_app, serve, browser, billing):
         billing.lago.subscribe("org-acme", code, **more)
         configuration = billing.lago.customers["org-acme"]["billing_configuration"]
         configuration |= {"payment_provider": "stripe", "provider_customer_id": "cus_acme"}
-        billing.lago.methods["org-acme"] = [card("pm_acme")]
+        billing.lago.methods["org-acme"] = [card("pm_4242")]
+        billing.stripe.billing.methods["pm_4242"] = "cus_acme"
         given = billing.settings()
         served = serve(make_app(**given), given["port"])
         browser.sign_in(served, "member", "acme", path=PATH)
@@ -206,7 +207,9 @@ def test_everything_a_customer_has_is_there_in_words_and_one_broken_panel_stays_
     browser.wait_for_text(CURRENT, "Invoice OPS-1 is overdue since 1 Nov 2026: $23.45")
     browser.wait_for_text("#subscription-usage", "32,104 of 50,000")
     browser.wait_for_text("#subscription-credits", "1,250 credits")
-    browser.wait_for_text("#subscription-card", "A card is on file")
+    browser.wait_for_text(
+        "#subscription-card", "Visa ending in 4242, valid until 12/2099. It is on file at Stripe since"
+    )
     browser.wait_for_text("#subscription-invoices", "The newest 3 of 4. Amounts include tax")
     assert browser.axe() == []
     click(browser, "[data-invoices-page='2']")

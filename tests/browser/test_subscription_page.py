@@ -1,8 +1,11 @@
 """The subscription page in a real browser: live plans, one purchase to its end, and every look."""
 
+from datetime import timedelta
+
 import pytest
 
 from data_sources.billing.types import Buyer, Wanted
+from data_sources.result import utc_now
 from tests.console import login_path
 from tests.fakes import lago
 from tests.fakes.billing import Billing
@@ -182,6 +185,44 @@ def test_a_page_opened_afresh_tells_what_its_own_look_has_started(browser, open_
     browser.wait_for_text(PURCHASE, "Business has started")
     browser.wait_for(lambda: marked(browser) == ["business"], "Business was never marked")
     browser.wait_for_text(CURRENT, "Active")
+
+
+def test_another_card_is_charged_by_stripe_and_the_page_names_it(browser, open_page, billing):
+    billing.lago.plan_of("business")["charges"] = []
+    served = open_page(billing_collector="stripe")
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    browser.find("#save").click()
+    browser.wait_for_text(PURCHASE, "Business has started")
+    browser.go(served, PATH)
+    browser.wait_for_text("#subscription-card", "Visa ending in 0000, valid until 12/2099. Stripe charges it.")
+    browser.wait_for_text("#subscription-card", "Update card")
+    browser.driver.execute_script("arguments[0].click()", browser.find("[data-card-update]"))
+    browser.wait_for_text("#words", "Nothing is charged on this page")
+    browser.find("#save").click()
+    browser.wait_for_text(PURCHASE, "Stripe charges it from now on. No plan was started or changed")
+    browser.wait_for_text("#subscription-card", "Visa ending in 0001")
+    browser.wait_for(lambda: "card=" not in browser.driver.current_url, "the address still names the card")
+
+
+def test_a_payment_that_failed_after_the_tab_was_closed_is_told_once_its_buyer_comes_back(browser, open_page, billing):
+    served = open_page()
+    button(browser, "team").click()
+    browser.wait_for_text("#words", "Team")
+    billing.stripe.complete(billing.stripe.only_session()["id"])
+    source = served.app.server.extensions["ops"].billing
+    source.sweeper.look(utc_now() + timedelta(seconds=90))
+    billing.lago.settle(paid=False)
+    source.sweeper.look(utc_now() + timedelta(minutes=5))
+    browser.go(served, PATH)
+    browser.wait_for_text(CURRENT, "Team was not started")
+    assert "The payment failed." in browser.text(CURRENT)
+    assert browser.axe() == []
+    browser.find("[data-has-read]").click()
+    browser.wait_for(lambda: "was not started" not in browser.text(CURRENT), "it was told again")
+    browser.go(served, PATH)
+    look(browser, PLANS, "ready")
+    assert "was not started" not in browser.text(CURRENT)
 
 
 @pytest.mark.parametrize("click", ["[data-give-up]", ".oc-plan [data-select-plan='team']"])

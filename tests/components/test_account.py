@@ -3,10 +3,13 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import pytest
+
 from components.account import card_words, invoices_table, shown_of, usage_bars, wallets_list
 from components.held import failed_banner, overdue_banner
 from data_sources.billing.account.types import (
     Card,
+    CardFacts,
     CardView,
     FailedCharge,
     Invoice,
@@ -16,6 +19,7 @@ from data_sources.billing.account.types import (
     UsageView,
     Wallet,
 )
+from data_sources.result import Kind, Problem
 
 
 def words(part):
@@ -85,6 +89,38 @@ def test_a_card_says_since_when_and_that_saving_one_starts_no_plan():
     assert "card" in words(card_words(CardView(None, False)))
     assert "Add" not in words(card_words(CardView(None, False)))
     assert "Stripe collects" in words(card_words(CardView(None, False, by_stripe=True)))
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (CardFacts("card", "visa", "4242", (2099, 3)), "Visa ending in 4242, valid until 03/2099. Stripe charges it."),
+        (
+            CardFacts("card", "amex", "0005", (2020, 1)),
+            "American Express ending in 0005, no longer valid",
+        ),
+        (CardFacts("sepa_debit", None, "3000", None), "SEPA debit ending in 3000. Stripe charges it."),
+        (CardFacts("paypal", None, None, None), "PayPal. Stripe charges it."),
+        (CardFacts("amazon_pay", None, None, None), "Amazon pay. Stripe charges it."),
+        (Problem(Kind.UPSTREAM, "x", "Stripe cannot be reached."), "is not known: Stripe cannot be reached."),
+    ],
+)
+def test_a_card_is_told_by_what_it_is_recognized_by(facts, said):
+    told = words(card_words(CardView(Card(None, facts), True, by_stripe=True)))
+    assert said in told
+    assert "Update card" in told
+    assert "waits for a card" not in told
+
+
+def test_a_card_that_lago_charges_says_what_it_is_and_since_when():
+    held = Card(datetime(2026, 11, 1, tzinfo=UTC), CardFacts("card", "visa", "4242", (2099, 3)))
+    told = words(card_words(CardView(held, True)))
+    assert "valid until 03/2099. It is on file at Stripe since 1 Nov 2026. Lago charges it." in told
+
+
+def test_an_invoice_says_what_was_given_back_of_it():
+    table = invoices_table(Invoices((invoice(given_back=Decimal("5.00"), coming_back=Decimal("15.00")),), 1))
+    assert "Paid $5 given back, $15 on its way back" in words(table)
 
 
 def test_invoices_line_up_and_offer_only_what_makes_sense():

@@ -56,6 +56,7 @@ class FakeStripe(FakeServer):
                 self.billing.subscribe(session, paid=saved)
                 return
             method = f"pm_{session_id[-8:]}"
+            self.billing.methods[method] = session["customer"]
             session["_intent"] = {"status": "succeeded" if saved else "processing", "payment_method": method}
             customer = session["customer"]
         if saved and self.on_card is not None:

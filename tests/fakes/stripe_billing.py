@@ -44,6 +44,7 @@ class StripeBilling:
         subscriptions: By id.
         invoices: In the order in which they were made.
         refunds: Likewise.
+        methods: Saved ways to pay -> whose they are.
         now: The time of Stripe's renewals; travels.
         pages: Where its pages of invoices are; None gives an invoice none.
     """
@@ -52,6 +53,7 @@ class StripeBilling:
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.invoices: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
+        self.methods: dict[str, str] = {}
         self.now = datetime.now(UTC)
         self.pages: str | None = None
 
@@ -73,6 +75,7 @@ class StripeBilling:
             "cancel_at": None,
             "cancel_at_period_end": False,
             "collection_method": "charge_automatically",
+            "default_payment_method": f"pm_{session['id'][-8:]}",
             "discounts": [],
             "invoice_settings": {"issuer": {"type": "self"}},
             "automatic_tax": {"enabled": False, "liability": None, "disabled_reason": None},
@@ -83,6 +86,7 @@ class StripeBilling:
             "_until": self.now + timedelta(days=session["_days"]),
         }
         self.subscriptions[made["id"]] = made
+        self.methods[made["default_payment_method"]] = customer
         session["customer"], session["subscription"] = customer, made["id"]
         session["payment_status"] = "paid" if paid else "unpaid"
         self.bill(made, paid=paid)
@@ -209,6 +213,10 @@ class StripeBilling:
         if parts == ["v1", "charges"] and asked.method == "GET":
             rows = self._charges(asked.query["customer"][0])
             return 200, {"object": "list", "data": rows, "has_more": False, "url": "/v1/charges"}
+        if parts[:2] == ["v1", "payment_methods"] and len(parts) == 3 and asked.method == "GET":
+            if parts[2] not in self.methods:
+                return refused(404, "resource_missing", "No such PaymentMethod")
+            return 200, _method(parts[2])
         if parts[:2] != ["v1", "subscriptions"] or len(parts) != 3:
             return None
         found = self.subscriptions.get(parts[2])
@@ -219,7 +227,12 @@ class StripeBilling:
                 return refused(404, "resource_missing", "No such subscription")
             self.end(found)
         if asked.method == "POST":
-            self._change(found, dict(parse_qsl(asked.body.decode(), keep_blank_values=True)))
+            given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
+            method = given.get("default_payment_method", found["default_payment_method"])
+            if self.methods.get(method) != found["customer"]:
+                return refused(400, "resource_missing", "The customer does not have a payment method with this ID")
+            found["default_payment_method"] = method
+            self._change(found, given)
         return 200, _shown(found)
 
     def _change(self, found: dict[str, Any], given: dict[str, str]) -> None:
@@ -286,6 +299,13 @@ def _shown(subscription: dict[str, Any]) -> dict[str, Any]:
     }
     items = {"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"}
     return {name: value for name, value in subscription.items() if not name.startswith("_")} | {"items": items}
+
+
+def _method(method: str) -> dict[str, Any]:
+    """A card; its last digits are those of its id."""
+    card = {"brand": "visa", "exp_month": 12, "exp_year": 2099, "funding": "credit", "last4": method[-4:]}
+    made = {"id": method, "object": "payment_method", "type": "card", "card": card, "created": 1, "livemode": False}
+    return {**made, "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None}}
 
 
 def _line(line_id: str, subscription: dict[str, Any], period: dict[str, int]) -> dict[str, Any]:

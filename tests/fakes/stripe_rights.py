@@ -20,6 +20,7 @@ _NEEDED = {
     "/v1/subscriptions": ("Subscriptions", "rak_subscription"),
     "/v1/invoice_payments": ("Invoices", "rak_invoice"),
     "/v1/invoices": ("Invoices", "rak_invoice"),
+    "/v1/payment_methods": ("Payment Methods", "rak_payment_method"),
     "/v1/charges": ("Charges and Refunds", "rak_charge"),
     "/v1/refunds": ("Charges and Refunds", "rak_charge"),
 }

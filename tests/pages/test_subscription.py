@@ -476,3 +476,29 @@ def test_a_lago_that_is_down_leaves_the_list_failed_with_its_reason(look, billin
 @pytest.mark.parametrize(("who", "shown"), [(MEMBER, 1), (ADMIN, 0)])
 def test_a_portal_is_offered_where_there_is_a_customer_who_has_one(look, who, shown):
     assert len([one for one in parts(look("layout", who)) if hasattr(one, "data-portal")]) == shown
+
+
+def test_a_customer_whom_the_other_collector_charges_has_no_button_and_is_told_why(look, billing):
+    for plan in billing.lago.plans:
+        plan["charges"] = []
+    customer = billing.lago.add_customer("org-acme")
+    customer["billing_configuration"] = {"payment_provider": "stripe", "provider_customer_id": "cus_lago"}
+    drawn_cards = look("plans", billing_collector="stripe")
+    assert buttons(drawn_cards) == {"starter": True, "team": False, "team-yearly": False, "business": False}
+    assert "Paid here as well, it would be charged twice. Ask your admin." in words(drawn_cards.body)
+
+
+def test_how_a_purchase_ended_unseen_stands_above_what_is_held(make_app, billing):
+    app = make_app(**billing.settings())
+    with app.server.test_request_context():
+        g.principal = MEMBER
+        source = app.server.extensions["ops"].billing
+        source.checkout(source.buyer(MEMBER), Wanted("team"))
+        billing.stripe.complete("cs_test_00000000")
+        source.sweeper.look(utc_now() + timedelta(seconds=90))
+        billing.lago.settle(paid=False)
+        source.sweeper.look(utc_now() + timedelta(minutes=5))
+        told = words(drawn("current_plan").body)
+        assert "Team was not started" in told
+        assert "The payment failed." in told
+        assert "No plan runs" in told

@@ -16,6 +16,7 @@ from data_sources.billing import attempts as book
 from data_sources.billing import books, gated_start
 from data_sources.billing.account import downgrade
 from data_sources.billing.account.moves import ends_longer_period, move_of, names_of, on_words
+from data_sources.billing.account.read import default_method
 from data_sources.billing.account.types import Move, Offer
 from data_sources.billing.attempts import Attempt
 from data_sources.billing.customers import Held, read_held
@@ -135,11 +136,7 @@ def default_card(lago: LagoClient, buyer: Buyer) -> str | Problem | None:
     if isinstance(methods, Problem):
         # A customer that Lago does not know yet has no card.
         return None if methods.code == "customer_not_found" else methods
-    for one in methods:
-        if one.get("is_default") is True and one.get("payment_provider_type") == "stripe":
-            card = one.get("provider_method_id")
-            return card if isinstance(card, str) and card else None
-    return None
+    return default_method(methods)
 
 
 def as_told(plan: Plan, held: Subscription | None) -> Plan:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -12,10 +13,19 @@ from data_sources.billing import attempts as book
 from data_sources.billing import books
 from data_sources.billing.account import card, links
 from data_sources.billing.account.manage import TITLE, manage
-from data_sources.billing.account.read import limits_of, read_card, read_invoices, read_usage, read_wallets
+from data_sources.billing.account.read import (
+    default_method,
+    limits_of,
+    read_card,
+    read_invoices,
+    read_usage,
+    read_wallets,
+)
 from data_sources.billing.account.types import (
+    Card,
     CardView,
     FailedCharge,
+    Invoice,
     Invoices,
     Link,
     Managed,
@@ -29,10 +39,13 @@ from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, Json, LagoClient
 from data_sources.billing.lago_account import InvoiceRows
 from data_sources.billing.money import major_units
+from data_sources.billing.paid_invoices import given_back_of
 from data_sources.billing.purchase import Terms, Till, untouched
 from data_sources.billing.side_by_side import side_by_side
+from data_sources.billing.stripe_cards import card_facts
+from data_sources.billing.stripe_checkout import SOURCE as AT_STRIPE
 from data_sources.billing.stripe_checkout import StripeGateway
-from data_sources.billing.stripe_subscriptions import GIVEN_UP, StripeSubscriptions
+from data_sources.billing.stripe_subscriptions import GIVEN_UP, GivenBack, StripeSubscriptions
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
 from data_sources.budget import budget, left_s
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
@@ -120,7 +133,8 @@ class AccountDesk:
         """A page of invoices, from 1, the newest first."""
 
         def ask(lago: LagoClient, who: Buyer) -> Invoices | Problem | None:
-            return self._invoices(lago.invoices(who.customer_id, page=page))
+            found = self._invoices(lago.invoices(who.customer_id, page=page))
+            return self._with_backs(who, found) if isinstance(found, Invoices) else found
 
         nothing = ("No invoices yet", "Lago has none for this customer.")
         if page > 1:
@@ -147,6 +161,25 @@ class AccountDesk:
         read = read_invoices(page)
         return replace(read, payable=self._by_lago) if read.rows else None
 
+    def _with_backs(self, who: Buyer, found: Invoices) -> Invoices:
+        """The invoices, with what was given back of their payments at Stripe; asked only where Stripe was paid."""
+        stripe, wanted = self._stripe, [one.paid_by for one in found.rows if one.paid_by is not None]
+        if stripe is None or not wanted:
+            return found
+        try:
+            payer = self._attempts.payer(who.customer_id, live=stripe.live)
+            sold = [] if payer is None else self._attempts.with_stripe_customer(payer)
+        except StateUnavailableError as error:
+            return replace(found, backs_unread=error.problem)
+        at_stripe = StripeSubscriptions(stripe)
+        with _in_words():
+            asked = [at_stripe.paid(of) for one in sold if (of := one.stripe_subscription_id) is not None]
+            payments = [one for told in asked if not isinstance(told, Problem) for one in told if one.id in wanted]
+            back, unread = given_back_of(at_stripe, payer, payments)
+        unread = next((told for told in asked if isinstance(told, Problem)), unread)
+        rows = tuple(_with_back(one, back) for one in found.rows)
+        return replace(found, rows=rows, backs_unread=unread)
+
     def failed_charges(self, buyer: Buyer | None) -> tuple[FailedCharge, ...] | Problem:
         """Plans with charges at Stripe that failed, running or ended by now, as far as Stripe still says so."""
         if buyer is None or self._stripe is None:
@@ -159,25 +192,38 @@ class AccountDesk:
             return ()
         with self._doorway.place("What is open at Stripe could not be read") as busy:
             found = [_failed_charge(self._stripe, one, busy) for one in failed if _owes(one)]
-        too_many = [one for one in failed if book.GIVE_BACK in str(one.note)]
-        back = [
-            FailedCharge(one.plan_name, None, None, None, one.subscription_id, state="to_put_right") for one in too_many
-        ]
-        return (*(one for one in found if one is not None), *back)
+        return (*(one for one in found if one is not None), *_to_put_right(failed))
 
     def card(self, buyer: Buyer | None) -> Result[CardView]:
-        """Whether a card is on file, and whether one can be saved here."""
-        can_update = self._stripe is not None and self._by_lago
+        """The card that is charged, and whether another one can be saved here."""
+        title, stripe = "The card could not be read", self._stripe
+        try:
+            running = [] if buyer is None else self._attempts.running(buyer.customer_id)
+        except StateUnavailableError as error:
+            return Failed(error.problem)
+        if running and stripe is not None:
+            return self._read(
+                buyer,
+                "GET /v1/subscriptions/…, GET /v1/payment_methods/…",
+                title,
+                lambda _, __: _card_at_stripe(stripe, running[-1]),
+                ("No card on file", "Stripe names none for what it charges."),
+                source=AT_STRIPE,
+            )
 
         def ask(lago: LagoClient, who: Buyer) -> CardView | Problem | None:
             methods = lago.payment_methods(who.customer_id)
             if isinstance(methods, Problem):
                 return None if methods.kind is Kind.NOT_FOUND else methods
-            return CardView(read_card(methods), can_update, by_stripe=not self._by_lago)
+            held = read_card(methods)
+            if held is not None and stripe is not None and (saved := default_method(methods)) is not None:
+                with _in_words():
+                    held = replace(held, facts=card_facts(stripe, saved))
+            return CardView(held, stripe is not None and self._by_lago, by_stripe=not self._by_lago)
 
         at = "saved" if self._by_lago else "given on Stripe's page"
         nothing = ("No card on file", f"A card is {at} when you choose a plan that costs something.")
-        return self._read(buyer, "GET /api/v1/customers/…/payment_methods", "The card could not be read", ask, nothing)
+        return self._read(buyer, "GET /api/v1/customers/…/payment_methods", title, ask, nothing)
 
     # ---- what is done
 
@@ -191,7 +237,7 @@ class AccountDesk:
             part = partial(self._stripes_part, mine, who, subscription_id)
             done = manage(lago, mine, who, action, subscription_id, confirm, part)
             if isinstance(done, Managed) and done.status == "done":
-                return self._at_stripe_too(Till(lago, self._stripe, mine, self._terms), who, done, action)
+                return self._at_stripe_too(self._till(lago, mine), who, done, action)
             return done
 
         return self._do(buyer, TITLE, act)
@@ -201,8 +247,7 @@ class AccountDesk:
         running = [one for one in mine.running(who.customer_id) if one.subscription_id == subscription_id]
         if not running or self._stripe is None:
             return None
-        left = left_s()
-        with budget(WORDS_S if left is None else min(WORDS_S, left)):
+        with _in_words():
             held = StripeSubscriptions(self._stripe).read(str(running[0].stripe_subscription_id))
         if isinstance(held, Problem):
             return StripesPart(None, _owes(running[0]))
@@ -249,7 +294,7 @@ class AccountDesk:
         stripe = self._stripe
         if stripe is None:
             return self._no_stripe
-        return self._do(buyer, card.TITLE, lambda lago, who, mine: card.update(lago, stripe, mine, self._terms, who))
+        return self._do(buyer, card.TITLE, lambda lago, who, mine: card.update(self._till(lago, mine), stripe, who))
 
     def card_progress(self, buyer: Buyer | None, session_id: str) -> Result[Progress]:
         """How far another card has come."""
@@ -259,9 +304,12 @@ class AccountDesk:
         title = "Your card could not be looked up"
 
         def ask(lago: LagoClient, who: Buyer, mine: Attempts) -> Progress | Problem:
-            return card.progress(lago, stripe, mine, self._terms, who, session_id)
+            return card.progress(self._till(lago, mine), stripe, who, session_id)
 
         return self._do(buyer, title, ask)
+
+    def _till(self, lago: LagoClient, mine: Attempts) -> Till:
+        return Till(lago, self._stripe, mine, self._terms)
 
     def _read(
         self,
@@ -270,11 +318,13 @@ class AccountDesk:
         title: str,
         ask: Callable[[LagoClient, Buyer], T | Problem | None],
         nothing: tuple[str, str],
+        *,
+        source: str = SOURCE,
     ) -> Result[T]:
         if self._lago is None:
             return self._no_lago
         now = utc_now()
-        told = Provenance(SOURCE, query, as_of=now, fetched_at=now)
+        told = Provenance(source, query, as_of=now, fetched_at=now)
         if buyer is None:
             return Empty("No organization", NOBODY.detail, told)
         with self._doorway.place(title) as busy:
@@ -328,8 +378,40 @@ def _over_at_stripe(stripe: StripeGateway | None, running: list[Attempt]) -> Pro
     return None
 
 
+def _in_words() -> AbstractContextManager[None]:
+    """So long Stripe is waited for where the answer is right without it, and only says less."""
+    left = left_s()
+    return budget(WORDS_S if left is None else min(WORDS_S, left))
+
+
+def _card_at_stripe(stripe: StripeGateway, running: Attempt) -> CardView | Problem | None:
+    held = StripeSubscriptions(stripe).read(str(running.stripe_subscription_id))
+    if isinstance(held, Problem):
+        return held
+    if held.payment_method is None:
+        return CardView(None, can_update=True, by_stripe=True)
+    return CardView(Card(None, card_facts(stripe, held.payment_method)), can_update=True, by_stripe=True)
+
+
 def _owes(attempt: Attempt) -> bool:
     return any(words in str(attempt.note) for words in (book.UNPAID, book.OWED))
+
+
+def _with_back(one: Invoice, back: dict[str, GivenBack]) -> Invoice:
+    known = back.get(one.paid_by or "")
+    if known is None:
+        return one
+    given, coming = (major_units(cents or None, one.currency) for cents in (known.cents, known.pending_cents))
+    return replace(one, given_back=given, coming_back=coming)
+
+
+def _to_put_right(noted: list[Attempt]) -> Iterator[FailedCharge]:
+    """Payments that fit no invoice of Lago's, as last seen."""
+    states: dict[str, Any] = {book.GIVE_BACK: "to_put_right", book.OTHER_SUM: "other_sum"}
+    for one in noted:
+        for words, state in states.items():
+            if words in str(one.note):
+                yield FailedCharge(one.plan_name, None, None, None, one.subscription_id, state=state)
 
 
 def _failed_charge(stripe: StripeGateway, attempt: Attempt, busy: Problem | None) -> FailedCharge | None:

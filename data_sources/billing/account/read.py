@@ -11,6 +11,7 @@ from data_sources.billing.customers import moment
 from data_sources.billing.lago_account import InvoiceRows
 from data_sources.billing.lago_http import Json
 from data_sources.billing.money import major_units
+from data_sources.billing.paid_invoices import PAID_BY, tag_of
 from data_sources.billing.types import Plan
 
 
@@ -99,6 +100,7 @@ def read_invoice(row: Json) -> Invoice | None:
         payment_status=_words(row.get("payment_status")),
         overdue=row.get("payment_overdue") is True,
         subscription_ids=_subscriptions(row.get("subscriptions")),
+        paid_by=tag_of(row, PAID_BY),
     )
 
 
@@ -112,6 +114,13 @@ def _subscriptions(given: object) -> tuple[str, ...] | None:
 def read_card(methods: list[Json]) -> Card | None:
     """The card that Lago charges, None when there is none."""
     return next((Card(moment(one.get("created_at"))) for one in methods if one.get("is_default") is True), None)
+
+
+def default_method(methods: list[Json]) -> str | None:
+    """Stripe's id of the card that Lago charges; None when Lago has none or does not name it."""
+    at_stripe = [one for one in methods if one.get("payment_provider_type") == "stripe"]
+    named = next((one.get("provider_method_id") for one in at_stripe if one.get("is_default") is True), None)
+    return named if isinstance(named, str) and named else None
 
 
 def _words(value: object) -> str | None:

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from data_sources.result import Problem
+
 if TYPE_CHECKING:
     from data_sources.billing.types import Subscription
 
@@ -166,6 +168,9 @@ class Invoice:
         payment_status: pending, succeeded or failed.
         overdue: Whether Lago calls it overdue.
         subscription_ids: Our ids of the subscriptions that it is for; None when Lago was not asked or did not say.
+        paid_by: Stripe's invoice by which it was paid, where Stripe collects; None elsewhere.
+        given_back: How much of that payment was given back at Stripe; None when nothing was, as far as is known.
+        coming_back: How much is on its way back; None likewise.
     """
 
     id: str
@@ -179,6 +184,9 @@ class Invoice:
     payment_status: str | None
     overdue: bool
     subscription_ids: tuple[str, ...] | None = None
+    paid_by: str | None = None
+    given_back: Decimal | None = None
+    coming_back: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +202,7 @@ class FailedCharge:
         count: How many charges are open.
         state: `failing` while Stripe may try again, `given_up` when it does not and the plan goes on, `ended`, or
             `ended_unpaid` where Stripe has ended it for that; `to_put_right` when a payment came in that Lago has no
-            invoice for.
+            invoice for, `other_sum` when that invoice is another sum.
     """
 
     plan_name: str
@@ -203,7 +211,12 @@ class FailedCharge:
     page: str | None
     subscription_id: str
     count: int = 1
-    state: Literal["failing", "given_up", "ended", "ended_unpaid", "to_put_right"] = "failing"
+    state: Literal["failing", "given_up", "ended", "ended_unpaid", "to_put_right", "other_sum"] = "failing"
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is to be paid, and not only to be accounted for."""
+        return self.state not in ("to_put_right", "other_sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +229,7 @@ class Invoices:
         payable: Whether open ones can be paid here.
         before: How many newer ones stand on the pages before; None when Lago does not say.
         older: Whether there is a page after it.
+        backs_unread: Why it is not known what was given back of some of them at Stripe.
     """
 
     rows: tuple[Invoice, ...]
@@ -223,18 +237,48 @@ class Invoices:
     payable: bool = True
     before: int | None = 0
     older: bool = False
+    backs_unread: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """By what a saved way to pay is recognized.
+
+    Attributes:
+        kind: Stripe's word: card, sepa_debit, paypal and so on.
+        brand: Stripe's word for the brand of a card; None for what is no card.
+        last4: Its last four digits; None where it has none.
+        expires: Year and month after which it is no longer valid; None where it has no end.
+    """
+
+    kind: str
+    brand: str | None
+    last4: str | None
+    expires: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card that Lago charges; `since` is when Lago took it over, UTC. None is no card."""
+    """A card on file.
+
+    Attributes:
+        since: When Lago took it over, UTC; None where Lago does not say or does not charge it.
+        facts: By what it is recognized; why that is not known; None where Stripe was not asked.
+    """
 
     since: datetime | None
+    facts: CardFacts | Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CardView:
-    """The card that Lago charges, whether one can be saved here, and whether Stripe itself collects."""
+    """The card that is charged, None when there is none.
+
+    Attributes:
+        card: It.
+        can_update: Whether another one can be saved here.
+        by_stripe: Whether Stripe itself collects, and not Lago.
+    """
 
     card: Card | None
     can_update: bool

@@ -34,7 +34,10 @@ def through_the_page(house: House, source: BillingSource) -> bool:
 
 
 def a_card_for_lago(house: House) -> bool:
-    return through_the_page(house, house.source())
+    source = house.source()
+    started = through_the_page(house, source)
+    source.account.card(ANNA)
+    return started
 
 
 def a_debit_that_comes_back(house: House, source: BillingSource) -> None:
@@ -62,6 +65,10 @@ def a_plan_at_stripe(house: House) -> bool:
     tells(source, "invoice.payment_failed", str(now_of(house).stripe_subscription_id))
     look(source, timedelta(hours=2))
     source.account.failed_charges(ANNA)
+    source.account.update_card(ANNA)
+    house.stripe.complete(list(house.stripe.sessions)[-1])
+    source.account.card_progress(ANNA, list(house.stripe.sessions)[-1])
+    source.account.card(ANNA)
     at_stripe.pay(at_stripe.invoices[-1])
     house.lago.invoices.pop(0)
     row["status"] = "terminated"

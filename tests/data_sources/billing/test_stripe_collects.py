@@ -148,8 +148,11 @@ def test_no_card_is_saved_for_lago_where_stripe_collects_whatever_the_setting_is
     source.returned(ANNA, "cs_test_00000001")
     assert told(source.progress(ANNA, now_of(house).id)).good is True
     account = lago.account
-    late = account.card_progress(ANNA, SESSION)
-    assert codes(late, account.update_card(ANNA), account.pay(ANNA, "x")) == {MISMATCH}
+    assert told(account.card_progress(ANNA, SESSION)).title == "A card was saved at Stripe"  # of Lago's customer there
+    assert codes(account.pay(ANNA, "x")) == {MISMATCH}
+    assert isinstance(account.update_card(ANNA), Ready)
+    assert house.stripe.sessions["cs_test_00000002"]["customer"] == "cus_self0000"
+    assert house.stripe.billing.subscriptions[SUB]["default_payment_method"] == "pm_00000001"
     assert house.lago.customers["org-acme"]["billing_configuration"]["payment_provider"] is None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from components.account import shown_of
 from components.held import current_strip, failed_banner
 from data_sources.billing import attempts as book
 from data_sources.billing import books
@@ -174,12 +175,62 @@ def test_money_given_back_of_a_payment_that_lago_has_as_paid_is_told_until_a_per
     tells(source, "charge.refunded", "cus_self0000")
     source.sweeper.look(utc_now())
     note = str(row_of(source).note)
-    assert "5.00 USD of the 100.00 USD that Stripe was paid (in_00000000) was given back" in note
+    coming = " and 95.00 USD is on its way back" if by == "refund" else ""
+    assert (
+        f"Of the 100.00 USD that Stripe was paid (in_00000000) 5.00 USD was given back{coming} there, and Lago" in note
+    )
     assert "Lago has its invoice" in note
+    assert "add the metadata stripe_given_back = 5.00 USD to that invoice there, beside stripe_invoice" in note
     assert house.lago.invoices[0]["payment_status"] == "succeeded"
     house.lago.invoices[0]["metadata"].append({"lago_id": "x", "key": "stripe_given_back", "value": "5.00 USD"})
-    assert isinstance(source.desk.retry("token:admin", purchase), Ready)
+    looked = source.desk.retry("token:admin", purchase)
+    if by == "refund":
+        assert "(in_00000000) 95.00 USD is on its way back there" in str(row_of(source).note)
+        house.stripe.billing.refunds.pop()
+        looked = source.desk.retry("token:admin", purchase)
+    assert isinstance(looked, Ready)
     assert isinstance(source.desk.purchases(), Empty)
+
+
+@pytest.mark.parametrize("by", ["refund", "credit note"])
+def test_the_customer_reads_at_the_invoice_what_was_given_back_of_it(
+    house: House, source: BillingSource, by: str
+) -> None:
+    started(house, source)
+
+    def first() -> tuple[Decimal | None, Decimal | None]:
+        found = source.account.invoices(ANNA)
+        assert isinstance(found, Ready)
+        assert found.value.backs_unread is None
+        assert found.value.rows[0].payment_status == "succeeded"
+        return found.value.rows[0].given_back, found.value.rows[0].coming_back
+
+    assert first() == (None, None)
+    if by == "refund":
+        refund(house, 500)
+        refund(house, 9500, status="pending")
+        assert first() == (Decimal(5), Decimal(95))
+    else:
+        house.stripe.billing.invoices[0]["post_payment_credit_notes_amount"] = 500
+        assert first() == (Decimal(5), None)
+
+
+def test_where_it_is_not_known_what_was_given_back_the_invoices_stand_and_say_so(
+    house: House, source: BillingSource
+) -> None:
+    started(house, source)
+    house.stripe.fail("500", "/v1/charges")
+    found = source.account.invoices(ANNA)
+    assert isinstance(found, Ready)
+    assert "Whether something was given back at Stripe is not known" in shown_of(found.value)
+
+
+def test_no_question_to_stripe_is_added_where_lago_collects(house: House) -> None:
+    source = house.source()
+    house.lago.add_customer("org-acme")
+    house.lago.bill("org-acme", "OPS-1", 1900)
+    assert isinstance(source.account.invoices(ANNA), Ready)
+    assert house.stripe.asked == []
 
 
 def test_refunds_that_cannot_be_read_take_nothing_back_that_was_told(house: House, source: BillingSource) -> None:
@@ -309,6 +360,7 @@ def test_a_price_that_lago_raised_is_told_before_stripe_takes_the_old_one(house:
     look(source, timedelta(hours=10))
     invoice = house.lago.invoices[0]
     assert f"mark that invoice as paid in Lago, with the metadata {PAID_BY} = in_00000001" in str(now_of(house).note)
+    assert "What Stripe took for Business is not what its invoice in Lago asks. Your admin" in banner(charged(source))
     invoice["payment_status"] = "succeeded"
     invoice["metadata"] = [{"lago_id": "x", "key": PAID_BY, "value": "in_00000001"}]
     held["_amount"] = 15000
@@ -331,7 +383,7 @@ def test_what_was_given_back_before_its_invoice_was_marked_is_told_like_after(
     look(source, timedelta(hours=7))
     assert house.lago.invoices[0]["metadata"][0]["value"] == "in_00000001"
     note = str(row_of(source).note)
-    assert f"{cents / 100:.2f} USD of the 100.00 USD that Stripe was paid (in_00000001) was given back" in note
+    assert f"Of the 100.00 USD that Stripe was paid (in_00000001) {cents / 100:.2f} USD was given back" in note
 
 
 def test_a_payment_that_does_not_tell_what_was_credited_is_not_taken_as_nothing_given_back(
@@ -344,6 +396,7 @@ def test_a_payment_that_does_not_tell_what_was_credited_is_not_taken_as_nothing_
     look(source, timedelta(hours=7))
     assert house.lago.invoices[0]["payment_status"] != "succeeded"
     house.stripe.billing.invoices[1]["post_payment_credit_notes_amount"] = credited
+    house.stripe.asked.clear()  # what it answered so far is wrong on purpose
     look(source, timedelta(hours=14))
     assert house.lago.invoices[0]["payment_status"] == "succeeded"
 

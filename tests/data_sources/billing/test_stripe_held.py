@@ -86,6 +86,7 @@ def test_what_was_ended_at_stripe_while_it_was_held_stays_with_the_admin_until_i
     house.stripe.fail("500", "/v1/refunds")
     assert failed(source.desk.retry("token:admin", purchase)).title == "Refunds at Stripe could not be read"
     assert now_of(house).state == book.HELD
+    assert back in str(now_of(house).note)
     house.stripe.heal()
     refund(house, 6000)
     assert told(source.desk.retry("token:admin", purchase)).state == book.REFUSED

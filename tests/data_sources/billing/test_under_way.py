@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from data_sources.billing import attempts as book
 from data_sources.billing.source import BillingSource
-from data_sources.billing.types import Buyer, UnderWay
-from data_sources.result import Problem
+from data_sources.billing.stripe_checkout import CheckoutSession, StripeGateway
+from data_sources.billing.types import Buyer, Ended, UnderWay
+from data_sources.result import Failed, Problem, Ready
 from tests.data_sources.billing.conftest import ANNA, BEN, EVE, House
 from tests.data_sources.billing.steps import (
     SESSION,
@@ -20,6 +22,7 @@ from tests.data_sources.billing.steps import (
     back,
     buy,
     failed,
+    look,
     now_of,
     posts,
     refused,
@@ -154,3 +157,101 @@ def test_books_that_cannot_be_read_are_a_problem_and_not_no_purchase(house: Hous
     with house.state.session() as session:
         session.execute(text("DROP TABLE checkout_attempts"))
     assert isinstance(source.under_way(ANNA), Problem)
+
+
+def test_a_page_that_was_noted_as_closed_by_somebody_else_is_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe's word that the page is closed may be worked off between closing it and noting that."""
+    source = at_stripe(house)
+    purchase = str(seen(source).attempt_id)
+    closes = StripeGateway.expire
+
+    def closed_and_told(gateway: StripeGateway, session_id: str) -> CheckoutSession | Problem:
+        closed = closes(gateway, session_id)
+        look(source)
+        return closed
+
+    monkeypatch.setattr(StripeGateway, "expire", closed_and_told)
+    assert told(source.give_up(ANNA, purchase)).state == book.ABANDONED
+    assert now_of(house).note == "session expired"
+
+
+# ---- what came to nothing while nobody looked
+
+
+def ended(source: BillingSource, buyer: Buyer = ANNA, **more: Any) -> Ended | None:
+    found = source.came_to_nothing(buyer, **more)
+    assert not isinstance(found, Problem)
+    return found
+
+
+def failed_unseen(house: House) -> BillingSource:
+    """The card is saved, the tab closed, and the charge fails."""
+    source = at_stripe(house)
+    assert ended(source) is None
+    house.stripe.complete(SESSION)
+    look(source)
+    house.lago.settle(paid=False)
+    look(source, timedelta(minutes=5))
+    assert now_of(house).state == book.REFUSED
+    return source
+
+
+def test_a_payment_that_failed_after_the_tab_was_closed_is_told_to_its_buyer_until_that_is_noted(house: House) -> None:
+    source = failed_unseen(house)
+    told_of = ended(source)
+    assert told_of is not None
+    assert (told_of.attempt_id, told_of.title) == (now_of(house).id, "Business was not started")
+    assert "The payment failed." in told_of.message
+    assert ended(source, awaited=told_of.attempt_id) is None  # the page tells of it by itself
+    assert ended(source, BEN) is None
+    assert isinstance(source.has_read(BEN, told_of.attempt_id), Failed)
+    assert ended(source) == told_of
+    assert isinstance(source.has_read(ANNA, told_of.attempt_id), Ready)
+    assert ended(source) is None
+
+
+def test_it_is_told_no_more_once_something_else_is_bought_or_after_a_week(house: House) -> None:
+    source = failed_unseen(house)
+    age(house, now_of(house).id, timedelta(days=6))
+    assert ended(source) is not None
+    age(house, now_of(house).id, timedelta(days=8))
+    assert ended(source) is None
+    age(house, now_of(house).id, timedelta(hours=1))
+    offer = answered(buy(source, "team")).offer
+    assert offer is not None
+    assert ended(source) is not None
+    answered(buy(source, "team", confirm=offer.token))
+    assert ended(source) is None
+
+
+def test_what_its_buyer_gave_up_or_left_is_not_told_as_a_failure(house: House) -> None:
+    source = at_stripe(house)
+    told(source.give_up(ANNA, str(seen(source).attempt_id)))
+    assert ended(source) is None
+
+
+def test_a_card_that_lago_never_took_over_is_told(house: House) -> None:
+    house.stripe.on_card = None
+    source = at_stripe(house)
+    back(house, source)
+    look(source, timedelta(minutes=3))
+    with house.state.session() as session:
+        row = session.get_one(book.Attempt, now_of(house).id)
+        row.card_saved_at = row.created_at - timedelta(hours=25)
+    look(source, timedelta(hours=2))
+    found = ended(source)
+    assert found is not None
+    assert found.title == "Checkout was given up"
+    assert "Your card stays saved at Stripe" in found.message
+
+
+def test_a_state_database_that_fails_says_so_and_notes_nothing(house: House) -> None:
+    source = failed_unseen(house)
+    with house.state.session() as session:
+        session.execute(text("ALTER TABLE checkout_attempts RENAME TO gone"))
+    assert isinstance(source.came_to_nothing(ANNA), Problem)
+    assert isinstance(source.has_read(ANNA, "x"), Failed)
+    with house.state.session() as session:
+        session.execute(text("ALTER TABLE gone RENAME TO checkout_attempts"))

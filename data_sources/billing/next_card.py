@@ -1,0 +1,86 @@
+"""Where Stripe collects: a card that was saved on its page becomes the one that its subscription is charged to.
+
+Nobody else does it: Lago knows nothing of that card. Called by the page on the way back, by webhooks, by the sweeper.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from data_sources.billing.audit import CARD_TAKEN
+from data_sources.billing.purchase import Till
+from data_sources.billing.stripe_checkout import CheckoutSession
+from data_sources.billing.stripe_subscriptions import StripeSubscriptions
+from data_sources.result import Problem, utc_now
+
+# A page that was finished while nobody heard of it is still found for so long; it works for three quarters of an hour.
+FOUND_WITHIN = timedelta(hours=24)
+
+
+def take_over(till: Till, customer_id: str) -> Problem | None:
+    """Have Stripe charge the newest card that the customer has saved on a page opened here.
+
+    May be called again, and by many at once: a page counts once, and one that was opened before another one that
+    counted counts no more.
+
+    Args:
+        till: Where both sides are asked.
+        customer_id: Lago's external id of the customer.
+
+    Returns:
+        Why it is not known, or could not be done.
+    """
+    stripe = till.stripe
+    if stripe is None:
+        return None
+    pages = till.attempts.card_pages(utc_now() - FOUND_WITHIN, customer_id=customer_id)
+    for page in reversed(pages):
+        session = stripe.session(str(page.session_id))
+        if isinstance(session, Problem):
+            return session
+        if session is None or not _saved(session, live=stripe.live):
+            continue
+        taken = _charge_to(till, StripeSubscriptions(stripe), customer_id, session)
+        if taken is not False:
+            return None if taken is True else taken
+    return None
+
+
+def payers(till: Till, customer_id: str) -> frozenset[str]:
+    """Stripe's customers that pay what runs of this customer."""
+    running = till.attempts.running(customer_id)
+    return frozenset(one.provider_customer_id for one in running if one.provider_customer_id is not None)
+
+
+def is_charged(till: Till, customer_id: str, session: CheckoutSession) -> bool | Problem:
+    """Whether everything that runs of this customer is charged to the card of this page by now."""
+    if till.stripe is None:
+        return False
+    at_stripe = StripeSubscriptions(till.stripe)
+    for one in till.attempts.running(customer_id):
+        held = at_stripe.read(str(one.stripe_subscription_id))
+        if isinstance(held, Problem):
+            return held
+        if held.payment_method != session.payment_method:
+            return False
+    return True
+
+
+def _saved(session: CheckoutSession, *, live: bool) -> bool:
+    return session.mode == "setup" and session.livemode == live and session.payment_method is not None
+
+
+def _charge_to(
+    till: Till, at_stripe: StripeSubscriptions, customer_id: str, session: CheckoutSession
+) -> bool | Problem:
+    """Whether anything runs that this card pays, once Stripe charges it."""
+    taken = False
+    for one in till.attempts.running(customer_id):
+        if one.provider_customer_id != session.customer or one.livemode != session.livemode:
+            continue
+        changed = at_stripe.charge_to(str(one.stripe_subscription_id), str(session.payment_method))
+        if isinstance(changed, Problem):
+            return changed
+        till.attempts.note_step(one, CARD_TAKEN, session_id=session.id)
+        taken = True
+    return taken
