@@ -277,7 +277,9 @@
           if (!said.done) waited = true;
           var turned = said.state !== state;  // the panels may know more now
           state = said.state;
-          return settle(turned ? said.done ? null : attempt : undefined, function () {
+          // What came to nothing stays named to the panels, which would tell it, too.
+          var told_here = !said.done || said.good === false;
+          return settle(turned ? told_here ? attempt : null : undefined, function () {
             draw(box, said.good === true ? "good" : said.good === false ? "bad" : said.done ? "none" : "open", said.title, said.message);
             // Until it is settled the address names it, so that a page loaded again goes on; then it is told once.
             name(said.done ? null : attempt);

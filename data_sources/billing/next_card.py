@@ -31,7 +31,7 @@ def take_over(till: Till, customer_id: str) -> Problem | None:
         Why it is not known, or could not be done.
     """
     stripe = till.stripe
-    if stripe is None:
+    if stripe is None or not till.attempts.running(customer_id):
         return None
     pages = till.attempts.card_pages(utc_now() - FOUND_WITHIN, customer_id=customer_id)
     for page in reversed(pages):

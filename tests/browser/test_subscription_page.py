@@ -141,6 +141,9 @@ def test_a_payment_that_fails_is_said_and_marks_nothing(browser, open_page, bill
     billing.lago.settle(paid=False)
     browser.wait_for_text(PURCHASE, "Business was not started")
     assert "payment failed" in browser.text(PURCHASE)
+    assert "was not started" not in browser.text(CURRENT)  # said once
+    browser.driver.refresh()
+    browser.wait_for_text(CURRENT, "Business was not started")  # until its buyer closes it
     assert marked(browser) == []
 
 
