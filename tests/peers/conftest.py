@@ -3,7 +3,7 @@
 import pytest
 
 from tests.peers.clickhouse import ClickHouse
-from tests.peers.prometheus import RealPrometheus, find
+from tests.peers.prometheus import SERVERS, RealPrometheus, find
 
 
 @pytest.fixture(scope="session")
@@ -13,11 +13,11 @@ def clickhouse():
     engine.close()
 
 
-@pytest.fixture(scope="session")
-def prometheus(tmp_path_factory):
-    missing = [name for name in ("prometheus", "prometheus-node-exporter") if find(name) is None]
+@pytest.fixture(scope="session", params=SERVERS)
+def prometheus(request, tmp_path_factory):
+    missing = [name for name in (request.param, "prometheus-node-exporter") if find(name) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} could not be had here: `make test-peers` says why")
-    real = RealPrometheus(tmp_path_factory.mktemp("prometheus"))
+    real = RealPrometheus(tmp_path_factory.mktemp(request.param), request.param)
     yield real
     real.close()

@@ -1,4 +1,4 @@
-"""Debian's Prometheus and node_exporter on free loopback ports, with folders of their own, ended by their ids."""
+"""Debian's Prometheus or VictoriaMetrics, and its node_exporter, on free loopback ports, with folders of their own, ended by their ids."""
 
 from __future__ import annotations
 
@@ -38,10 +38,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class RealPrometheus:
-    """Both programs; the exporter can be stopped and started again."""
+def _prometheus(config: Path, folder: Path, port: int) -> tuple[str, ...]:
+    listen = f"--web.listen-address=127.0.0.1:{port}"
+    return f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}", listen, "--log.level=error"
 
-    def __init__(self, folder: Path) -> None:
+
+def _victoria_metrics(config: Path, folder: Path, port: int) -> tuple[str, ...]:
+    listen = f"-httpListenAddr=127.0.0.1:{port}"
+    return f"-promscrape.config={config}", f"-storageDataPath={folder / 'tsdb'}", listen, "-loggerLevel=ERROR"
+
+
+SERVERS = {"prometheus": _prometheus, "victoria-metrics": _victoria_metrics}
+
+
+class RealPrometheus:
+    """A server that speaks Prometheus' language and a node_exporter; the exporter can be stopped and started again.
+
+    Args:
+        folder: Where it may keep its files.
+        server: Which of `SERVERS`.
+    """
+
+    def __init__(self, folder: Path, server: str = "prometheus") -> None:
+        self.server = server
         self.exporter_port, self.nobody_port, self.port = free_port(), free_port(), free_port()
         self.instance, self.nobody = f"127.0.0.1:{self.exporter_port}", f"127.0.0.1:{self.nobody_port}"
         self.url = f"http://127.0.0.1:{self.port}"
@@ -50,13 +69,7 @@ class RealPrometheus:
         ports = {"exporter": self.exporter_port, "nobody": self.nobody_port, "prometheus": self.port}
         config.write_text(CONFIG.format(scrape_s=SCRAPE_S, **ports))
         self.start_exporter()
-        self._prometheus = _run(
-            "prometheus",
-            f"--config.file={config}",
-            f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{self.port}",
-            "--log.level=error",
-        )
+        self._prometheus = _run(server, *SERVERS[server](config, folder, self.port))
 
     def start_exporter(self) -> None:
         self._exporter = _run(

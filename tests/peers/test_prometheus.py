@@ -1,4 +1,4 @@
-"""The console beside a real Prometheus and a real node_exporter: what it tells of a host is what the host counted."""
+"""The console beside a real Prometheus or VictoriaMetrics, and a real node_exporter: what it tells of a host is what the host counted."""
 
 import subprocess
 import time
@@ -77,10 +77,11 @@ def test_the_past_of_a_host_is_its_scrapes_and_the_hole_in_them_stays_one(source
     assert long.gaps[0].reason == "Prometheus has nothing of this host"
 
 
-def test_prometheus_refuses_nonsense_in_words(source):
+def test_prometheus_refuses_nonsense_in_words(source, prometheus):
     problem = source.client.instant("rate(up[5s]", time.time(), what="Hosts could not be read")
     assert isinstance(problem, Problem)
-    assert "unclosed left parenthesis" in problem.detail
+    own = {"prometheus": "unclosed left parenthesis", "victoria-metrics": "unexpected token"}
+    assert own[prometheus.server] in problem.detail
 
 
 def test_prometheuss_own_checker_finds_nothing_wrong_with_our_metrics(make_app):
