@@ -1,4 +1,4 @@
-"""Debian's Prometheus or VictoriaMetrics, and its node_exporter, on free loopback ports, with folders of their own, ended by their ids."""
+"""Debian's Prometheus or VictoriaMetrics, and node_exporter: free loopback ports, own folders, ended by their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console beside a real Prometheus or VictoriaMetrics, and a real node_exporter: what it tells of a host is what the host counted."""
+"""The console beside a real Prometheus or VictoriaMetrics and a node_exporter: what it tells is what was counted."""
 
 import subprocess
 import time
