@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 
+from data_sources.billing.types import Buyer
 from tests.fakes.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,8 @@ PLAN, CREATE, PROGRESS = (
 
 class Visitor:
     """A browser without a screen: cookies, redirects, the CSRF token."""
+
+    source = None  # of the console, to look at what it knows
 
     def __init__(self, sandbox, who):
         self.sandbox = sandbox
@@ -57,6 +60,7 @@ def world(make_app, serve):
         sandbox = Sandbox(collector=collector)
         served = serve(make_app(**sandbox.settings()), sandbox.port)
         anna = Visitor(sandbox, "Anna, member of ACME")
+        anna.source = served.app.server.extensions["ops"].billing
         made.append((anna, served, sandbox))
         return sandbox, anna
 
@@ -117,8 +121,20 @@ def test_a_tab_closed_after_paying_is_made_good_by_stripes_webhook_and_renewals_
     assert stand() == ["pending", "succeeded", "succeeded"]
     set_to(sandbox, pays="paid", days="1")
     wait_until(lambda: stand() == ["succeeded"] * 3, "a charge that Stripe tries again is marked too")
+    set_to(sandbox, refund="in_00000000")
+    wait_until(lambda: "50.00 USD was given back there" in str(anna.source.desk.purchases()), "a refund is told")
     set_to(sandbox, cancel="sub_00000000")
     wait_until(lambda: sandbox.lago.held_by("org-ACME") == [], "what ended at Stripe ends in Lago")
+
+
+def test_a_trial_begun_in_lago_counts_down_on_its_customers_page(world):
+    sandbox, anna = world("lago")
+    set_to(sandbox, trial="org-Other")
+    set_to(sandbox, trial="org-Other")
+    assert sandbox.lago.held_by("org-Other") == ["trial"]
+    (held,) = anna.source.current(Buyer("link:eve", "org-Other", "Other", None)).value.subscriptions
+    assert held.trial_ends_at - datetime.now(UTC) > timedelta(days=13, hours=23)
+    assert anna.post(CREATE, {"plan_code": "trial"}).json()["code"] == "not_sold_here"
 
 
 def test_lost_webhooks_and_a_lago_that_hangs_up_are_switches(world):

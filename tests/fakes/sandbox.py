@@ -23,6 +23,7 @@ from tests.fakes.webhooks import LAGO_HMAC_KEY, STRIPE_SECRET
 TICK_S = 0.25
 # So long Lago's payment of a saved card takes, so that "Confirming payment" can be seen.
 LAGO_PAYS_AFTER_TICKS = 6
+TRIAL = "trial"
 FAULTS: dict[str, str] = {
     "none": "Works",
     "slow": "Answers after 20 s",
@@ -164,9 +165,22 @@ class Sandbox(FakeServer):
             self.lago.plan_of(given["plan"])["amount_cents"] = int(given["amount_cents"])
         if "arrive" in given:
             self.stripe.arrive(given["arrive"], paid=given["how"] == "paid")
+        if "trial" in given:
+            self._begin_trial(given["trial"])
+        if "refund" in given:
+            with self.stripe.lock:
+                self.stripe.billing.give_back(given["refund"])
         if "cancel" in given:
             with self.stripe.lock:
                 self.stripe.billing.end(self.stripe.billing.subscriptions[given["cancel"]])
+
+    def _begin_trial(self, customer: str) -> None:
+        """What an operator does in Lago: the console itself sells no plan with a trial."""
+        with self.lago.lock:
+            if not any(one["code"] == TRIAL for one in self.lago.plans):
+                self.lago.plans.append(lago.plan(TRIAL, "Trial", 4900, trial_period=14.0))
+            if not any(one["external_customer_id"] == customer for one in self.lago.subscriptions):
+                self.lago.subscribe(customer, TRIAL)
 
     def _control(self) -> str:
         assert self.lago.now is not None
@@ -185,6 +199,8 @@ class Sandbox(FakeServer):
             "</fieldset></form>"
             f"<form method=post><fieldset><legend>Change a price in Lago</legend><select name=plan>{plans}</select> "
             "<input name=amount_cents type=number value=12000> smallest units <button>Change</button></fieldset></form>"
+            "<form method=post><fieldset><legend>Begin a trial in Lago</legend><button name=trial value=org-Other>"
+            "14 days for Other, unless it has a plan</button></fieldset></form>"
             f"{self._at_stripe()}{self._in_lago()}{self._log()}"
         )
 
@@ -207,6 +223,12 @@ class Sandbox(FakeServer):
                 for one in unpaid
             ] + [
                 f"{one['id']}, {one['status']} <button name=cancel value={one['id']}>End it</button>" for one in running
+            ]
+            rows += [
+                f"{one['id']}, paid {one['amount_paid']} {one['currency'].upper()} "
+                f"<button name=refund value={one['id']}>Give half of it back</button>"
+                for one in self.stripe.billing.invoices
+                if one["status"] == "paid"
             ]
         forms = "".join(f"<form method=post>{row}</form>" for row in rows)
         return f"<fieldset><legend>At Stripe</legend>{forms or 'Nothing.'}</fieldset>"
