@@ -33,6 +33,10 @@ _BRANDS = {
     "unionpay": "UnionPay",
     "unknown": "Card",
 }
+_OTHER = {
+    "waits": "Another card is saved at Stripe and not charged yet. It is tried again by itself; your admin sees it.",
+    "refused": "The card that was saved last was refused by Stripe. Save another one with “Update card”.",
+}
 _KINDS = {"paypal": "PayPal", "sepa_debit": "SEPA debit", "us_bank_account": "US bank account"}
 _STATES = {"draft": "Draft", "voided": "Voided", "failed": "Not made", "pending": "Being made"}
 
@@ -123,7 +127,12 @@ def card_words(view: CardView, *, saved: bool = False) -> Component:
         view: What Lago or Stripe has.
         saved: Whether a purchase waits for Lago to take over a card that is saved already.
     """
+    facts = None if view.card is None else view.card.facts
+    over = isinstance(facts, CardFacts) and _expired(facts)
     parts: list[Any] = [html.P(_card_said(view, saved=saved))]
+    parts = [badge("Expired", "danger", icon_name="failed"), *parts] if over else parts
+    if view.other is not None:
+        parts.append(html.P(_OTHER[view.other]))
     if view.can_update:
         label = "Add a card" if view.card is None and not view.by_stripe else "Update card"
         parts.append(html.Button(label, type="button", className="btn btn-secondary", **{"data-card-update": ""}))
@@ -160,9 +169,12 @@ def _recognized(facts: CardFacts) -> str:
     if facts.expires is None:
         return told
     year, month = facts.expires
+    return f"{told}, {'no longer valid: it ended with' if _expired(facts) else 'valid until'} {month:02}/{year}"
+
+
+def _expired(facts: CardFacts) -> bool:
     now = utc_now()
-    over = (year, month) < (now.year, now.month)
-    return f"{told}, {'no longer valid: it ended with' if over else 'valid until'} {month:02}/{year}"
+    return facts.expires is not None and facts.expires < (now.year, now.month)
 
 
 def invoices_table(invoices: Invoices) -> Component:
@@ -225,7 +237,9 @@ def _back_words(one: Invoice) -> list[Any]:
     if one.currency is None:
         return []
     sums = ((one.given_back, "given back"), (one.coming_back, "on its way back"))
-    told = ", ".join(f"{amount_words(amount, one.currency)} {what}" for amount, what in sums if amount is not None)
+    told = ", ".join(
+        f"{amount_words(amount, one.currency, column=True)} {what}" for amount, what in sums if amount is not None
+    )
     return [html.Div(told, className="oc-use-note")] if told else []
 
 

@@ -53,7 +53,7 @@ def current_strip(
 
 
 def _row(one: Subscription, current: Current, following: Subscription | None, *, unpaid: bool, waits: bool) -> html.Div:
-    word, kind = _STATUS.get(one.status, (one.status, ""))
+    word, kind = ("Is being started", "warn") if one.paid else _STATUS.get(one.status, (one.status, ""))
     if unpaid and one.status == "active":
         word, kind = "Active, payment overdue", "danger"
     mark = html.Span(
@@ -112,7 +112,8 @@ def _held_price(one: Subscription) -> str:
     if one.stripe_takes is not None:
         takes = " ".join(filter(None, (amount_words(*one.stripe_takes), often)))
         return f"{takes}, as Stripe takes it. Lago's price is {price}; ask your admin which one is right."
-    return f"{price}, excl. tax"
+    plus = "".join(f", plus {what}" for what in one.plus)
+    return f"{price}{plus}, excl. tax"
 
 
 def renewal(one: Subscription, timezone: str, following: Subscription | None = None) -> tuple[str, str]:
@@ -127,6 +128,8 @@ def renewal(one: Subscription, timezone: str, following: Subscription | None = N
         "Renews 1 Dec 2026" (or Ends, Changes, Trial, or "" when Lago does not tell), and a detail.
     """
     zone = zone_of(timezone)
+    if one.status == "incomplete" and one.paid:
+        return "Starts in a moment", "Its payment is in. Lago is asked to confirm it."
     if one.status == "incomplete":
         return "Starts when the payment succeeds", "Lago confirms it. What runs until then goes on."
     if one.ending_at is not None and one.over_at_stripe:

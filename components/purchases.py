@@ -70,7 +70,7 @@ def _event(row: EventRow) -> list[Any]:
     elif row.next_try_at is None:
         state = badge(f"given up after {row.tries} tries", "danger")
     else:
-        state = badge("waiting" if row.tries == 0 else f"tried {row.tries} times", "warn")
+        state = badge("waiting" if row.tries == 0 else f"tried {formats.counted(row.tries, 'time')}", "warn")
     return [
         _when(row.received_at),
         SENDERS[row.source][0] if row.source in SENDERS else row.source,

@@ -199,7 +199,7 @@ def _plans(
     def grid(listed: PlanList) -> Component:
         shop = _shop(billing, listed, held, stops)
         under_way = one if live and isinstance(one, UnderWay) else None
-        closed = _closed(billing, result, held, one)
+        closed = _closed(billing, result, held, one, stops)
         return plan_grid(replace(shop, hidden=hidden, under_way=under_way, closed=closed, interval=interval))
 
     return show(result, grid, sub=lambda _: asked)
@@ -251,6 +251,7 @@ def _closed(
     result: Result[PlanList],
     held: Result[Current] | None,
     one: UnderWay | Problem | None,
+    stops: Stops,
 ) -> Any:
     """Why nothing can be bought now, in one place above the cards."""
     if isinstance(result, Ready) and result.stale is not None:
@@ -271,6 +272,8 @@ def _closed(
         return f"{one.title}. Until it is known whether a purchase is under way, nothing can be bought."
     if one is not None and one.locks:
         return one.words
+    if stops.runs_at_stripe:
+        return CHANGE_AT_STRIPE
     if isinstance(held, Ready):
         locked = standing_lock(held.value, changes=billing.collector == "lago")
         if locked is not None:

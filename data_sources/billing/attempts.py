@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, String, case, func, null, or_,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from data_sources.billing.audit import CARD_PAGE, CARD_TAKEN, CONSOLE, AuditEntry
+from data_sources.billing.audit import CARD_ENDS, CARD_PAGE, CARD_TAKEN, CONSOLE, AuditEntry
 from data_sources.billing.types import Buyer, Plan, Subscription
 from data_sources.result import utc_now
 from data_sources.state.models import Base, UtcDateTime
@@ -58,7 +58,11 @@ UNPAID = "A charge failed: "
 OWED = "It ended and is not paid: "
 # How the note of a running purchase begins whose end at one side the other side does not have yet; likewise.
 UNTOLD = "Its end is not the same in Lago and at Stripe: "
-PERSON_NOTES = (OTHERWISE, UNEQUAL, UNPAID, OWED, UNTOLD)
+# How the note of a running purchase begins for which another card is saved that Stripe does not charge yet; likewise.
+NOT_CHARGED = "Another card is saved and not charged yet: "
+# Those of a running purchase, which each look at the books writes anew.
+KEPT_NOTES = (UNEQUAL, UNPAID, UNTOLD, NOT_CHARGED)
+PERSON_NOTES = (OTHERWISE, UNEQUAL, UNPAID, OWED, UNTOLD, NOT_CHARGED)
 # How the note of an open purchase begins that could not be brought further when it was last looked at.
 STALLED = "Could not go on: "
 # Note on a purchase that was given up as its card never came to Lago.
@@ -205,10 +209,12 @@ class Attempts:
             return session.scalars(select(Attempt).where(Attempt.session_id == session_id)).one_or_none()
 
     def newest(self, customer_id: str) -> Attempt | None:
-        """The customer's newest purchase, whoever made it."""
+        """The customer's newest purchase that came to something, whoever made it; what was merely opened is none."""
+        merely = Attempt.state.in_((OPENED, REDIRECTED, ABANDONED))
         with self._state.session() as session:
-            wanted = select(Attempt).where(Attempt.customer_id == customer_id).order_by(Attempt.created_at.desc())
-            return session.scalars(wanted.limit(1)).one_or_none()
+            wanted = (Attempt.customer_id == customer_id) & (~merely | (Attempt.note == NEVER_TAKEN))
+            newest = select(Attempt).where(wanted).order_by(Attempt.created_at.desc()).limit(1)
+            return session.scalars(newest).one_or_none()
 
     def was_noted(self, attempt: Attempt, action: str) -> bool:
         """Whether the log has this step of a purchase."""
@@ -397,21 +403,36 @@ class Attempts:
             return session.execute(select(func.count()).select_from(AuditEntry).where(wanted)).scalar_one()
 
     def card_pages(self, since: datetime, *, customer_id: str | None = None) -> list[AuditEntry]:
-        """Pages for another card that were opened since then and of which none has been taken over yet, oldest first.
+        """Pages for another card that were opened since then and have not come to an end, the oldest first.
 
         Args:
             since: The oldest that counts.
             customer_id: Whose; None for everybody's.
         """
-        wanted = AuditEntry.action.in_((CARD_PAGE, CARD_TAKEN)) & (AuditEntry.at >= since)
+        wanted = AuditEntry.action.in_((CARD_PAGE, *CARD_ENDS)) & (AuditEntry.at >= since)
         if customer_id is not None:
             wanted &= AuditEntry.customer_id == customer_id
         with self._state.session() as session:
             rows = list(session.scalars(select(AuditEntry).where(wanted).order_by(AuditEntry.id)))
         taken = {row.session_id for row in rows if row.action == CARD_TAKEN}
+        ended = {row.session_id for row in rows if row.action in CARD_ENDS}
+        pages = [row for row in rows if row.action == CARD_PAGE]
         # The later choice holds: what was opened before the page whose card was taken counts no more.
-        newest = {row.customer_id: row.id for row in rows if row.action == CARD_PAGE and row.session_id in taken}
-        return [row for row in rows if row.action == CARD_PAGE and row.id > newest.get(row.customer_id, 0)]
+        newest = {row.customer_id: row.id for row in pages if row.session_id in taken}
+        return [row for row in pages if row.id > newest.get(row.customer_id, 0) and row.session_id not in ended]
+
+    def last_card_step(self, customer_id: str) -> str | None:
+        """The newest thing that happened with a page for another card of this customer, None before the first."""
+        wanted = AuditEntry.action.in_((CARD_PAGE, *CARD_ENDS)) & (AuditEntry.customer_id == customer_id)
+        with self._state.session() as session:
+            newest = select(AuditEntry.action).where(wanted).order_by(AuditEntry.id.desc()).limit(1)
+            return session.scalars(newest).one_or_none()
+
+    def card_was(self, session_id: str, action: str) -> bool:
+        """Whether this is noted of a page for another card."""
+        wanted = (AuditEntry.session_id == session_id) & (AuditEntry.action == action)
+        with self._state.session() as session:
+            return session.scalars(select(AuditEntry.id).where(wanted).limit(1)).one_or_none() is not None
 
     def whose_card_page(self, session_id: str) -> str | None:
         """The customer for whom this page for another card was opened, by Lago's external id."""

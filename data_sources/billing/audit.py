@@ -25,6 +25,10 @@ READ_BY_BUYER = "read by its buyer"
 CARD_ASKED = "card asked"
 CARD_PAGE = "card page"
 CARD_TAKEN = "card taken at Stripe"
+CARD_REFUSED = "card refused by Stripe"
+CARD_CLOSED = "card page closed"
+# What becomes of a page for another card where Stripe collects; each page has one of them at last.
+CARD_ENDS = (CARD_TAKEN, CARD_REFUSED, CARD_CLOSED)
 
 
 class AuditEntry(Base):

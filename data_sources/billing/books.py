@@ -54,7 +54,7 @@ def keep(till: Till, attempt: Attempt) -> Problem | None:
     One that has ended is compared as well: what was still owed for it may be paid, and what was paid given back.
     """
     end, rest = _compare(till, attempt)
-    return end or rest or take_over(till, attempt.customer_id)
+    return end or rest
 
 
 def keep_end(till: Till, attempt: Attempt, *, resumed: bool = False) -> Problem | None:
@@ -101,6 +101,9 @@ def _compare(till: Till, attempt: Attempt, *, resumed: bool = False) -> tuple[Pr
     held = at_stripe.read(attempt.stripe_subscription_id)
     if isinstance(held, Problem):
         return held, None
+    # Nothing else that is wrong keeps a saved card from being charged, nor the other way round.
+    goes_on = attempt.state == book.STARTED and not held.over
+    card = take_over(till, attempt.customer_id) if goes_on else None
     row = till.lago.subscription(attempt.subscription_id, "active")
     if isinstance(row, Problem):
         return row, None
@@ -115,7 +118,7 @@ def _compare(till: Till, attempt: Attempt, *, resumed: bool = False) -> tuple[Pr
         else mark_paid(till, at_stripe, attempt, held, ours, payments)
     )
     differ = [_TWICE] if not held.over and customer is not None and collected_by_lago(customer) else []
-    seen = _Seen(till, at_stripe, attempt, held, marks, [*differ, *marks.differ])
+    seen = _Seen(till, at_stripe, attempt, held, marks, [*differ, *marks.differ], card)
     if attempt.state == book.ENDED:
         return None, seen.close(_SETTLED if attempt.needs_person or attempt.note is None else attempt.note)
     ends = moment(ours.get("ending_at")) if ours is not None else None
@@ -147,6 +150,7 @@ class _Seen:
         held: Its subscription at Stripe.
         marks: What came of its payments.
         differ: Everything that differs, a sentence each.
+        card: Why another card that is saved is not charged yet.
     """
 
     till: Till
@@ -155,6 +159,7 @@ class _Seen:
     held: StripeSubscription
     marks: Marks
     differ: list[str]
+    card: Problem | None = None
 
     def close(self, why: str) -> Problem | None:
         """Note that it has ended, once all was compared. What is owed or differs by then stays with the admin.
@@ -190,9 +195,10 @@ class _Seen:
         failing = None
         if self.held.failing:
             failing = f"{book.UNPAID}{_due(self.held, owed)}"
-        note = _joined(None if end is None else _untold(end), failing, self._unequal())
+        card = None if self.card is None else f"{book.NOT_CHARGED}{self.card.detail} It is tried again by itself."
+        note = _joined(None if end is None else _untold(end), failing, card, self._unequal())
         before = self.attempt.note
-        if note == before or (note is None and not (before or "").startswith((book.UNTOLD, book.UNPAID, book.UNEQUAL))):
+        if note == before or (note is None and not (before or "").startswith(book.KEPT_NOTES)):
             return
         self._log(note)
         self.till.attempts.move(self.attempt, book.STARTED, note=note)

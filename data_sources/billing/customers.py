@@ -143,7 +143,13 @@ def read_subscription(row: Json, plan: Plan | None) -> Subscription:
         lago_id=row.get("lago_id") if isinstance(row.get("lago_id"), str) else None,
         is_free=plan is not None and plan.is_free and row.get("plan_amount_cents") in (None, 0),
         pay_in_advance=plan.pay_in_advance if plan else None,
+        plus=_plus(plan),
     )
+
+
+def _plus(plan: Plan | None) -> tuple[str, ...]:
+    parts = () if plan is None else (("usage", plan.usage_charges), ("fixed charges", plan.fixed_charges))
+    return tuple(words for words, count in parts if count)
 
 
 def ensure_customer(lago: LagoClient, buyer: Buyer, seen: Held) -> Json | Problem:

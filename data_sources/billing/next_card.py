@@ -7,41 +7,46 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from data_sources.billing.audit import CARD_TAKEN
+from data_sources.billing.audit import CARD_CLOSED, CARD_REFUSED, CARD_TAKEN
 from data_sources.billing.purchase import Till
 from data_sources.billing.stripe_checkout import CheckoutSession
-from data_sources.billing.stripe_subscriptions import StripeSubscriptions
+from data_sources.billing.stripe_subscriptions import REFUSED_CARD, StripeSubscriptions
 from data_sources.result import Problem, utc_now
 
-# A page that was finished while nobody heard of it is still found for so long; it works for three quarters of an hour.
-FOUND_WITHIN = timedelta(hours=24)
+# Longer than any page works, and long enough for a person to give the key the right that it lacks.
+FOUND_WITHIN = timedelta(days=30)
 
 
 def take_over(till: Till, customer_id: str) -> Problem | None:
     """Have Stripe charge the newest card that the customer has saved on a page opened here.
 
     May be called again, and by many at once: a page counts once, and one that was opened before another one that
-    counted counts no more.
+    counted counts no more. What has come to its end is noted and not asked about again.
 
     Args:
         till: Where both sides are asked.
         customer_id: Lago's external id of the customer.
 
     Returns:
-        Why it is not known, or could not be done.
+        Why it is not known, or could not be done yet.
     """
-    stripe = till.stripe
-    if stripe is None or not till.attempts.running(customer_id):
+    stripe, attempts = till.stripe, till.attempts
+    if stripe is None or not attempts.running(customer_id):
         return None
-    pages = till.attempts.card_pages(utc_now() - FOUND_WITHIN, customer_id=customer_id)
+    pages = attempts.card_pages(utc_now() - FOUND_WITHIN, customer_id=customer_id)
     for page in reversed(pages):
         session = stripe.session(str(page.session_id))
         if isinstance(session, Problem):
             return session
-        if session is None or not _saved(session, live=stripe.live):
+        if session is None or session.status == "expired":
+            attempts.note_action(customer_id, CARD_CLOSED, session_id=page.session_id)
+            continue
+        if not _saved(session, live=stripe.live):
             continue
         taken = _charge_to(till, StripeSubscriptions(stripe), customer_id, session)
-        if taken is not False:
+        if isinstance(taken, Problem) and taken.code == REFUSED_CARD:
+            attempts.note_action(customer_id, CARD_REFUSED, session_id=session.id, note=taken.detail)
+        elif taken is not False:
             return None if taken is True else taken
     return None
 

@@ -10,7 +10,7 @@ from data_sources.billing.attempts import Attempt
 from data_sources.billing.types import Progress
 from data_sources.result import Problem, utc_now
 
-INVOICE = "Its invoice stands on the subscription page as soon as Lago has made it."
+INVOICE = "Its invoice stands under “Invoices” as soon as Lago has made it."
 AGAIN = "Select a plan again when you like."
 # Without another card the same one is charged once more.
 OTHER_CARD = "Save another card first with “Update card”, or the same one is charged again."
@@ -265,6 +265,7 @@ def _troubled(attempt: Attempt) -> str | None:
     words = {
         book.UNTOLD: "goes on, and its end is not the same on both sides",
         book.UNPAID: "goes on, and a charge failed",
+        book.NOT_CHARGED: "goes on, and a saved card is not charged yet",
         book.UNEQUAL: "goes on, and the books differ",
     }
     note = attempt.note or ""

@@ -305,7 +305,8 @@ class BillingSource:
             return found
         if attempt is None or attempt.customer_id != found.customer_id:
             return found
-        rows = [replace(one, status="incomplete") if _started_by(attempt, one) else one for one in found.subscriptions]
+        waits = partial(replace, status="incomplete", paid=attempt.collector == "stripe")
+        rows = [waits(one) if _started_by(attempt, one) else one for one in found.subscriptions]
         return replace(found, subscriptions=tuple(rows))
 
     def shop(
@@ -328,13 +329,13 @@ class BillingSource:
         if lago is None or buyer is None:
             return Stops()
         if self.collector == "lago":
-            return Stops(subscribe.STRIPE_RUNS if self._runs_at_stripe(buyer) else None)
+            return Stops(runs_at_stripe=self._runs_at_stripe(buyer))
         with self._doorway.place("Taxes could not be read") as busy:
             asks: list[Callable[[], Any]] = [partial(lago.customer, buyer.customer_id), lago.taxes]
             told: list[Any] = [busy, busy] if busy else side_by_side(asks)
             customer, known = told
             if isinstance(customer, dict) and collected_by_lago(customer):
-                return Stops(subscribe.by_lago(buyer))
+                return Stops(collector=subscribe.by_lago(buyer))
             failed = [one for one in (customer, known) if isinstance(one, Problem)]
             added = failed[0] if failed else tax_added(lago, customer, known)
         if isinstance(added, Problem):

@@ -25,6 +25,7 @@ PAGE, MOST = 100, 1000
 LAGO_END = "lago_end"
 NO_END, WHILE_HELD = "", "held"
 REFUNDS_UNREAD = "Refunds at Stripe could not be read"
+REFUSED_CARD = "card_refused"
 END_NOT_SET = "The end of the subscription at Stripe could not be set"
 
 
@@ -189,7 +190,21 @@ class StripeSubscriptions:
         """Have it charged to another card from now on; `POST /v1/subscriptions/{id}`. It charges nothing itself."""
         what = "The card could not be changed at Stripe"
         params: Any = {"default_payment_method": payment_method}
-        return self._one(what, lambda: self._v1.subscriptions.update(subscription_id, params))
+
+        def ask() -> Any:
+            try:
+                return self._v1.subscriptions.update(subscription_id, params)
+            except stripe.InvalidRequestError as error:
+                refused.append(error)
+                raise
+
+        refused: list[stripe.InvalidRequestError] = []
+        got = self._one(what, ask)
+        if refused:
+            # Asked again it would be refused again.
+            detail = f"Stripe does not take it ({refused[0].code or 'no reason given'})."
+            return Problem(Kind.CONFLICT, what, detail, code=REFUSED_CARD)
+        return got
 
     def paid(self, subscription_id: str) -> list[PaidInvoice] | Problem:
         """Every invoice of a subscription that was paid with money, the oldest first; `GET /v1/invoices`."""

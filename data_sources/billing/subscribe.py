@@ -27,6 +27,7 @@ from data_sources.billing.free_plan import start_free
 from data_sources.billing.plans import why_not
 from data_sources.billing.progress import held_up, progress_of
 from data_sources.billing.purchase import (
+    CHANGE_AT_STRIPE,
     OPENING,
     Till,
     in_the_way,
@@ -53,7 +54,6 @@ PAGE_GIVEN_UP = timedelta(hours=24)
 # However often somebody clicks, the log keeps room for the rest.
 MOST_REFUSALS, REFUSALS_WITHIN = 20, timedelta(hours=1)
 MISMATCH = "collector_mismatch"
-STRIPE_RUNS = "Stripe collects for the plan that runs. It must end before another one is bought. Ask your admin."
 _BY_LAGO = "Lago collects this customer's money itself. Paid here as well, it would be charged twice."
 _MENDED = (
     "Take the payment provider from the customer in Lago, or have Lago collect here, too (OPS_BILLING_COLLECTOR=lago)."
@@ -152,7 +152,7 @@ def _payer(till: Till, stripe: StripeGateway, buyer: Buyer, plan: Plan, seen: ch
     if unknown_yet is not None:
         return unknown_yet
     if till.attempts.running(buyer.customer_id):
-        return refusal(STRIPE_RUNS, MISMATCH)
+        return refusal(CHANGE_AT_STRIPE, MISMATCH)
     refused = version_gates(seen.version) if till.terms.collector == "lago" else None
     if refused is not None:
         return refused

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from data_sources.billing.attempts import UNTOLD, Attempt, Attempts
+from data_sources.billing.attempts import NOT_CHARGED, UNTOLD, Attempt, Attempts
 from data_sources.billing.audit import CONSOLE
 from data_sources.billing.inbox import Event, Inbox
 from data_sources.billing.purchase import SESSION_LIFE
@@ -167,7 +167,7 @@ class Sweeper:
 
 
 def _quiet(attempt: Attempt, now: datetime, longest: timedelta) -> timedelta:
-    """The older a purchase, the less often it is looked at; an end that one side does not have yet does not wait."""
-    if attempt.note is not None and attempt.note.startswith(UNTOLD):
+    """The older a purchase, the less often it is looked at; neither an end that one side lacks waits, nor a card."""
+    if attempt.note is not None and (attempt.note.startswith(UNTOLD) or NOT_CHARGED in attempt.note):
         return QUIET
     return min(max(QUIET, (now - attempt.created_at) / 10), longest)

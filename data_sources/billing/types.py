@@ -183,6 +183,8 @@ class Subscription:
         stripe_unsure: Where it ends or its price is another than was sold: `unconfirmed` while Stripe, which collects
             for it, has no end yet, `unknown` when Stripe does not tell now.
         stripe_takes: What Stripe takes each period where Lago's price is another one, with its currency.
+        plus: What is billed on top of the price, where the plan is known: "usage", "fixed charges".
+        paid: Of an incomplete one, whether its payment is in and only Lago's word is waited for.
     """
 
     external_id: str
@@ -204,6 +206,8 @@ class Subscription:
     over_at_stripe: bool = False
     stripe_unsure: Literal["unconfirmed", "unknown"] | None = None
     stripe_takes: tuple[Decimal, str] | None = None
+    plus: tuple[str, ...] = ()
+    paid: bool = False
 
     @property
     def amount(self) -> Decimal | None:
@@ -300,10 +304,12 @@ class Stops:
     """Why nothing with a price is sold to a customer now; None where that stops nothing.
 
     Attributes:
+        runs_at_stripe: Stripe collects for the plan that runs, and Lago would for another: nothing else can be chosen.
         collector: Somebody else collects from this customer.
         tax: Lago adds tax to what has no tax of its own, or does not tell whether.
     """
 
+    runs_at_stripe: bool = False
     collector: str | None = None
     tax: str | None = None
 

@@ -102,6 +102,7 @@ def test_a_card_says_since_when_and_that_saving_one_starts_no_plan():
         (CardFacts("sepa_debit", None, "3000", None), "SEPA debit ending in 3000. Stripe charges it."),
         (CardFacts("paypal", None, None, None), "PayPal. Stripe charges it."),
         (CardFacts("amazon_pay", None, None, None), "Amazon pay. Stripe charges it."),
+        (CardFacts("card", "visa", "0005", (2020, 1)), "Expired"),
         (Problem(Kind.UPSTREAM, "x", "Stripe cannot be reached."), "is not known: Stripe cannot be reached."),
     ],
 )
@@ -120,7 +121,7 @@ def test_a_card_that_lago_charges_says_what_it_is_and_since_when():
 
 def test_an_invoice_says_what_was_given_back_of_it():
     table = invoices_table(Invoices((invoice(given_back=Decimal("5.00"), coming_back=Decimal("15.00")),), 1))
-    assert "Paid $5 given back, $15 on its way back" in words(table)
+    assert "Paid $5.00 given back, $15.00 on its way back" in words(table)
 
 
 def test_invoices_line_up_and_offer_only_what_makes_sense():

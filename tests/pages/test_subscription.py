@@ -1,5 +1,6 @@
 """What the subscription page's panels show for whom, without a browser: what may be bought, and why not."""
 
+import shutil
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -502,3 +503,27 @@ def test_how_a_purchase_ended_unseen_stands_above_what_is_held(make_app, billing
         assert "Team was not started" in told
         assert "The payment failed." in told
         assert "No plan runs" in told
+
+
+def test_where_stripe_collects_for_what_runs_nothing_else_can_be_chosen_after_the_setting_changed(
+    make_app, billing, tmp_path
+):
+    for plan in billing.lago.plans:
+        plan["charges"] = []
+    settings = billing.settings()
+    first = make_app(**settings, billing_collector="stripe")
+    source = first.server.extensions["ops"].billing
+    buyer = source.buyer(MEMBER)
+    source.checkout(buyer, Wanted("team"))
+    billing.stripe.complete("cs_test_00000000")
+    source.sweeper.look(utc_now() + timedelta(seconds=90))
+    assert billing.lago.held_by("org-acme") == ["team"]
+    (tmp_path / "after").mkdir()
+    for part in (tmp_path / "data0").glob("state.db*"):  # with what it has not yet written into itself
+        shutil.copy(part, tmp_path / "after")
+    app = make_app(**settings, billing_collector="lago", data_dir=tmp_path / "after")
+    with app.server.test_request_context():
+        g.principal = MEMBER
+        cards = drawn("plans")
+    assert not any(buttons(cards).values())
+    assert "Cancel it; when it has ended, choose another." in words(cards.body)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from data_sources.billing.account.change import PAGE, default_card
 from data_sources.billing.attempts import CARD_SAVED, UNPAID, Attempt
-from data_sources.billing.audit import CARD_ASKED, CARD_PAGE
+from data_sources.billing.audit import CARD_ASKED, CARD_PAGE, CARD_REFUSED
 from data_sources.billing.customers import collected_by_lago, provider_customer, stripe_customer
 from data_sources.billing.lago import Json, LagoClient
 from data_sources.billing.next_card import is_charged, payers, take_over
@@ -27,6 +27,7 @@ from data_sources.result import Kind, Problem, utc_now
 TITLE = "The card was not changed"
 _PREFIX = "card-"
 _NO_PLAN = "No plan was started or changed, and nothing was charged."
+_USE_IT = "Save it again with “Update card” to have it charged."
 _NOT_ASKED = "Stripe collects by itself: its page asks for a card when you choose a plan. Nothing runs that one pays."
 _TWICE = (
     "Stripe collects by itself, and Lago collects this customer's money, too. A card would be charged twice. Ask your "
@@ -53,7 +54,7 @@ def update(till: Till, stripe: StripeGateway, buyer: Buyer) -> CheckoutAnswer | 
         return _refused("Lago does not know this customer yet. Choose a plan first.", "customer_not_found")
     if running and collected_by_lago(customer):
         return _refused(_TWICE, "collector_mismatch")
-    if attempts.recent_actions(CARD_ASKED, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
+    if attempts.recent_actions(CARD_PAGE, within=MOST_ATTEMPTS_WITHIN) >= MOST_ATTEMPTS:
         detail = "You have opened the card page many times. Try again in an hour."
         return Problem(Kind.CONFLICT, TITLE, detail, code="too_many", retry_after_s=3600)
     payer = _payer(till, stripe, buyer, customer, running)
@@ -101,7 +102,7 @@ def progress(till: Till, stripe: StripeGateway, buyer: Buyer, session_id: str) -
     """
     session = stripe.session(session_id)
     if isinstance(session, Problem):
-        return session
+        return replace(session, title="Your card could not be looked up")
     if (
         session is None
         or session.mode != "setup"
@@ -111,6 +112,9 @@ def progress(till: Till, stripe: StripeGateway, buyer: Buyer, session_id: str) -
     ):
         detail = "It is not one of yours, or it is too old."
         return Problem(Kind.NOT_FOUND, "This card page is not known", detail, code="checkout_not_found")
+    whose = till.attempts.whose_card_page(session_id)
+    if whose is not None and whose != buyer.customer_id:
+        return _of_another_customer(session)
     by_stripe = bool(till.attempts.running(buyer.customer_id))
     if not by_stripe and till.terms.collector == "stripe":
         return _refused(_NOT_ASKED, "collector_mismatch")
@@ -126,11 +130,18 @@ def _taken_by_stripe(till: Till, buyer: Buyer, session: CheckoutSession) -> Prog
     if session.customer not in payers(till, buyer.customer_id):
         return _of_another_customer(session)
     failed = take_over(till, buyer.customer_id)
-    charged = failed if failed is not None else is_charged(till, buyer.customer_id, session)
+    if failed is not None:
+        detail = f"It is not sure yet that Stripe charges it: {failed.detail} It is tried again by itself."
+        return Progress(session.id, "waiting", "Your card is saved at Stripe", detail, False, None)
+    if till.attempts.card_was(session.id, CARD_REFUSED):
+        detail = "It was saved, and Stripe does not take it for your plan. The card of before is charged on. "
+        again = "Save another one with “Update card”."
+        return Progress(session.id, "refused", "Stripe refused the card", f"{detail}{again}", True, False)
+    charged = is_charged(till, buyer.customer_id, session)
     if isinstance(charged, Problem):
         return charged
     if not charged:
-        detail = f"Another one was saved later, or set at Stripe, and is charged. {_NO_PLAN}"
+        detail = f"Another card is charged: of a page that was opened later, or set at Stripe. {_NO_PLAN} {_USE_IT}"
         return Progress(session.id, "other", "A card was saved at Stripe", detail, True, None)
     open_ones = [one for one in till.attempts.running(buyer.customer_id) if UNPAID in str(one.note)]
     then = " What is open is not paid by that: Stripe may try again with it, or pay it here." if open_ones else ""

@@ -23,6 +23,7 @@ from data_sources.billing.account.read import (
 )
 from data_sources.billing.account.types import (
     Card,
+    CardFacts,
     CardView,
     FailedCharge,
     Invoice,
@@ -35,6 +36,8 @@ from data_sources.billing.account.types import (
     Wallet,
 )
 from data_sources.billing.attempts import Attempt, Attempts
+from data_sources.billing.audit import CARD_REFUSED
+from data_sources.billing.customers import collected_by_lago
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, Json, LagoClient
 from data_sources.billing.lago_account import InvoiceRows
@@ -96,6 +99,7 @@ class AccountDesk:
         self._no_lago = no_lago
         self._no_stripe = no_stripe
         self._good: OrderedDict[tuple[str, str], Ready[object]] = OrderedDict()
+        self._facts: OrderedDict[str, CardFacts] = OrderedDict()
 
     @property
     def _by_lago(self) -> bool:
@@ -206,24 +210,51 @@ class AccountDesk:
                 buyer,
                 "GET /v1/subscriptions/…, GET /v1/payment_methods/…",
                 title,
-                lambda _, __: _card_at_stripe(stripe, running[-1]),
+                lambda _, __: self._card_at_stripe(stripe, running[-1]),
                 ("No card on file", "Stripe names none for what it charges."),
                 source=AT_STRIPE,
             )
 
         def ask(lago: LagoClient, who: Buyer) -> CardView | Problem | None:
-            methods = lago.payment_methods(who.customer_id)
-            if isinstance(methods, Problem):
-                return None if methods.kind is Kind.NOT_FOUND else methods
+            asks: list[Callable[[], Any]] = [partial(lago.payment_methods, who.customer_id)]
+            asks += [] if self._by_lago else [partial(lago.customer, who.customer_id)]
+            methods, *others = side_by_side(asks)
+            failed = next((one for one in (methods, *others) if isinstance(one, Problem)), None)
+            if failed is not None:
+                return None if failed.kind is Kind.NOT_FOUND else failed
             held = read_card(methods)
             if held is not None and stripe is not None and (saved := default_method(methods)) is not None:
                 with _in_words():
-                    held = replace(held, facts=card_facts(stripe, saved))
-            return CardView(held, stripe is not None and self._by_lago, by_stripe=not self._by_lago)
+                    held = replace(held, facts=self._facts_of(stripe, saved))
+            # Lago may charge this customer whatever the setting is.
+            by_lago = self._by_lago or any(one is not None and collected_by_lago(one) for one in others)
+            return CardView(held, stripe is not None and self._by_lago, by_stripe=not by_lago)
 
         at = "saved" if self._by_lago else "given on Stripe's page"
         nothing = ("No card on file", f"A card is {at} when you choose a plan that costs something.")
         return self._read(buyer, "GET /api/v1/customers/…/payment_methods", title, ask, nothing)
+
+    def _card_at_stripe(self, stripe: StripeGateway, running: Attempt) -> CardView | Problem:
+        held = StripeSubscriptions(stripe).read(str(running.stripe_subscription_id))
+        if isinstance(held, Problem):
+            return held
+        card = None if held.payment_method is None else Card(None, self._facts_of(stripe, held.payment_method))
+        try:
+            refused = self._attempts.last_card_step(running.customer_id) == CARD_REFUSED
+        except StateUnavailableError as error:
+            return error.problem
+        other: Any = "waits" if book.NOT_CHARGED in str(running.note) else "refused" if refused else None
+        return CardView(card, can_update=True, by_stripe=True, other=other)
+
+    def _facts_of(self, stripe: StripeGateway, payment_method: str) -> CardFacts | Problem:
+        """By what a card is recognized; that never changes, so what was told once holds while Stripe is silent."""
+        facts = card_facts(stripe, payment_method)
+        if isinstance(facts, Problem):
+            return self._facts.get(payment_method, facts)
+        self._facts[payment_method] = facts
+        while len(self._facts) > KEPT:
+            self._facts.popitem(last=False)
+        return facts
 
     # ---- what is done
 
@@ -382,15 +413,6 @@ def _in_words() -> AbstractContextManager[None]:
     """So long Stripe is waited for where the answer is right without it, and only says less."""
     left = left_s()
     return budget(WORDS_S if left is None else min(WORDS_S, left))
-
-
-def _card_at_stripe(stripe: StripeGateway, running: Attempt) -> CardView | Problem | None:
-    held = StripeSubscriptions(stripe).read(str(running.stripe_subscription_id))
-    if isinstance(held, Problem):
-        return held
-    if held.payment_method is None:
-        return CardView(None, can_update=True, by_stripe=True)
-    return CardView(Card(None, card_facts(stripe, held.payment_method)), can_update=True, by_stripe=True)
 
 
 def _owes(attempt: Attempt) -> bool:

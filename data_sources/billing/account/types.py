@@ -278,11 +278,14 @@ class CardView:
         card: It.
         can_update: Whether another one can be saved here.
         by_stripe: Whether Stripe itself collects, and not Lago.
+        other: Of another card that was saved after it: `waits` while Stripe does not charge it yet, `refused` where
+            Stripe does not take it.
     """
 
     card: Card | None
     can_update: bool
     by_stripe: bool = False
+    other: Literal["waits", "refused"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

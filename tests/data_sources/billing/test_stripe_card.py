@@ -9,9 +9,11 @@ import pytest
 from data_sources.billing.account.types import CardFacts, CardView
 from data_sources.billing.audit import CARD_TAKEN
 from data_sources.billing.source import BillingSource
+from data_sources.billing.types import Buyer
 from data_sources.result import Failed, Kind, Problem, Ready, utc_now
 from tests.data_sources.billing.conftest import ANNA, BEN, House
 from tests.data_sources.billing.steps import SUB, answered, buy, failed, look, now_of, started, tells, told
+from tests.fakes.lago_objects import card
 
 FIRST, SECOND = "cs_test_00000001", "cs_test_00000002"
 
@@ -98,7 +100,8 @@ def test_of_two_pages_the_one_that_was_opened_last_holds(house: House, source: B
     house.stripe.complete(FIRST)
     late = told(source.account.card_progress(ANNA, FIRST))
     assert (late.title, late.good) == ("A card was saved at Stripe", None)
-    assert "Another one was saved later" in late.message
+    assert "Another card is charged: of a page that was opened later, or set at Stripe." in late.message
+    assert "Save it again with “Update card” to have it charged." in late.message
     assert charged_to(house) == "pm_00000002"
 
 
@@ -133,7 +136,9 @@ def test_a_stripe_that_fails_is_told_and_asked_again(house: House, source: Billi
     answered(source.account.update_card(ANNA))
     house.stripe.complete(FIRST)
     house.stripe.fail("500", f"/v1/subscriptions/{SUB}", method="POST", after=after)
-    assert failed(source.account.card_progress(ANNA, FIRST)).title == "The card could not be changed at Stripe"
+    waits = told(source.account.card_progress(ANNA, FIRST))
+    assert (waits.title, waits.done) == ("Your card is saved at Stripe", False)
+    assert "It is not sure yet that Stripe charges it: Stripe answered with an error." in waits.message
     assert taken(source) == 0
     house.stripe.heal()
     assert told(source.account.card_progress(ANNA, FIRST)).good is True
@@ -194,6 +199,126 @@ def test_a_key_that_may_not_read_cards_still_tells_that_there_is_one(house: Hous
     assert view.card is not None
     assert isinstance(view.card.facts, Problem)
     assert "rak_payment_method_read" in view.card.facts.detail
+
+
+@pytest.mark.parametrize("trouble", ["another sum in Lago", "refunds that may not be read"])
+def test_whatever_else_is_wrong_with_the_books_a_saved_card_is_charged(
+    house: House, source: BillingSource, trouble: str
+) -> None:
+    started(house, source)
+    if trouble == "another sum in Lago":
+        house.stripe.billing.travel(31)
+        row = house.lago.subscriptions[0]
+        house.lago.bill_period(row, at=house.stripe.billing.now).update(total_amount_cents=12000)
+        look(source, timedelta(hours=7))
+        assert now_of(house).needs_person
+    else:
+        del house.stripe.rights["Charges and Refunds"]
+    answered(source.account.update_card(ANNA))
+    house.stripe.complete(FIRST)
+    tells(source, "checkout.session.completed", FIRST)
+    source.sweeper.look(utc_now())
+    assert charged_to(house) == "pm_00000001"
+
+
+def test_a_card_that_cannot_be_charged_yet_is_told_to_both_and_keeps_nothing_else_from_being_worked_off(
+    house: House, source: BillingSource
+) -> None:
+    started(house, source)
+    answered(source.account.update_card(ANNA))
+    house.stripe.complete(FIRST)
+    house.stripe.rights["Subscriptions"] = "read"
+    house.stripe.billing.travel(31)
+    house.lago.bill_period(house.lago.subscriptions[0], at=house.stripe.billing.now)
+    tells(source, "invoice.paid", SUB)
+    source.sweeper.look(utc_now())
+    assert [one["payment_status"] for one in house.lago.invoices] == ["succeeded", "succeeded"]
+    inbox = source.desk.inbox()
+    assert isinstance(inbox, Ready)
+    assert inbox.value.events[0].done_at is not None
+    (row,) = source.desk.purchases().value
+    assert row.title == "Business goes on, and a saved card is not charged yet"
+    assert "it lacks rak_subscription_write" in str(row.note)
+    assert on_file(source).other == "waits"
+    house.stripe.rights["Subscriptions"] = "write"
+    look(source, timedelta(minutes=3))  # within minutes, as it is told to be tried again
+    assert charged_to(house) == "pm_00000001"
+    assert now_of(house).note is None
+    assert on_file(source).other is None
+
+
+def test_a_card_that_stripe_refuses_is_told_once_and_not_tried_for_ever(house: House, source: BillingSource) -> None:
+    started(house, source)
+    answered(source.account.update_card(ANNA))
+    house.stripe.complete(FIRST)
+    del house.stripe.billing.methods["pm_00000001"]  # detached meanwhile
+    got = told(source.account.card_progress(ANNA, FIRST))
+    assert (got.title, got.done, got.good) == ("Stripe refused the card", True, False)
+    assert "The card of before is charged on. Save another one" in got.message
+    assert on_file(source).other == "refused"
+    before = len(house.stripe.requests("POST", f"/v1/subscriptions/{SUB}"))
+    for after in (timedelta(minutes=5), timedelta(hours=8)):
+        look(source, after)
+    assert told(source.account.card_progress(ANNA, FIRST)).title == "Stripe refused the card"
+    assert len(house.stripe.requests("POST", f"/v1/subscriptions/{SUB}")) == before
+    assert now_of(house).note is None
+    answered(source.account.update_card(ANNA))
+    assert on_file(source).other is None
+
+
+def test_a_page_that_ended_unfinished_is_asked_about_no_more(house: House, source: BillingSource) -> None:
+    started(house, source)
+    answered(source.account.update_card(ANNA))
+    house.stripe.sessions[FIRST].update(status="expired", url=None)
+    look(source, timedelta(minutes=5))
+    before = len(house.stripe.requests("GET", f"/v1/checkout/sessions/{FIRST}"))
+    look(source, timedelta(hours=8))
+    assert len(house.stripe.requests("GET", f"/v1/checkout/sessions/{FIRST}")) == before
+
+
+def test_an_admin_who_has_chosen_another_customer_meanwhile_reads_whose_page_it_was(
+    house: House, source: BillingSource
+) -> None:
+    admin = Buyer("token:admin", "org-acme", None, None, chooses=True)
+    started(house, source)
+    answered(source.account.update_card(admin))
+    house.stripe.complete(FIRST)
+    other = Buyer("token:admin", "org-other", None, None, chooses=True)
+    got = told(source.account.card_progress(other, FIRST))
+    assert got.title == "A card was saved at Stripe"
+    assert "It is for another customer than the one chosen now." in got.message
+    look(source, timedelta(minutes=5))
+    assert charged_to(house) == "pm_00000001"
+
+
+def test_a_card_of_a_customer_whom_lago_charges_is_not_called_stripes(house: House, source: BillingSource) -> None:
+    customer = house.lago.add_customer("org-acme")
+    customer["billing_configuration"] = {"payment_provider": "stripe", "provider_customer_id": "cus_lago"}
+    house.lago.methods["org-acme"] = [card("pm_9999")]
+    house.stripe.billing.methods["pm_9999"] = "cus_lago"
+    view = on_file(source)
+    assert (view.by_stripe, view.can_update) == (False, False)
+
+
+def test_a_name_that_is_known_stays_while_stripe_does_not_answer(house: House) -> None:
+    source = house.source()
+    answered(buy(source))
+    house.stripe.complete("cs_test_00000000")
+    known = on_file(source)
+    house.stripe.fail("500")
+    assert on_file(source) == known
+
+
+def test_pages_that_never_opened_do_not_count_against_how_many_may(
+    house: House, source: BillingSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_sources.billing.account.card.MOST_ATTEMPTS", 1)
+    started(house, source)
+    house.stripe.fail("500", "/v1/checkout/sessions", method="POST")
+    failed(source.account.update_card(ANNA))
+    house.stripe.heal()
+    answered(source.account.update_card(ANNA))
+    assert failed(source.account.update_card(ANNA)).code == "too_many"
 
 
 def test_a_stripe_that_is_down_fails_this_panel_alone(house: House, source: BillingSource) -> None:

@@ -226,6 +226,21 @@ def test_it_is_told_no_more_once_something_else_is_bought_or_after_a_week(house:
     assert ended(source) is None
 
 
+def test_a_checkout_that_a_colleague_merely_opened_silences_nothing(house: House) -> None:
+    plan = house.lago.plan_of("team")
+    plan["charges"] = []
+    house.lago.plan_of("business")["charges"] = []
+    source = at_stripe(house, collector="stripe")
+    house.stripe.complete(SESSION, saved=False)
+    house.stripe.arrive(SESSION, paid=False)
+    look(source)
+    assert ended(source) is not None
+    answered(buy(source, "team", buyer=BEN))
+    assert ended(source) is not None
+    told(source.give_up(BEN, str(seen(source, BEN).attempt_id)))
+    assert ended(source) is not None
+
+
 def test_what_its_buyer_gave_up_or_left_is_not_told_as_a_failure(house: House) -> None:
     source = at_stripe(house)
     told(source.give_up(ANNA, str(seen(source).attempt_id)))
