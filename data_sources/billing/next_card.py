@@ -46,7 +46,9 @@ def take_over(till: Till, customer_id: str) -> Problem | None:
         taken = _charge_to(till, StripeSubscriptions(stripe), customer_id, session)
         if isinstance(taken, Problem) and taken.code == REFUSED_CARD:
             attempts.note_action(customer_id, CARD_REFUSED, session_id=session.id, note=taken.detail)
-        elif taken is not False:
+        elif taken is False:  # of another customer of Stripe's: one that Lago charged before, perhaps
+            attempts.note_action(customer_id, CARD_CLOSED, session_id=session.id)
+        else:
             return None if taken is True else taken
     return None
 

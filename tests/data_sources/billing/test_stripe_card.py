@@ -163,6 +163,9 @@ def test_a_page_of_another_customer_of_stripes_is_never_charged(house: House, so
     assert told(source.account.card_progress(ANNA, FIRST)).title == "A card was saved at Stripe"
     look(source, timedelta(minutes=5))
     assert charged_to(house) == "pm_00000000"
+    before = len(house.stripe.requests("GET", f"/v1/checkout/sessions/{FIRST}"))
+    look(source, timedelta(hours=8))
+    assert len(house.stripe.requests("GET", f"/v1/checkout/sessions/{FIRST}")) == before
 
 
 def test_where_lago_collects_as_well_no_page_opens(house: House, source: BillingSource) -> None:
