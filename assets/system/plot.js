@@ -56,7 +56,7 @@ export function band(times, least, most, stepMs, offset, color, name) {
 }
 function labels(found, from, to, offset) {
   return found.filter(function (gap) { return Math.min(gap.to, to) - Math.max(gap.from, from) > 0.14 * (to - from); }).map(function (gap) {
-    var text = gap.reason === "not started" ? "not measured" : gap.reason === "late sample" || gap.reason === "stale" ? age(seconds(gap)) + " without a sample" : gap.reason;
+    var text = gap.reason === "not started" ? "not measured" : gap.reason === "late sample" || gap.reason === "stale" ? age(seconds(gap)) + " without a sample" : gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps
     const last = gap.to >= to && gap.from > from;  // words wider than their gap would be cut off at the chart's end
     return { x: local(last ? to : (Math.max(gap.from, from) + Math.min(gap.to, to)) / 2, offset), xanchor: last ? "right" : "center", y: 1, xref: "x", yref: "paper", yanchor: "bottom", text: text, bgcolor: "rgba(0,0,0,0)", showarrow: false, borderpad: 1 };
   });

@@ -1,4 +1,7 @@
-"""Numbers as bytes: how the history's file holds its slots. Four rows each: mean, least, most, known seconds."""
+"""Numbers as bytes: how the history's file holds its slots. Four rows each: mean, least, most, known seconds.
+
+What is read back may have been spoilt on the disk: it is taken only where it has the length that it was written with.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,12 @@ import numpy as np
 
 from .slots import Floats
 from .windows import Columns
+
+_LONGEST_S = 3600.0  # no slot is longer
+
+
+class GarbledError(Exception):
+    """These are not the bytes that were written."""
 
 
 def blank(count: int) -> Floats:
@@ -21,14 +30,24 @@ def pack(data: Floats) -> bytes:
     return data.astype("<f4").tobytes()
 
 
-def unpack(data: bytes) -> Floats:
-    """The reverse of `pack`."""
-    return np.frombuffer(data, "<f4").reshape(4, -1).astype(np.float64)
+def unpack(data: bytes, count: int) -> Floats:
+    """The reverse of `pack`, of `count` series."""
+    cells: Floats = unpack_many([data], count)[0]
+    return cells
 
 
 def unpack_many(data: Sequence[bytes], count: int) -> Floats:
-    """Slots of the same `count` series at once: by slot, row and series."""
-    return np.frombuffer(b"".join(data), "<f4").reshape(len(data), 4, count).astype(np.float64)
+    """Slots of the same `count` series at once: by slot, row and series.
+
+    Raises:
+        GarbledError: One of them is of another length, or knows more seconds than any slot has.
+    """
+    if any(not isinstance(each, bytes) or len(each) != 16 * count for each in data):
+        raise GarbledError("a slot does not hold its series")
+    cells = np.frombuffer(b"".join(data), "<f4").reshape(len(data), 4, count)
+    if not ((cells[:, 3] >= 0) & (cells[:, 3] <= _LONGEST_S)).all():
+        raise GarbledError("a slot tells nonsense")
+    return cells.astype(np.float64)
 
 
 def deflate(data: Floats) -> bytes:
@@ -36,9 +55,19 @@ def deflate(data: Floats) -> bytes:
     return zlib.compress(data.astype("<f4").reshape(-1).view(np.uint8).reshape(-1, 4).T.tobytes(), 6)
 
 
-def inflate(data: bytes) -> Floats:
-    """The reverse of `deflate`."""
-    flat = np.frombuffer(zlib.decompress(data), np.uint8).reshape(4, -1).T.copy().view("<f4")
+def inflate(data: bytes, count: int) -> Floats:
+    """The reverse of `deflate`, of `count` slots.
+
+    Raises:
+        GarbledError: They cannot be made out, or are of another number.
+    """
+    try:
+        plain = zlib.decompress(data)
+    except (zlib.error, TypeError) as error:
+        raise GarbledError("a block cannot be made out") from error
+    if len(plain) != 16 * count:
+        raise GarbledError("a block does not hold its slots")
+    flat = np.frombuffer(plain, np.uint8).reshape(4, -1).T.copy().view("<f4")
     return flat.reshape(4, -1).astype(np.float64)
 
 

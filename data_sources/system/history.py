@@ -2,7 +2,7 @@
 
 The sampler's thread only notes numbers, and adds a few ticks at once to the open slots. Another thread writes them, so
 that a slow, full or read-only disk never holds up a sample; the answer then says that nothing is kept. A restart is a
-gap.
+gap. A file that is damaged, whether a write or a read finds it so, is set aside, and the history begins anew.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..result import utc_now
+from .blobs import GarbledError
 from .gap_log import EVERYTHING, LOST, GapLog
-from .history_file import COARSE_S, FINE_S, HistoryFile, NewerFileError
+from .history_file import COARSE_S, FINE_S, HistoryFile, NewerFileError, is_damage
 from .history_reader import KEEP_TICKS, HistoryQuery, Recorded, Tick, read_window
 from .rates import is_late
 from .series import figures
@@ -34,7 +35,6 @@ FLUSH_S = 10.0
 _FOLD_TICKS = 5  # arithmetic on slots touches much memory: seldom, and for several ticks at once
 _MAX_PENDING = 500  # slots that wait for the disk: about an hour
 _CLOCK_SLACK_S = 0.5  # more than this between two clocks' steps means that the wall clock was set
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SETTLED_S = 3600.0  # a clock that ran so long is believed when old rows are let go
 
 
@@ -82,7 +82,7 @@ class History:
         self._clock_since_s: float | None = None
         self._folded_block = -1
         self._trouble: str | None = None
-        self._stop = threading.Event()
+        self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -91,13 +91,15 @@ class History:
         """Start writing to the file."""
         if self._file is None or (self._thread is not None and self._thread.is_alive()):
             return
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep_writing, args=(self._stop,), name="ops-history", daemon=True)
+        self._stop, self._wake = threading.Event(), threading.Event()
+        told = (self._stop, self._wake)
+        self._thread = threading.Thread(target=self._keep_writing, args=told, name="ops-history", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Write what is open and close the file; the next run's first piece of a slot is merged with this one's."""
         self._stop.set()
+        self._wake.set()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(timeout=10)
@@ -106,11 +108,17 @@ class History:
             for builder in self._builders:
                 self._pending.extend(builder.close())
         self.flush()
+        if self._pending:  # a damaged file was set aside, and what it did not take goes into the next
+            self.flush()
         if self._file is not None:
             self._file.close()
 
-    def _keep_writing(self, stop: threading.Event) -> None:
-        while not stop.wait(FLUSH_S):
+    def _keep_writing(self, stop: threading.Event, wake: threading.Event) -> None:
+        while True:
+            wake.wait(FLUSH_S)
+            if stop.is_set():
+                return
+            wake.clear()
             try:
                 self.flush()
             except Exception:  # a bug of ours: in the log with its stack, and live figures go on
@@ -207,6 +215,8 @@ class History:
         self, file: HistoryFile, slots: list[Slot], gaps: dict[tuple[str, float], GapSpan], run: tuple[float, float]
     ) -> str | None:
         """Write, and say why it was not possible."""
+        if file.damage is not None:
+            return self._set_aside(file, file.damage)
         try:
             free = shutil.disk_usage(file.path.parent).free
             if free < self._min_free:
@@ -218,8 +228,8 @@ class History:
                 settled = self._clock_since_s is not None and run[1] - self._clock_since_s >= _SETTLED_S
                 file.fold(run[1], forget=settled)
                 self._folded_block = block
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in _DAMAGED:  # the low byte is the kind, the rest tells more of it
+        except (sqlite3.DatabaseError, GarbledError) as error:
+            if is_damage(error):
                 return self._set_aside(file, error)
             if not isinstance(error, sqlite3.OperationalError):
                 raise
@@ -229,7 +239,7 @@ class History:
             return f"The history cannot be written: {getattr(error, 'strerror', None) or error}"
         return None
 
-    def _set_aside(self, file: HistoryFile, error: sqlite3.DatabaseError) -> str:
+    def _set_aside(self, file: HistoryFile, error: Exception) -> str:
         try:
             aside = file.set_aside()
         except OSError as failed:
@@ -254,4 +264,7 @@ class History:
             recorded = Recorded(
                 tuple(self._ticks), self._run, (*self._pending, *open_slots), self._gaps.spans(), self._trouble
             )
-        return read_window(query, recorded, self._file, now_s=self._now().timestamp(), period_s=self._period_s)
+        found = read_window(query, recorded, self._file, now_s=self._now().timestamp(), period_s=self._period_s)
+        if self._file is not None and self._file.damage is not None:
+            self._wake.set()  # what is measured from now on has a place to go again without waiting for the next write
+        return found

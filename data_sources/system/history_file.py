@@ -3,20 +3,24 @@
 New slots come as one row each, for all series. Once a stretch of time is over its rows are folded to one compressed
 row a series, so that ninety days of one series are ninety rows. Values are kept to seven digits (32 bits): far finer
 than they can be measured, and half the size.
+
+A file that is found to be damaged is set aside under another name, and a new one begun: by its one writer, who is told
+when a reader was the one to find it.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from .blobs import blank, columns, deflate, inflate, pack, rearrange, unpack, unpack_many
+from .blobs import GarbledError, blank, columns, deflate, inflate, pack, rearrange, unpack, unpack_many
 from .slots import Floats, Slot, merge_planes, planes
 from .windows import Columns, GapSpan
 
@@ -26,6 +30,9 @@ KEEP_S = {FINE_S: 86_400, COARSE_S: 90 * 86_400}
 _BLOCK = {FINE_S: 360, COARSE_S: 1440}  # slots a folded row: an hour, a day
 MAX_BYTES = 512 * 10**6
 _MAX_GAPS = 20_000
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What SQLite says of tables that its file no longer names, and Python of text that is none: neither has its own code.
+_SPOILT = ("no such table", "no such column", "Could not decode to UTF-8")
 _SCHEMA = """
 create table if not exists layouts (id integer primary key, names text not null unique);
 create table if not exists slots (
@@ -44,13 +51,24 @@ create table if not exists gaps (
 class NewerFileError(Exception):
     """The file was written by a newer version and is left alone."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path.name} was written by a newer version and is left alone")
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """What stands in the file is not what was written."""
+
 
 class HistoryFile:
     """Writes from one thread at a time, reads from any: each question has a connection of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damage: DamagedError | None = None  # what a reader found; whoever writes sets the file aside
+        self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._has_tables = False  # since this run made them, or found them
+        self._set_aside_times = 0
 
     # -- the one writer -----------------------------------------------------------------------------------------------
 
@@ -58,8 +76,7 @@ class HistoryFile:
         """Open for writing, and make the tables.
 
         Raises:
-            sqlite3.Error: It cannot be opened or written; a `DatabaseError` that is no `OperationalError` means that it
-                is damaged.
+            sqlite3.Error: It cannot be opened or written, or is damaged.
             NewerFileError: A newer version wrote it.
         """
         if self._writer is not None:
@@ -68,7 +85,7 @@ class HistoryFile:
         try:
             found = made.execute("pragma user_version").fetchone()[0]
             if found > VERSION:
-                raise NewerFileError(f"{self.path.name} was written by a newer version and is left alone")
+                raise NewerFileError(self.path)
             made.execute("pragma journal_mode=wal")
             made.execute("pragma synchronous=normal")
             made.execute("pragma journal_size_limit=4000000")
@@ -77,7 +94,7 @@ class HistoryFile:
         except BaseException:
             made.close()
             raise
-        self._writer = made
+        self._writer, self._has_tables = made, True
 
     def close(self) -> None:
         """Close the writing side."""
@@ -96,6 +113,10 @@ class HistoryFile:
         os.replace(self.path, aside)
         for ending in ("-wal", "-shm"):
             Path(f"{self.path}{ending}").unlink(missing_ok=True)
+        with self._lock:
+            # Not before the file is gone: what a reader finds until then is of this one.
+            self._set_aside_times += 1
+            self.damage, self._has_tables = None, False
         return aside
 
     def write(self, slots: Iterable[Slot], gaps: Mapping[tuple[str, float], GapSpan], run: tuple[float, float]) -> None:
@@ -130,7 +151,8 @@ class HistoryFile:
             "select names, data from slots join layouts on id = layout where tier = ? and number = ?", key
         ).fetchone()
         if there is not None:
-            old_names, old = _names(there[0]), unpack(there[1])
+            old_names = _names(there[0])
+            old = unpack(there[1], len(old_names))
             added = tuple(name for name in names if name not in old_names)
             wanted = old_names + added
             data = merge_planes(rearrange(old_names, old, wanted), rearrange(names, data, wanted), slot.tier_s)
@@ -172,15 +194,16 @@ class HistoryFile:
             rows = writer.execute(f"{_SLOTS} where tier = ? and number >= ? and number < ?", span).fetchall()
             found: dict[str, Floats] = defaultdict(lambda: blank(count))
             for slot, text, data in rows:
-                cells = unpack(data)
-                for place, name in enumerate(_names(text)):
+                names = _names(text)
+                cells = unpack(data, len(names))
+                for place, name in enumerate(names):
                     found[name][:, slot - span[1]] = cells[:, place]
             for name, data in found.items():
                 key = (tier_s, number, name)
                 old = writer.execute(
                     "select data from blocks where tier = ? and number = ? and name = ?", key
                 ).fetchone()
-                whole = data if old is None else merge_planes(inflate(old[0]), data, tier_s)
+                whole = data if old is None else merge_planes(inflate(old[0], count), data, tier_s)
                 writer.execute("insert or replace into blocks values (?, ?, ?, ?)", (*key, deflate(whole)))
             writer.execute("delete from slots where tier = ? and number >= ? and number < ?", span)
             writer.execute("delete from layouts where id not in (select layout from slots)")
@@ -246,21 +269,22 @@ class HistoryFile:
         """
         first, last = int(start_s // tier_s), int(-(-end_s // tier_s))
         parts: dict[str, list[tuple[Floats, Floats]]] = defaultdict(list)
-        with closing(self._reader()) as reader:
-            if _is_new(reader):
-                return {}
-            self._read_blocks(reader, parts, tier_s, first, last, wanted)
-            rows = reader.execute(f"{_SLOTS} where tier = ? and number >= ? and number < ?", (tier_s, first, last))
-            by_layout: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
-            for number, text, data in rows:
-                by_layout[text].append((number, data))
-        for text, found in by_layout.items():
-            names = _names(text)
-            cells = unpack_many([data for _, data in found], len(names))
-            numbers = np.array([number for number, _ in found], np.float64)
-            for place, name in enumerate(names):
-                if wanted is None or name in wanted:
-                    parts[name].append((numbers, cells[:, :, place].T))
+        by_layout: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        with self._noting_damage():
+            with closing(self._reader()) as reader:
+                if self._is_new(reader):
+                    return {}
+                self._read_blocks(reader, parts, tier_s, first, last, wanted)
+                rows = reader.execute(f"{_SLOTS} where tier = ? and number >= ? and number < ?", (tier_s, first, last))
+                for number, text, data in _checked(rows):
+                    by_layout[text].append((number, data))
+            for text, found in by_layout.items():
+                names = _names(text)
+                cells = unpack_many([data for _, data in found], len(names))
+                numbers = np.array([number for number, _ in found], np.float64)
+                for place, name in enumerate(names):
+                    if wanted is None or name in wanted:
+                        parts[name].append((numbers, cells[:, :, place].T))
         return {name: columns(found, tier_s) for name, found in parts.items()}
 
     @staticmethod
@@ -278,8 +302,8 @@ class HistoryFile:
         if wanted is not None:
             query += f" and name in ({','.join('?' * len(wanted))})"
             values += wanted
-        for number, name, data in reader.execute(query, values):
-            parts[name].append((number * count + np.arange(count, dtype=np.float64), inflate(data)))
+        for number, name, data in _checked(reader.execute(query, values)):
+            parts[name].append((number * count + np.arange(count, dtype=np.float64), inflate(data, count)))
 
     def spans(self, start_s: float, end_s: float) -> tuple[list[tuple[float, float]], dict[tuple[str, float], GapSpan]]:
         """Runs of the console and gaps that touch a stretch of time.
@@ -287,8 +311,8 @@ class HistoryFile:
         Raises:
             sqlite3.Error: The file cannot be read.
         """
-        with closing(self._reader()) as reader:
-            if _is_new(reader):
+        with self._noting_damage(), closing(self._reader()) as reader:
+            if self._is_new(reader):
                 return [], {}
             runs = reader.execute(
                 "select start_s, end_s from runs where start_s < ? and end_s > ? order by start_s", (end_s, start_s)
@@ -296,7 +320,43 @@ class HistoryFile:
             gaps = reader.execute(
                 "select what, start_s, end_s, reason from gaps where start_s < ? and end_s > ?", (end_s, start_s)
             ).fetchall()
+            if not all(isinstance(moment, float) for row in (*runs, *(gap[1:3] for gap in gaps)) for moment in row):
+                raise GarbledError("a time is none")
         return runs, {(what, since): GapSpan(since, until, reason, what) for what, since, until, reason in gaps}
+
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        """Note what a reader finds wrong with the file, unless that was set aside meanwhile.
+
+        Raises:
+            DamagedError: In place of whatever SQLite, or the decoding, said.
+        """
+        before = self._set_aside_times
+        try:
+            yield
+        except (sqlite3.DatabaseError, GarbledError) as error:
+            if not is_damage(error):
+                raise
+            found = DamagedError(str(error))
+            with self._lock:
+                if self._set_aside_times == before:
+                    self.damage = found
+            raise found from error
+
+    def _is_new(self, reader: sqlite3.Connection) -> bool:
+        """Whether nobody has made its tables yet.
+
+        Raises:
+            DamagedError: They were there.
+            NewerFileError: They are of a newer version: nobody here can tell whether they are as they should be.
+        """
+        had_tables = self._has_tables  # asked before the file is looked at, which is the order in which they are made
+        found = reader.execute("pragma user_version").fetchone()[0]
+        if found > VERSION:
+            raise NewerFileError(self.path)
+        if found == 0 and had_tables:
+            raise DamagedError("it was emptied")
+        return bool(found == 0)
 
     def _reader(self) -> sqlite3.Connection:
         """A look at one moment: what the writer folds meanwhile is seen either before or after, never in between."""
@@ -312,9 +372,20 @@ class HistoryFile:
 _SLOTS = "select number, names, data from slots join layouts on id = layout"
 
 
-def _is_new(reader: sqlite3.Connection) -> bool:
-    """Whether the writer has not made its tables yet."""
-    return bool(reader.execute("pragma user_version").fetchone()[0] == 0)
+def _checked(rows: Iterable[tuple[int, str, bytes]]) -> Iterator[tuple[int, str, bytes]]:
+    """Rows as they are, unless what stands in one is of another kind than was written."""
+    for number, name, data in rows:
+        if not isinstance(number, int) or not isinstance(name, str):
+            raise GarbledError("a row has no place or no name")
+        yield number, name, data
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that the file is not as it was written; not that it is locked, full, or out of reach."""
+    code = getattr(error, "sqlite_errorcode", None)  # Python's own errors have none
+    if code is not None and code & 0xFF in _DAMAGED:  # the low byte is the kind, the rest tells more of it
+        return True
+    return isinstance(error, DamagedError | GarbledError) or str(error).startswith(_SPOILT)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

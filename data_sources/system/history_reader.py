@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .gap_log import EVERYTHING, LOST, merge_spans
-from .history_file import COARSE_S, FINE_S, KEEP_S, HistoryFile
+from .history_file import COARSE_S, FINE_S, KEEP_S, DamagedError, HistoryFile, NewerFileError
 from .series import LEFT_OUT, group, network_group, shown_name, stored_name
 from .slots import Floats, Slot
 from .types import Gap
 from .windows import LIVE_S, Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold, grid
 
 KEEP_TICKS = 1800  # an hour
+_UNREADABLE = (sqlite3.Error, OSError, NewerFileError)
 _Runs = list[tuple[float, float]]
 _Gaps = dict[tuple[str, float], GapSpan]
 
@@ -127,9 +128,14 @@ def _spans(file: HistoryFile | None, start_s: float, end_s: float) -> tuple[_Run
         return [], {}, None
     try:
         runs, gaps = file.spans(start_s - COARSE_S, end_s)
-    except (sqlite3.Error, OSError) as error:
-        return [], {}, f"The history cannot be read: {error}"
+    except _UNREADABLE as error:
+        return [], {}, _trouble(error)
     return runs, gaps, None
+
+
+def _trouble(error: Exception) -> str:
+    """Why there is nothing of the file."""
+    return f"The history {'is damaged and ' if isinstance(error, DamagedError) else ''}cannot be read: {error}"
 
 
 def _tier(start_s: float, run: tuple[float, float] | None, now_s: float, period_s: float, *, earlier: bool) -> int:
@@ -196,8 +202,8 @@ def _of_file(file: HistoryFile | None, query: HistoryQuery, cut: Grid) -> tuple[
     wanted = None if query.names is None else [stored_name(name, query.interface) for name in query.names]
     try:
         kept = file.read(cut.tier_s, cut.t0_s, cut.end_s, wanted)
-    except (sqlite3.Error, OSError) as error:
-        return {}, f"The history cannot be read: {error}"
+    except _UNREADABLE as error:
+        return {}, _trouble(error)
     named = ((shown_name(stored, query.interface), columns) for stored, columns in kept.items())
     return {name: columns for name, columns in named if name is not None}, None
 

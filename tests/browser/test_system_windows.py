@@ -5,7 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from data_sources.result import Failed, Kind, Problem
-from tests.browser.test_system_page import BADGE, PATH, console, machine, pick  # noqa: F401
+from data_sources.system.history_reader import HistoryQuery
+from tests.browser.test_system_page import BADGE, PATH, console, machine, pick, use  # noqa: F401
+from tests.data_sources.system.test_sampler import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -86,6 +88,31 @@ def test_a_gap_is_bridged_by_no_line_and_no_band_and_a_spike_outlives_the_steps(
         "arguments[0](source.history.at); })"
     )
     assert middles == [50_000, 110_000]
+
+
+def test_a_history_that_is_damaged_says_so_in_the_panels_and_begins_anew(browser, app, console, machine, tmp_path):  # noqa: F811
+    source = machine.held_source(tmp_path / "history.db")
+    use(app, source)
+    for _ in range(3):
+        for _ in range(600):
+            console.tick(received=20_000)
+        source.history(HistoryQuery())
+        source._history.flush()
+    source._history._file._writer.execute("pragma wal_checkpoint(truncate)")
+    with source._history._writing:  # the writer waits: what a reader finds is seen before it is mended
+        (tmp_path / "history.db").write_bytes(b"this is no database" * 500)
+        browser.sign_in(console, path=f"{PATH}?window=21600")
+        browser.wait_for_text("#system-gaps", "The history is damaged and cannot be read: file is not a database.")
+        browser.wait_for_text("#system-past", "The history is damaged and cannot be read: file is not a database")
+        browser.wait_for_text("#system-network-graph", "The history is damaged and cannot be read")
+        over = browser.text("#system-network-graph")
+        assert "no database" not in over, "words wider than a chart run into the next one"
+        browser.wait_for_text("#system-received-value", "10.0")  # what is live does not depend on it
+    wait_until((tmp_path / "history.db.damaged").exists, 30)
+    browser.driver.refresh()  # so long a window is asked for once a minute
+    lost = "Lost: the file of the history was damaged. It is kept as history.db.damaged."
+    browser.wait_for_text("#system-gaps", lost)
+    browser.wait_for_text("#system-network-graph", "Lost")
 
 
 def test_a_drag_zooms_every_chart_and_holds_while_data_flow(browser, console):  # noqa: F811

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_sources.system.history import FLUSH_S, History
-from data_sources.system.history_file import COARSE_S, FINE_S, HistoryFile
+from data_sources.system.history_file import COARSE_S, FINE_S, DamagedError, HistoryFile
 from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.slots import Slot
 from data_sources.system.types import Counters
@@ -333,13 +333,141 @@ def test_what_memory_still_holds_is_not_lost_with_the_file(watched):
     assert before.end_s == pytest.approx(watched.machine.now().timestamp() - 640, abs=4)
 
 
-def test_a_file_of_a_newer_version_is_left_alone(tmp_path):
+def into_the_file(watched):
+    """Write what there is, and past the log of writes: what stands in that is read from there."""
+    watched.history.flush()
+    watched.history._file._writer.execute("pragma wal_checkpoint(truncate)")
+
+
+def overwritten(path):
+    path.write_bytes(b"this is no database" * 500)
+
+
+def cut_in_half(path):
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 8192 * 4096)
+
+
+def emptied(path):
+    with path.open("r+b") as file:
+        file.truncate(0)
+
+
+def spoilt_in_the_middle(path):
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (path.stat().st_size - 4096))
+
+
+def query(*statements):
+    def change(path):
+        with sqlite3.connect(path, isolation_level=None) as file:
+            for statement in statements:
+                file.execute(statement)
+        file.close()
+
+    change.__name__ = statements[0]
+    return change
+
+
+SLOT_CUT = query("update slots set data = substr(data, 2)")
+SLOT_NONSENSE = query("update slots set data = randomblob(length(data))")
+SLOT_NAMELESS = query("update layouts set names = cast(x'ff' as text)")
+BLOCK_CUT = query("update blocks set data = substr(data, 9)")
+BLOCK_OF_OTHER = query("update blocks set data = x'789c030000000001'")  # nothing, well compressed
+TABLE_GONE = query("drop table blocks")
+TIME_NONE = query("update runs set end_s = 'x'")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        overwritten,
+        cut_in_half,
+        emptied,
+        spoilt_in_the_middle,
+        SLOT_CUT,
+        SLOT_NONSENSE,
+        SLOT_NAMELESS,
+        BLOCK_CUT,
+        BLOCK_OF_OTHER,
+        TABLE_GONE,
+        TIME_NONE,
+    ],
+)
+def test_a_damaged_file_that_a_reader_finds_is_told_and_set_aside_and_the_history_begins_anew(watched, spoil):
+    """The writer has it open all the while, and alone might not notice for long."""
+    for _ in range(3):  # an hour of it is folded
+        watched.run(1800)
+        into_the_file(watched)
+    spoil(watched.path)
+    watched.run(20)
+    window = watched.window(2 * 3600)
+    assert window.reason.startswith("The history is damaged and cannot be read: ")
+    assert window.reason in {span.reason for span in window.gaps}
+    assert window.series["net_in"].mean[-1] == 1000.0, "what memory holds is there all the same"
+    watched.history.flush()
+    aside = watched.path.with_name("history.db.damaged")
+    assert "it was moved to history.db.damaged and begins anew" in watched.window(2 * 3600).reason
+    watched.run(20, per_s=3000)
+    watched.history.flush()
+    window = watched.window(2 * 3600)
+    assert window.reason is None
+    lost = window.gaps[-1]
+    assert lost.reason == "Lost: the file of the history was damaged. It is kept as history.db.damaged"
+    assert np.nanmax(window.series["net_in"].most) == 3000.0
+    watched.history.close()
+    (columns,) = HistoryFile(watched.path).read(FINE_S, 0, 2e9, ("net_in",)).values()
+    assert columns.most.max() == 3000.0
+    assert aside.exists()
+
+
+def test_the_writer_sets_a_damaged_file_aside_as_soon_as_a_reader_has_found_it(watched, monkeypatch):
+    monkeypatch.setattr("data_sources.system.history.FLUSH_S", 3600.0)
+    watched.run(600)
+    into_the_file(watched)
+    watched.history.start()
+    overwritten(watched.path)
+    watched.window(2 * 3600)
+    wait_until(watched.path.with_name("history.db.damaged").exists)
+
+
+def test_what_a_reader_finds_in_a_file_that_was_set_aside_meanwhile_does_not_move_the_new_one(tmp_path):
+    file, one = HistoryFile(tmp_path / "h.db"), np.ones(1)
+    file.write([Slot(FINE_S, 3600, ("cpu",), one, one, one, one * 10)], {}, (0.0, 1.0))
+
+    def read_meanwhile():
+        with file._noting_damage():
+            file.set_aside()
+            raise DamagedError("in the file of before")
+
+    with pytest.raises(DamagedError):
+        read_meanwhile()
+    assert file.damage is None
+    file.close()
+
+
+def test_damage_that_is_found_at_the_end_costs_nothing_of_the_time_since(watched):
+    watched.run(600)
+    into_the_file(watched)
+    overwritten(watched.path)
+    watched.run(60, per_s=3000)
+    watched.window(2 * 3600)
+    watched.restart(away_s=30)
+    watched.run(20)
+    lost, away = watched.window(2 * 3600).gaps
+    assert lost.reason.startswith("Lost: ")
+    assert (away.reason, away.end_s - away.start_s) == ("Ops Center was not running", pytest.approx(30))
+
+
+def test_a_file_of_a_newer_version_is_left_alone_by_writer_and_reader(tmp_path):
     with sqlite3.connect(tmp_path / "history.db") as file:
         file.execute("pragma user_version=99")
     file.close()
     before = (tmp_path / "history.db").read_bytes()
     watched = Watched(tmp_path)
     watched.run(20)
+    assert "newer version" in watched.window(7 * DAY).reason
     watched.history.flush()
     assert "newer version" in watched.window(300).reason
     watched.history.close()
