@@ -1,5 +1,5 @@
 // Gaps: where nothing is known, from the last known moment on
-import { age } from "./words.js";
+import { age, known } from "./words.js";
 
 // A step so long that nobody looked in between: no line is drawn over it, even where both ends are known.
 // `periodMs` may be a function of the point's place: where steps of the history go over into live points it changes.
@@ -10,40 +10,62 @@ export function stalled(times, i, periodMs) {
 export const SILENT_PERIODS = 3;
 export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";
 
-// `jumped(i)` tells whether the sampler looked in time and only the wall clock went on by more.
+// Readings that failed. The first one after them brings no rate yet: that time is theirs, too.
+const UNREAD = ["host down", "read error"];
+
+function goesOn(times, isKnown, reasons, start, i, periodMs) {
+  if (i >= times.length || isKnown(i)) return false;
+  if (UNREAD.indexOf(reasons[start]) < 0) return reasons[i] === reasons[start];
+  if (stalled(times, i, periodMs)) return false;  // of the time between nobody knows
+  return reasons[i] === reasons[start] || (reasons[i] === "measuring" && reasons[i - 1] === reasons[start]);
+}
+
+// `jumped(i)` tells whether the sampler looked in time and only the wall clock went on by more. `since` is where a gap began
+// that reaches into the window; one that is `open` may have begun earlier still.
 export function gaps(times, isKnown, reasons, from, to, periodMs, jumped) {
   var found = [], i = 0;
   if (!times.length) return [{ from: from, to: to, reason: "not started" }];
   if (times[0] - from > 1.5 * periodMs) found.push({ from: from, to: times[0], reason: "not started" });
   while (i < times.length) {
-    if (isKnown(i)) {
-      // A level is known again at once after a stall: the time without a sample is a gap all the same.
-      if (stalled(times, i, periodMs) && isKnown(i - 1)) found.push({ from: times[i - 1], to: times[i], reason: jumped(i) ? JUMPED : "late sample" });
-      i += 1;
-      continue;
-    }
+    // A level is known again at once after a stall, and a host may be asked again and not answer: the time without a sample
+    // is a gap all the same.
+    const silent = stalled(times, i, periodMs) && (isKnown(i) ? isKnown(i - 1) : UNREAD.indexOf(reasons[i]) >= 0);
+    if (silent) found.push({ from: times[i - 1], to: times[i], reason: jumped(i) ? JUMPED : "late sample" });
+    if (isKnown(i)) { i += 1; continue; }
     var start = i;
-    while (i + 1 < times.length && !isKnown(i + 1) && reasons[i + 1] === reasons[start]) i += 1;
-    var begin = start > 0 ? times[start - 1] : Math.max(from, times[0] - periodMs);
+    while (goesOn(times, isKnown, reasons, start, i + 1, periodMs)) i += 1;
+    var begin = silent ? times[start] : start > 0 ? times[start - 1] : Math.max(from, times[0] - periodMs);
     var merged = found.length && found[found.length - 1].reason === "not started" && reasons[start] === "measuring";
     if (merged) found[found.length - 1].to = times[i];
-    else found.push({ from: begin, to: times[i], reason: reasons[start] || "unknown" });
+    else found.push({ from: begin, to: times[i], reason: reasons[start] || "unknown", open: start === 0 && !found.length });
     i += 1;
   }
   if (to - times[times.length - 1] > SILENT_PERIODS * periodMs) found.push({ from: times[times.length - 1], to: to, reason: "stale" });
   return found.filter(function (gap) { return gap.to > from && gap.to > gap.from; })
-    .map(function (gap) { return Object.assign(gap, { from: Math.max(gap.from, from) }); });
+    .map(function (gap) { return Object.assign(gap, { since: gap.from, from: Math.max(gap.from, from) }); });
 }
 
-export function seconds(gap) { return Math.round((gap.to - gap.from) / 1000); }
+// How long a gap is, of which the window may show the end alone.
+export function length(gap) {
+  const begun = known(gap.since) ? gap.since : gap.from;
+  return age(Math.round((gap.to - begun) / 1000)) + (gap.open ? " or more" : "");
+}
+// The words over a chart, which has little room.
+export function short(gap) {
+  switch (gap.reason) {
+    case "not started": return "not measured";
+    case "late sample": case "stale": return length(gap) + " without a sample";
+    case "host down": return "down for " + length(gap);
+    default: return gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps
+  }
+}
 // `name` is the interface that is shown; none is the total, which may have been of others then than now. `host` is another
 // host whose figures are shown; nothing is this machine.
 export function why(gap, name, host) {
-  var step = seconds(gap);
   switch (gap.reason) {
     case "not started": return host ? "Prometheus has nothing of this host before." : "Nothing was measured before the console's last start.";
     case "measuring": return "The first reading. A rate needs two.";
-    case "late sample": return "No sample for " + age(step) + ". Rates over so long a step are not drawn.";
+    case "late sample": return (host ? "Prometheus has no sample of it for " : "No sample for ") + length(gap) + ". Rates over so long a step are not drawn.";
     case JUMPED: return "The clock was set forward, or the machine slept.";
     case TURNED: return "The clock was set back. What was measured before bears later times.";
     case NOT_YET: return "This time has not come yet.";
@@ -53,13 +75,13 @@ export function why(gap, name, host) {
     case "route changed": return "The interfaces of the default route changed.";
     case "another is the busiest": return "Another interface became the busiest: from then on the total is of that one.";
     case "no interface": return "There is no interface but loopback.";
-    case "host down": return (host || "The host") + " did not answer.";
+    case "host down": return (host || "The host") + " did not answer for " + length(gap) + ".";
     case "read error": return host ? "Its scrape had no such counter." : "The counters could not be read.";
     case "not offered here": return "This system does not count it.";
     case "reading": return "The history is being read.";
     case "history failed": return "The history could not be read.";
     case "unknown": return host ? "Prometheus has too few scrapes of it for a step." : "Not known.";
-    case "stale": return "No sample for " + age(step) + "." + (gap.because ? " " + gap.because : "");
+    case "stale": return "No sample for " + length(gap) + "." + (gap.because ? " " + gap.because : "");
     default: return /^[A-Z]/.test(gap.reason) ? gap.reason + "." : "Not known: " + gap.reason + ".";
   }
 }

@@ -61,7 +61,7 @@ export function gapList(view) {
   if (!found.length) { fill("system-gaps", [make("li", "", "None: every sample came in time.")]); return; }
   fill("system-gaps", found.slice(-GAPS_SHOWN).reverse().map((gap) => {
     const item = make("li"), text = make("div");
-    text.append(make("b", "", view.when(gap.from) + " to " + view.when(gap.to)), gaps.why(gap, asked.name, asked.host));
+    text.append(make("b", "", view.when(gap.since || gap.from) + " to " + view.when(gap.to)), gaps.why(gap, asked.name, asked.host));
     item.append(make("span", "oc-sw hatch"), text);
     return item;
   }));

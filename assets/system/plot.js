@@ -1,6 +1,6 @@
 // Plotly figures and sparklines from columns of points. null breaks the line and is hatched; nothing is bridged.
-import { seconds, stalled } from "./gaps.js";
-import { age, known, local } from "./words.js";
+import { short, stalled } from "./gaps.js";
+import { known, local } from "./words.js";
 
 export function broken(x, values, times, periodMs, text) {
   const out = { x: [], y: [], text: [] };
@@ -56,9 +56,8 @@ export function band(times, least, most, stepMs, offset, color, name) {
 }
 function labels(found, from, to, offset) {
   return found.filter(function (gap) { return Math.min(gap.to, to) - Math.max(gap.from, from) > 0.14 * (to - from); }).map(function (gap) {
-    var text = gap.reason === "not started" ? "not measured" : gap.reason === "late sample" || gap.reason === "stale" ? age(seconds(gap)) + " without a sample" : gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps
     const last = gap.to >= to && gap.from > from;  // words wider than their gap would be cut off at the chart's end
-    return { x: local(last ? to : (Math.max(gap.from, from) + Math.min(gap.to, to)) / 2, offset), xanchor: last ? "right" : "center", y: 1, xref: "x", yref: "paper", yanchor: "bottom", text: text, bgcolor: "rgba(0,0,0,0)", showarrow: false, borderpad: 1 };
+    return { x: local(last ? to : (Math.max(gap.from, from) + Math.min(gap.to, to)) / 2, offset), xanchor: last ? "right" : "center", y: 1, xref: "x", yref: "paper", yanchor: "bottom", text: short(gap), bgcolor: "rgba(0,0,0,0)", showarrow: false, borderpad: 1 };
   });
 }
 function axisFormat(options) {

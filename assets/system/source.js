@@ -41,7 +41,7 @@ function before(gap, name) {
 function told(name) {
   const of = groupOf(name);
   return (H.body.gaps || []).filter((gap) => !gap.of || gap.of.split("@")[0].replace("_io", "") === of)
-    .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), reason: gap.reason }));
+    .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), since: Date.parse(gap.start), reason: gap.reason, open: gap.start === H.body.window.start }));
 }
 
 // What the figures of a summary are of: a level is a sample, anything else a rate over the step.
@@ -69,6 +69,8 @@ const live = {
     if (to <= view.from) return notYet(view);
     const found = gaps.gaps(S.t, (i) => known(values[i]), live.why(name), view.from, to, asked.periodMs, jumped)
       .flatMap((gap) => (gap.reason === "not started" && S.t.length ? before(gap, name) : [gap])).concat(notYet(view));
+    const last = found[found.length - 1];
+    if (last && last.reason === "host down" && last.open && S.down && S.down.since !== null) Object.assign(last, { since: S.down.since, open: false });
     const because = S.refused && S.refused.title ? S.refused.title + "." : S.trouble && S.trouble.detail;
     found.forEach((gap) => { if (gap.reason === "stale" && because) gap.because = because; });
     // Set back by less than the window: what was dropped leaves no room for a hatch, and is told in words.

@@ -40,6 +40,7 @@ class HostRates:
         self._cpu: tuple[int, tuple[CpuTimes, ...]] | None = None
         self._disk_tracks: dict[str, rates.Track | None] = {}
         self._waited: tuple[int, Mapping[str, int]] | None = None
+        self._unread_ns: dict[str, int] = {}  # when a reading failed, of those whose last one did
 
     def sample(self) -> HostSample:
         """Read everything once."""
@@ -56,6 +57,7 @@ class HostRates:
         self, reasons: dict[str, str]
     ) -> tuple[float | None, tuple[float | None, ...], dict[str, float | None]]:
         at_ns = self._clock_ns()
+        since_ns = self._since_unread("cpu", at_ns)
         cores = self._try("cpu", self._host.cpu, reasons)
         if cores is None:
             return None, (), {}
@@ -65,7 +67,7 @@ class HostRates:
             reasons["cpu"] = Gap.MEASURING
             return None, tuple(None for _ in cores), unknown
         if rates.is_late(at_ns - before[0], self._period_ns):
-            reasons["cpu"] = Gap.LATE
+            reasons["cpu"] = rates.why_late(since_ns, self._period_ns)
             return None, tuple(None for _ in cores), unknown
         old, new = rates.sum_cpu(before[1]), rates.sum_cpu(cores)
         whole = rates.busy_percent(old, new)
@@ -80,6 +82,7 @@ class HostRates:
 
     def _read_disks(self, reasons: dict[str, str]) -> tuple[Rate, dict[str, Rate]]:
         at_ns = self._clock_ns()
+        since_ns = self._since_unread("disk_io", at_ns)
         counters: Mapping[str, Counters] | None = self._try("disk_io", self._host.disks, reasons)
         if counters is None:
             return rates.gap(Gap(reasons["disk_io"])), {}
@@ -90,11 +93,13 @@ class HostRates:
             for name, pair in counters.items()
         }
         self._disk_tracks = {name: track for name, (track, _) in stepped.items()}
-        found = {name: rate for name, (_, rate) in stepped.items()}
+        late = rates.gap(rates.why_late(since_ns, self._period_ns))
+        found = {name: late if rate.reason is Gap.LATE else rate for name, (_, rate) in stepped.items()}
         return rates.add_up(found, found), found
 
     def _read_pressure(self, reasons: dict[str, str]) -> dict[str, float | None]:
         at_ns = self._clock_ns()
+        since_ns = self._since_unread("psi", at_ns)
         waited = self._try("psi", self._host.pressure, reasons)
         if waited is None:
             return {}
@@ -108,7 +113,7 @@ class HostRates:
             return dict.fromkeys(waited)
         step_ns = at_ns - before[0]
         if rates.is_late(step_ns, self._period_ns):
-            reasons["psi"] = Gap.LATE
+            reasons["psi"] = rates.why_late(since_ns, self._period_ns)
             return dict.fromkeys(waited)
         found = {
             name: rates.waited_percent(before[1][name], value, step_ns / 1e9) if name in before[1] else None
@@ -118,11 +123,16 @@ class HostRates:
             reasons[f"psi_{name}"] = Gap.RESET if name in before[1] else Gap.MEASURING
         return found
 
+    def _since_unread(self, name: str, at_ns: int) -> int | None:
+        """How long ago a reading failed; None where the last one did not."""
+        failed_ns = self._unread_ns.pop(name, None)
+        return None if failed_ns is None else at_ns - failed_ns
+
     def _try(self, name: str, read: Callable[[], T], reasons: dict[str, str]) -> T | None:
         try:
             value = read()
         except UNREADABLE as error:
-            reasons[name] = why_unread(error)
+            reasons[name], self._unread_ns[name] = why_unread(error), self._clock_ns()
             self._say(name, f"{name} could not be read: {error}")
             return None
         self._say(name, "")

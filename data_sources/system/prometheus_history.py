@@ -8,7 +8,7 @@ the mean, least and most of each step; steps in which a counter fell or too few 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -127,9 +127,13 @@ def _columns(
             name = shown_name(stored, query.interface)
             if name is not None and (query.names is None or name in query.names):
                 values.setdefault(name, np.full(len(samples), np.nan))[place] = value
-        late = sample.interval_s is not None and is_late(int(sample.interval_s * 1e9), int(period_s * 1e9))
-        reasons = {EVERYTHING: str(Gap.LATE)} if late else told.reasons
-        step_s = period_s if sample.interval_s is None else sample.interval_s
+        before, failed = samples[place - 1] if place else (None, None)
+        step_s = period_s if before is None else shown_at(sample) - shown_at(before)
+        reasons: Mapping[str, str] = told.reasons
+        if is_late(int(step_s * 1e9), int(period_s * 1e9)):
+            reasons = {EVERYTHING: Gap.LATE}
+        elif failed is not None and failed.failed:  # the first scrape that brings figures again brings no rate yet
+            reasons = {what: Gap.DOWN if why == Gap.MEASURING else why for what, why in reasons.items()}
         log.note(shown_at(sample) - step_s, shown_at(sample), reasons)
     known = {
         name: Columns(middle_s, column, column, column, np.where(np.isnan(column), 0.0, float(tier_s)))

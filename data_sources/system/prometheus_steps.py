@@ -19,16 +19,18 @@ import numpy as np
 from ..result import Kind, Problem
 from .gap_log import merge_spans
 from .history_reader import HistoryQuery
+from .prometheus_hosts import NO_FIGURES
 from .prometheus_node import NO_PLACE, PRESSURE
 from .prometheus_wire import PrometheusClient, any_of
 from .rates import DEFAULT_CEILING_BYTES_PER_S
 from .series import group, mount_name, unit
 from .slots import Floats
 from .types import Gap
-from .windows import Columns, GapSpan, Grid, HistoryWindow, fold
+from .windows import Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold
 
 WHAT = "The past of this host could not be read"
 NOTHING = "Prometheus has nothing of this host"
+DOWN = "The host did not answer"  # not once in whole steps: when it fell silent within one is not known
 BLANK = "a counter fell, or too few scrapes"
 _BUDGET_S = 20.0  # for all questions of one window; what is not answered by then is not known, and said
 _AT_ONCE = 4
@@ -212,7 +214,9 @@ def read_steps(
     wanted = _wanted(expressions(at, device, spans), families(at, spans), query.names)
     known_s = np.minimum(np.nan_to_num(count) * period_s, float(cut.step_s))
     starts: Floats = np.array([cut.t0_s + place * cut.step_s for place in range(cut.count)], np.float64)
-    series, troubles, gaps = {}, [], [*_spans(np.isnan(count), NOTHING, None, cut)]
+    series: dict[str, SeriesWindow] = {}
+    troubles: list[str] = []
+    gaps = _silences(steps, at, np.isnan(count), troubles)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for what, found in zip(wanted, pool.map(steps.three, wanted.values()), strict=True):
             if isinstance(found, Problem):
@@ -233,6 +237,32 @@ def read_steps(
     told = f"Least and greatest are of means over {part_s} s."
     reason = " ".join(dict.fromkeys((told, *steps.notes, *troubles)))
     return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)
+
+
+def _silences(
+    steps: _Steps, at: str, silent: np.ndarray[tuple[int], np.dtype[np.bool_]], troubles: list[str]
+) -> list[GapSpan]:
+    """Steps without a figure: those in which the host was asked in vain, and those in which nobody asked it.
+
+    Args:
+        steps: Asks Prometheus.
+        at: Label matchers of the host.
+        silent: Which steps have no figure.
+        troubles: Takes why it could not be told.
+    """
+    cut = steps.cut
+    if not silent.any():
+        return []
+    answered = steps.ask(f"max(max_over_time(up{{{at}}}[{cut.step_s}s]))")
+    if isinstance(answered, Problem):
+        troubles.append(f"up: {answered.detail}")
+        return _spans(silent, NOTHING, None, cut)
+    up = answered.get("", np.full(cut.count, np.nan))
+    return [
+        *_spans(silent & np.isnan(up), NOTHING, None, cut),
+        *_spans(silent & (up == 0), DOWN, None, cut),
+        *_spans(silent & (up > 0), NO_FIGURES, None, cut),
+    ]
 
 
 def _ceiling(name: str, of_interface: float) -> float:
@@ -263,7 +293,7 @@ class _Steps:
     """Asks one expression for every step of a window."""
 
     def __init__(self, client: PrometheusClient, cut: Grid, deadline_s: float) -> None:
-        self._client, self._cut, self._deadline_s = client, cut, deadline_s
+        self._client, self.cut, self._deadline_s = client, cut, deadline_s
         self.notes: list[str] = []
 
     def three(self, family: Family) -> dict[str, tuple[Floats, Floats, Floats]] | Problem:
@@ -275,7 +305,7 @@ class _Steps:
                 return answer
             found.append(answer)
         means, leasts, mosts = found
-        nothing = np.full(self._cut.count, np.nan)
+        nothing = np.full(self.cut.count, np.nan)
         columns = {}
         for value in sorted(means, key=lambda value: (len(value), value)):
             mean, least, most = means[value], leasts.get(value, nothing), mosts.get(value, nothing)
@@ -285,7 +315,7 @@ class _Steps:
 
     def ask(self, expression: str, label: str = "") -> dict[str, Floats] | Problem:
         """One value a step, NaN where there is none, by the value of a label; by nothing for the only series."""
-        cut = self._cut
+        cut = self.cut
         if time.monotonic() > self._deadline_s:
             return Problem(Kind.TIMEOUT, WHAT, f"Prometheus took more than {_BUDGET_S:.0f} s for all questions.")
         answer = self._client.ranged(expression, cut.t0_s + cut.step_s, cut.end_s, cut.step_s, what=WHAT)

@@ -52,6 +52,19 @@ def is_late(step_ns: int, period_ns: int) -> bool:
     return step_ns > LATE_FACTOR * period_ns
 
 
+def why_late(step_ns: int | None, period_ns: int) -> Gap:
+    """Why there is no rate over a step that is too long.
+
+    Args:
+        step_ns: Since the last attempt to read, where that failed; None where the last reading did not fail.
+        period_ns: The sampler's period, in nanoseconds.
+
+    Returns:
+        That the sample was late, or, where it came in time after readings that failed, that it is the first again.
+    """
+    return Gap.LATE if step_ns is None or is_late(step_ns, period_ns) else Gap.MEASURING
+
+
 def step(
     track: Track | None,
     at_ns: int,

@@ -77,6 +77,7 @@ class Sampler:
         self._gone_since: dict[str, int] = {}
         self._last_read: NetworkReading | None = None
         self._unread = rates.gap(Gap.READ_ERROR)  # why the last reading failed, where it did
+        self._unread_ns: int | None = None  # when that was; None where it did not
         self._last_faults: Mapping[str, Faults] = {}
         self._ticks = 0
         self._lock = threading.Lock()
@@ -198,7 +199,7 @@ class Sampler:
         try:
             reading = self.network.read()
         except UNREADABLE as error:
-            self._unread = rates.gap(why_unread(error))
+            self._unread, self._unread_ns = rates.gap(why_unread(error)), self._clock_ns()
             self._say("network", f"{self.network.source} could not be read: {error}")
             return None
         self._say("network", "")
@@ -207,6 +208,8 @@ class Sampler:
     def _network_rates(self, reading: NetworkReading) -> dict[str, Rate]:
         """Every listed interface's rate, and a gap for those that vanished in the last minutes."""
         found = {}
+        since_ns = None if self._unread_ns is None else reading.at_ns - self._unread_ns
+        self._unread_ns = None
         for name in [*reading.counters, *(each for each in self._tracks if each not in reading.counters)]:
             info = self.infos.get(name)
             self._tracks[name], found[name] = rates.step(
@@ -217,6 +220,8 @@ class Sampler:
                 ceiling_bytes_per_s=None if info is None else info.speed_bytes_per_s,
                 possible_bytes_per_s=rates.possible(info),
             )
+            if found[name].reason is Gap.LATE:
+                found[name] = rates.gap(rates.why_late(since_ns, self._period_ns))
             if found[name].reason is Gap.GONE:
                 since = self._gone_since.setdefault(name, self._ticks)
                 if self._ticks - since >= _FORGET_TICKS:

@@ -20,7 +20,7 @@ Scope: TypeAlias = Literal["host", "container", "unknown"]
 class Gap(StrEnum):
     """Why two readings give no rate."""
 
-    MEASURING = "measuring"  # the first reading: a rate needs two
+    MEASURING = "measuring"  # the first reading, or the first after one that failed: a rate needs two
     RESET = "counter reset"  # a counter stands lower than before, or has just come back
     GONE = "interface gone"  # the counter is no longer listed
     IMPOSSIBLE = "faster than possible"  # the counter moved on by more than the link, or any link, carries

@@ -1,14 +1,28 @@
 """Another host's page in a real browser: its figures in one request a tick, and words where there are none."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from data_sources.system.prometheus import PrometheusSource
 from data_sources.system.prometheus_wire import PrometheusClient
 from tests.browser.test_system_page import BADGE, PATH
-from tests.data_sources.system.prometheus.steps import edit
+from tests.data_sources.system.prometheus.steps import edit, raw
 from tests.fakes.prometheus import FakePrometheus
 
 pytestmark = pytest.mark.browser
+
+
+def clock(at_s):
+    return datetime.fromtimestamp(at_s, UTC).strftime("%H:%M:%S")
+
+
+def over_the_chart(browser):
+    """The words over the first chart, of gaps that are wide enough for them."""
+    return browser.driver.execute_script(
+        "return [...document.querySelectorAll('#system-network-graph .annotation-text')].map(each => each.textContent)"
+    )
+
 
 ASKED = (
     "return performance.getEntriesByType('resource').map(e => new URL(e.name).pathname)"
@@ -65,6 +79,48 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     browser.wait_for_text("#system-sub", "no sample")
     browser.wait_for_text("#system-received-note", "no figures")
     browser.wait_for_text("#system-gaps", "Its scrape had no such counter.")
+
+
+def test_after_a_host_was_down_its_gap_tells_that_and_how_long_it_truly_was(browser, app, serve, fake):
+    ups = raw(fake, "up", instance=fake.instance)
+    away = range(len(ups) - 60, len(ups) - 6)  # the scrape before these and the one after them were answered
+    begun_s, ended_s = ups[away[0] - 1][0], ups[away[-1] + 1][0]
+    length = f"{int(ended_s - begun_s + 0.5)}\u00a0s"
+    fake.change = edit("up", lambda values: [[when, "0" if begun_s < when < ended_s else "1"] for when, _ in values])
+    ops = app.server.extensions["ops"]
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    served = serve(app)
+    browser.sign_in(served, path=f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "Live")
+    told = "return document.querySelector('#system-gaps').textContent"
+    browser.wait_for(lambda: "did not answer" in browser.driver.execute_script(told), "the gap is not told")
+    text = browser.driver.execute_script(told)
+    assert f"{clock(begun_s)} to {clock(ended_s)}{fake.instance} did not answer for {length}." in text
+    assert "No sample" not in text
+    assert f"down for {length}" in over_the_chart(browser)
+
+    # The window has moved on until only its end is in sight.
+    later = browser.driver.execute_async_script(
+        "const [from, done] = arguments;"
+        "Promise.all(['gaps', 'state'].map(name => import(`/assets/system/${name}.js`))).then(([gaps, state]) => {"
+        "const S = state.S, known = S.v.net_in.map(value => value !== null);"
+        "done(gaps.gaps(S.t, i => known[i], S.why.network, from, S.t[S.t.length - 1], 1000, () => false)"
+        ".map(gap => gaps.why(gap, '', 'web'))); })",
+        (ended_s - 2) * 1000,
+    )
+    assert later == [f"web did not answer for {length}."]
+
+    def hole(query, body):
+        for series in body["data"]["result"]:
+            if "values" in series:
+                series["values"] = [each for each in series["values"] if not begun_s < each[0] < ended_s]
+
+    fake.change = hole
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.go(served, f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "Live")
+    browser.wait_for(lambda: "has no sample" in browser.driver.execute_script(told), "the hole is not told")
+    assert f"Prometheus has no sample of it for {length}." in browser.driver.execute_script(told)
 
 
 def test_old_figures_of_another_host_name_prometheus_where_it_is_at_fault(browser, app, serve, fake):

@@ -97,8 +97,22 @@ def test_a_read_error_is_a_gap_and_the_rest_of_the_machine_still_comes(machine):
     assert sample.rates["eth0"].reason is Gap.READ_ERROR
     assert sample.host.cpu_percent == pytest.approx(25.0)
     machine.network_error = None
-    assert tick_after(machine, sampler, received=100).total.reason is Gap.LATE  # 4 s since the last good reading
+    assert tick_after(machine, sampler, received=100).total.reason is Gap.MEASURING  # it came in time
     assert tick_after(machine, sampler, received=100).total.first == 50.0
+
+
+def test_the_first_reading_after_some_that_failed_is_late_only_where_it_came_late(machine):
+    sampler = machine.sampler()
+    sampler.tick()
+    for seconds, reason in ((2, Gap.MEASURING), (9, Gap.LATE)):
+        machine.network_error = machine.host_error = OSError("gone for a moment")
+        for _ in range(3):
+            tick_after(machine, sampler)
+        machine.network_error = machine.host_error = None
+        sample = tick_after(machine, sampler, seconds=seconds, received=100)
+        assert {sample.total.reason, sample.host.disk_io.reason} == {reason}
+        assert {sample.host.reasons[name] for name in ("cpu", "psi")} == {reason}
+        assert tick_after(machine, sampler, received=100).total.first == 50.0
 
 
 def test_an_unreadable_host_names_each_missing_figure(machine):

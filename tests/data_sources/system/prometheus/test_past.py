@@ -28,8 +28,12 @@ def test_a_short_window_is_made_of_raw_scrapes_and_has_the_hole_and_its_reason(s
     assert own.summary.most == pytest.approx(max(steps))
     assert 0.5 < own.summary.known_share < 1
     assert np.isnan(own.mean).any() or (own.gap > 0).any()
-    reasons = {gap.reason for gap in window.gaps}
-    assert {"host down", "late sample"} <= reasons
+    ups = raw(fake, "up", instance=fake.instance)
+    asked_in_vain = [place for place, (_, up) in enumerate(ups) if up == "0"]
+    before, after = ups[asked_in_vain[0] - 1][0], ups[asked_in_vain[-1] + 1][0]
+    (down,) = [gap for gap in window.gaps if gap.end_s > before]
+    assert (down.reason, down.of) == ("host down", None)
+    assert (down.start_s, down.end_s) == pytest.approx((before, after), abs=0.002), "from its last answer to its next"
     assert {"net_in", "net_err_in", "cpu", "cpu_user", "cpu_core_0", "mem_used", "load1", "disk_read"} <= set(
         window.series
     )
@@ -37,6 +41,48 @@ def test_a_short_window_is_made_of_raw_scrapes_and_has_the_hole_and_its_reason(s
     free = [float(value) for at_s, value in told if window.grid.t0_s < at_s <= window.grid.end_s]
     size = float(raw(fake, "node_filesystem_size_bytes", mountpoint="/")[0][1])
     assert window.series["mount_used_root"].summary.most == pytest.approx(size - min(free))
+
+
+def test_a_time_that_prometheus_has_no_scrape_of_is_told_apart_from_one_when_the_host_was_down(source, fake):
+    ups = raw(fake, "up", instance=fake.instance)
+    kept = [when for when, _ in ups][:-12] + [when for when, _ in ups][-4:]
+
+    def hole(query, body):
+        for series in body["data"]["result"]:
+            if "values" in series:
+                series["values"] = [[when, value] for when, value in series["values"] if when in kept]
+
+    fake.change = hole
+    window = past(PrometheusSource(source.client, clock_s=fake.clock_s), fake, SCRAPES)
+    gone = window.gaps[-1]
+    assert (gone.reason, gone.of, gone.start_s, gone.end_s) == (
+        "late sample",
+        None,
+        pytest.approx(kept[-5], abs=0.002),
+        pytest.approx(kept[-4], abs=0.002),
+    )
+
+
+@pytest.mark.parametrize(
+    ("up", "reason"),
+    [
+        ("0", "The host did not answer"),
+        ("1", "It answers, but without node_exporter's figures"),
+        (None, "Prometheus has nothing of this host"),
+    ],
+)
+def test_a_step_without_a_figure_says_whether_the_host_was_asked_in_vain(source, fake, up, reason):
+    cut = past(source, fake, STEPS).grid
+    at_s = [cut.t0_s + (place + 1) * cut.step_s for place in range(3)]
+    series = [] if up is None else [{"metric": {}, "values": [[when, up] for when in at_s]}]
+    asked = "max(max_over_time(up{"
+    fake.instead[asked] = 200, {"status": "success", "data": {"resultType": "matrix", "result": series}}
+    first = past(source, fake, STEPS).gaps[0]
+    assert (first.reason, first.of, first.start_s) == (reason, None, cut.t0_s)
+    fake.instead[asked] = 422, {"status": "error", "errorType": "execution", "error": "too many samples"}
+    window = past(source, fake, STEPS)
+    assert window.gaps[0].reason == "Prometheus has nothing of this host"
+    assert "up: Prometheus says: too many samples" in window.reason
 
 
 def test_a_series_that_is_named_comes_alone_and_of_the_interface_that_is_named(source, fake):
