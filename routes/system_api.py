@@ -275,7 +275,7 @@ def _trouble(told: Result[Live]) -> dict[str, Any]:
 
 def _down(live: Live) -> dict[str, Any]:
     if live.down is None:
-        return {"empty": True} if live.empty else {}
+        return {"empty": live.empty} if live.empty else {}
     since = live.down.since
     return {"down": {"since": None if since is None else int(since.timestamp() * 1000)}}
 

@@ -26,7 +26,7 @@ export function state() {
   return "live";
 }
 // Of a host that does not answer Prometheus.
-export function downWords() { return S.down.since === null ? "Never answered" : "Down since " + words.clock(S.down.since, words.offsetMs(zone(), S.down.since)); }
+export function downWords() { return S.down.since === null ? "Never seen" : "Down since " + words.clock(S.down.since, words.offsetMs(zone(), S.down.since)); }
 export function isOld(now) { return now === "stale" || now === "silent"; }
 
 export function badge(kind, shape, words) {

@@ -197,7 +197,7 @@ function chart(holder, page) {
   if (graph.hidden) { set(id + "-sub", { children: "" }); el(id + "-caption").textContent = absent ? spec.absent || "Not measured here." : "Not known."; return; }
   const unit = unitOf(spec, view, series), first = series.length ? series[series.length - 1][0] : spec.series.length ? spec.series[0][0] : "net_in";
   const found = view.src.gaps(spec.of || first, view);
-  give(holder, id, plot.figure(traces(spec, view, series, unit), found, Object.assign({}, view, { height: spec.height, yaxis: unit.yaxis })));
+  give(holder, id, plot.figure(traces(spec, view, series, unit), found, Object.assign({}, view, { height: spec.height, yaxis: unit.yaxis, host: asked.host })));
   meet(graph, view);
   const tops = series.map((each) => peak(view.src, each[0], view));
   const text = tops.map((top, n) => (words.known(top) ? "peak " + unit.text(top) + beside(spec, view, series[n]) : "not known"));

@@ -73,7 +73,7 @@ export function drop() {
 // Another host is shown: nothing of the one before may stand for it.
 export function another() {
   clear();
-  Object.assign(S, { mounts: [], about: null, down: null, empty: false, trouble: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null });
+  Object.assign(S, { mounts: [], about: null, down: null, empty: null, trouble: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null });
 }
 
 // What the charts of the open tab need beside the rest: asked for from the beginning of the window on.
@@ -90,7 +90,7 @@ function heard(body) {
   take(body);
   if (body.now) S.now = body.now;
   S.down = body.down || null;
-  S.empty = !!body.empty;
+  S.empty = body.empty || null;
   S.trouble = body.trouble || null;
   const back = S.refused !== null;
   if (body.mounts) S.mounts = body.mounts;

@@ -9,9 +9,10 @@ export function stalled(times, i, periodMs) {
 
 export const SILENT_PERIODS = 3;
 export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";
+const DOWN_STEPS = "The host did not answer";  // as `prometheus_steps.py` tells it of whole steps
 
 // Readings that failed. The first one after them brings no rate yet: that time is theirs, too.
-const UNREAD = ["host down", "read error"];
+const UNREAD = ["host down", "no figures", "read error"];
 
 function goesOn(times, isKnown, reasons, start, i, periodMs) {
   if (i >= times.length || isKnown(i)) return false;
@@ -50,12 +51,15 @@ export function length(gap) {
   const begun = known(gap.since) ? gap.since : gap.from;
   return age(Math.round((gap.to - begun) / 1000)) + (gap.open ? " or more" : "");
 }
-// The words over a chart, which has little room.
-export function short(gap) {
+// The words over a chart, which has little room: of another host the state that the table of hosts names.
+export function short(gap, host) {
   switch (gap.reason) {
     case "not started": return "not measured";
     case "late sample": case "stale": return length(gap) + " without a sample";
     case "host down": return "down for " + length(gap);
+    case DOWN_STEPS: return "down";
+    case "no figures": case "no scrapes": return "no data";
+    case "read error": return host ? "not in its scrapes" : gap.reason;
     default: return gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps
   }
 }
@@ -76,6 +80,9 @@ export function why(gap, name, host) {
     case "another is the busiest": return "Another interface became the busiest: from then on the total is of that one.";
     case "no interface": return "There is no interface but loopback.";
     case "host down": return (host || "The host") + " did not answer for " + length(gap) + ".";
+    case "never seen": return "No scrape of it succeeded in the last 24 hours.";
+    case "no figures": return "It answers, but without node_exporter's figures.";
+    case "no scrapes": return "Prometheus no longer scrapes it.";
     case "read error": return host ? "Its scrape had no such counter." : "The counters could not be read.";
     case "not offered here": return "This system does not count it.";
     case "reading": return "The history is being read.";

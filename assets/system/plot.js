@@ -54,10 +54,10 @@ export function band(times, least, most, stepMs, offset, color, name) {
   flush();
   return { type: "scatter", mode: "none", x: x, y: y, fill: "toself", fillcolor: color, opacity: 0.22, hoverinfo: "skip", name: name + ", least to most" };
 }
-function labels(found, from, to, offset) {
+function labels(found, from, to, offset, host) {
   return found.filter(function (gap) { return Math.min(gap.to, to) - Math.max(gap.from, from) > 0.14 * (to - from); }).map(function (gap) {
     const last = gap.to >= to && gap.from > from;  // words wider than their gap would be cut off at the chart's end
-    return { x: local(last ? to : (Math.max(gap.from, from) + Math.min(gap.to, to)) / 2, offset), xanchor: last ? "right" : "center", y: 1, xref: "x", yref: "paper", yanchor: "bottom", text: short(gap), bgcolor: "rgba(0,0,0,0)", showarrow: false, borderpad: 1 };
+    return { x: local(last ? to : (Math.max(gap.from, from) + Math.min(gap.to, to)) / 2, offset), xanchor: last ? "right" : "center", y: 1, xref: "x", yref: "paper", yanchor: "bottom", text: short(gap, host), bgcolor: "rgba(0,0,0,0)", showarrow: false, borderpad: 1 };
   });
 }
 function axisFormat(options) {
@@ -93,7 +93,7 @@ export function figure(traces, found, options) {
       },
       yaxis: yaxis,
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
-      annotations: labels(hatched, options.from, options.to, options.offset),
+      annotations: labels(hatched, options.from, options.to, options.offset, options.host),
     },
   };
 }

@@ -37,6 +37,16 @@ function before(gap, name) {
   return first.concat(found);
 }
 
+// How a host is now tells of its silence, which may have begun before what is held, since when it lasts, or that it never
+// spoke.
+function toNow(found) {
+  const silent = S.down ? found.filter((gap) => gap.reason === "host down") : [];
+  if (!silent.length) return;
+  const last = found[found.length - 1];
+  if (S.down.since === null) silent.forEach((gap) => { gap.reason = "never seen"; });
+  else if (last.open && silent.indexOf(last) >= 0) Object.assign(last, { since: S.down.since, open: false });
+}
+
 // What the history tells of gaps: its own beginnings and ends, whatever the steps.
 function told(name) {
   const of = groupOf(name);
@@ -67,10 +77,10 @@ const live = {
   gaps(name, view) {
     const values = live.mid(name), to = Math.min(view.to, now()), turned = S.turnedAt;
     if (to <= view.from) return notYet(view);
+    if (S.empty && !S.t.length) return [{ from: view.from, to, reason: "no scrapes" }];
     const found = gaps.gaps(S.t, (i) => known(values[i]), live.why(name), view.from, to, asked.periodMs, jumped)
       .flatMap((gap) => (gap.reason === "not started" && S.t.length ? before(gap, name) : [gap])).concat(notYet(view));
-    const last = found[found.length - 1];
-    if (last && last.reason === "host down" && last.open && S.down && S.down.since !== null) Object.assign(last, { since: S.down.since, open: false });
+    toNow(found);
     const because = S.refused && S.refused.title ? S.refused.title + "." : S.trouble && S.trouble.detail;
     found.forEach((gap) => { if (gap.reason === "stale" && because) gap.because = because; });
     // Set back by less than the window: what was dropped leaves no room for a hatch, and is told in words.
@@ -119,6 +129,7 @@ const past = {
     if (!H.body) return [{ from: view.from, to: view.to, reason: H.problem ? "history failed" : "reading" }];
     // One in which no whole step is unknown has no room for a hatch: it is told in words.
     told(name).forEach((gap) => found.push(Object.assign({ small: true }, gap)));
+    toNow(found);
     const explained = found.length > 0;
     past.at.forEach((at, i) => {
       if (known(values[i])) return;

@@ -8,8 +8,8 @@ export const asked = { tab: "overview", window: 300, name: "", host: "", bits: f
 
 // The live points: `t` in ms, `v` a column a series, `why` by what was read the reasons of points that are not known.
 // `refused` is what the server said instead of figures: `{unset, title, ended}`, `ended` where the session has; `turnedAt` (ms) the first point after the wall
-// clock was set back; `trouble` why another host's figures are old: `{title, detail}`; `empty` that
-// it answers with no figure at all.
-export const S = { trouble: null, seq: null, t: [], v: {}, why: {}, turnedAt: null, now: null, mounts: [], about: null, down: null, empty: false, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null, held: {} };
+// clock was set back; `trouble` why another host's figures are old: `{title, detail}`; `empty` why
+// there is no figure of it though it is not down.
+export const S = { trouble: null, seq: null, t: [], v: {}, why: {}, turnedAt: null, now: null, mounts: [], about: null, down: null, empty: null, heardAt: null, ageAt: null, lastHeard: null, misses: 0, refused: null, held: {} };
 // The newest answer of the history, of which question it is, and why the last one failed.
 export const H = { key: null, body: null, askedAt: 0, answers: 0, problem: null };

@@ -53,7 +53,7 @@ function newest(view) {
 export function subtitle(view) {
   if (!S.about) return;
   const whose = asked.host || { host: "This host", container: "This container", unknown: "This system" }[S.about.scope];
-  const at = newest(view), last = at ? "last sample " + at : S.t.length ? "no sample" : "no sample yet";
+  const at = newest(view), last = at ? "last sample " + at : S.t.length || S.empty ? "no sample" : "no sample yet";
   set("system-sub", { children: [whose, S.about.total_rule, last].filter(Boolean).join(" · ") });
 }
 

@@ -18,9 +18,15 @@ class HostDownError(OSError):
     """Another host was asked for its figures and did not answer."""
 
 
+class NoFiguresError(OSError):
+    """Another host was asked for its figures and answered without any."""
+
+
 def why_unread(error: Exception) -> Gap:
     """Why a reading is missing that failed with this error."""
-    return Gap.DOWN if isinstance(error, HostDownError) else Gap.READ_ERROR
+    if isinstance(error, HostDownError):
+        return Gap.DOWN
+    return Gap.NO_FIGURES if isinstance(error, NoFiguresError) else Gap.READ_ERROR
 
 
 class HostRates:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..result import Failed, Kind, Problem, Provenance, Ready, Result
 from .history_reader import HistoryQuery
 from .prometheus_history import read_history
-from .prometheus_hosts import NO_FIGURES, STALE_PERIODS, Target
+from .prometheus_hosts import NO_FIGURES, STALE_PERIODS, UNSCRAPED, Target
 from .prometheus_node import (
     ABOUT_METRICS,
     MOUNT_METRICS,
@@ -110,7 +110,7 @@ class RemoteHost:
             levels=Levels(self._mounts),
             down=self._down(),
             notes=self._notes,
-            empty=self._empty,
+            empty=self._why_empty(),
         )
         return self._answer(live, newest)
 
@@ -230,7 +230,7 @@ class RemoteHost:
             self._replay.tick(self._sampler, scrape)
             self._newest_ms = scrape.at_ms
             self._failing = scrape.failed
-            self._empty = not scrape.failed and not set(scrape.values) - {"up"}
+            self._empty = scrape.bare
             if not scrape.failed:
                 self._answered_ms = max(self._answered_ms, scrape.at_ms)
         notes = tuple(dict.fromkeys((*answer.notes, *self._about_notes)))
@@ -258,6 +258,12 @@ class RemoteHost:
             return None
         return Down(datetime.fromtimestamp(self._answered_ms / 1000, UTC) if self._answered_ms else None)
 
+    def _why_empty(self) -> str | None:
+        """Why there is no figure though the host is not known to be down, in the words of the list of hosts."""
+        if self._empty:
+            return NO_FIGURES
+        return UNSCRAPED if self._held_s and not self._newest_ms else None
+
     def _age_s(self) -> float | None:
         return None if not self._newest_ms else max(0.0, self._clock_s() - self._newest_ms / 1000)
 
@@ -269,8 +275,9 @@ class RemoteHost:
         if problem is None and down is not None:
             title = f"is down since {down.since:%H:%M:%S} UTC" if down.since else "has never answered"
             problem = Problem(Kind.UPSTREAM, f"{self.name} {title}", "The last scrape of it failed.")
-        if problem is None and self._empty:
-            problem = Problem(Kind.UPSTREAM, f"No figures of {self.name}", f"{NO_FIGURES}.")
+        empty = self._why_empty()
+        if problem is None and empty is not None:
+            problem = Problem(Kind.UPSTREAM, f"No figures of {self.name}", f"{empty}.")
         if problem is None and age_s is not None and age_s > STALE_PERIODS * self.period_s:
             problem = Problem(
                 Kind.UPSTREAM, f"No scrape for {age_s:.0f} s", f"Prometheus has nothing newer of {self.name}."

@@ -132,8 +132,10 @@ def _columns(
         reasons: Mapping[str, str] = told.reasons
         if is_late(int(step_s * 1e9), int(period_s * 1e9)):
             reasons = {EVERYTHING: Gap.LATE}
-        elif failed is not None and failed.failed:  # the first scrape that brings figures again brings no rate yet
-            reasons = {what: Gap.DOWN if why == Gap.MEASURING else why for what, why in reasons.items()}
+        elif failed is not None and (failed.failed or failed.bare):
+            silence = Gap.DOWN if failed.failed else Gap.NO_FIGURES
+            # the first scrape that brings figures again brings no rate yet
+            reasons = {what: silence if why == Gap.MEASURING else why for what, why in reasons.items()}
         log.note(shown_at(sample) - step_s, shown_at(sample), reasons)
     known = {
         name: Columns(middle_s, column, column, column, np.where(np.isnan(column), 0.0, float(tier_s)))

@@ -19,6 +19,7 @@ from .types import HostRow
 WHAT = "The hosts could not be read"
 STALE_PERIODS = 3
 NO_FIGURES = "It answers, but without node_exporter's figures"
+UNSCRAPED = "Prometheus no longer scrapes it"
 _LOOK_BACK = "1d"
 _RECENT_S, _DAY_S = 600, 86_400
 _USUAL_JOBS = "node|.*node[-_]exporter"  # so that a host that never answered is listed though it has no figures yet
@@ -156,7 +157,7 @@ def _row(
         period_s=period_s,
     )
     if not points:
-        return replace(row, state="no data", reason="Prometheus no longer scrapes it")
+        return replace(row, state="no data", reason=UNSCRAPED)
     if not points[-1][1]:
         if seen_s is None:
             return replace(row, state="never seen", reason="No scrape of it succeeded in the last 24 hours")

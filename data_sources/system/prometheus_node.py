@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from .host_rates import HostDownError
+from .host_rates import HostDownError, NoFiguresError
 from .interfaces import busiest
 from .prometheus_wire import Series
 from .sampler import Sampler
@@ -87,14 +87,22 @@ class Scrape:
         """Whether the host was asked and did not answer."""
         return self.values.get("up", {}).get("") == 0
 
+    @property
+    def bare(self) -> bool:
+        """Whether the host answered, but with nothing of node_exporter's."""
+        return not self.failed and not set(self.values) - {"up"}
+
     def figures(self) -> Scrape:
         """Itself.
 
         Raises:
             HostDownError: There are none, since the host did not answer.
+            NoFiguresError: There are none in its answer.
         """
         if self.failed:
             raise HostDownError("the host did not answer")
+        if self.bare:
+            raise NoFiguresError("the host answered without figures")
         return self
 
     def of(self, metric: str) -> Mapping[str, float]:

@@ -19,7 +19,6 @@ import numpy as np
 from ..result import Kind, Problem
 from .gap_log import merge_spans
 from .history_reader import HistoryQuery
-from .prometheus_hosts import NO_FIGURES
 from .prometheus_node import NO_PLACE, PRESSURE
 from .prometheus_wire import PrometheusClient, any_of
 from .rates import DEFAULT_CEILING_BYTES_PER_S
@@ -261,7 +260,7 @@ def _silences(
     return [
         *_spans(silent & np.isnan(up), NOTHING, None, cut),
         *_spans(silent & (up == 0), DOWN, None, cut),
-        *_spans(silent & (up > 0), NO_FIGURES, None, cut),
+        *_spans(silent & (up > 0), str(Gap.NO_FIGURES), None, cut),
     ]
 
 

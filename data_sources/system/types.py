@@ -27,6 +27,7 @@ class Gap(StrEnum):
     LATE = "late sample"  # more than 1.5 periods since the reading before
     READ_ERROR = "read error"  # the counter could not be read
     DOWN = "host down"  # Prometheus asked the host, and it did not answer
+    NO_FIGURES = "no figures"  # it answered, but without node_exporter's
     MOVED = "route changed"  # the total adds up other interfaces than at the reading before
     BUSIER = "another is the busiest"  # the same, where no default route chose either of them
     NO_ROUTE = "no interface"  # nothing to add up: no interface but loopback
@@ -357,7 +358,7 @@ class Live:
         levels: The newest answers of everything that is read more slowly.
         down: The host does not answer those who ask for its figures; None while it does.
         notes: What the source says of its own answers, such as Prometheus's warnings.
-        empty: The host answers those who ask, but with no figure.
+        empty: Why there is no figure though the host is not known to be down, in words; None where there are some.
     """
 
     points: tuple[Sample, ...]
@@ -373,7 +374,7 @@ class Live:
     levels: Levels = field(default_factory=Levels)
     down: Down | None = None
     notes: tuple[str, ...] = ()
-    empty: bool = False
+    empty: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,31 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     browser.wait_for_text("#system-past", "It answers, but without node_exporter's figures.")
     browser.wait_for_text("#system-sub", "no sample")
     browser.wait_for_text("#system-received-note", "no figures")
-    browser.wait_for_text("#system-gaps", "Its scrape had no such counter.")
+    browser.wait_for_text("#system-gaps", "It answers, but without node_exporter's figures.")
+    assert "no data" in over_the_chart(browser)
+
+    fake.change = edit("up", lambda values: [[when, "0"] for when, _ in values])
+    fake.instead["max_over_time"] = 200, {"status": "success", "data": {"result": []}}
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.go(served, f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "Never seen")
+    browser.wait_for_text("#system-gaps", "No scrape of it succeeded in the last 24 hours.")
+    assert "never seen" in over_the_chart(browser)
+
+    def gone(query, body):
+        found = body["data"]["result"]
+        body["data"]["result"] = [each for each in found if each["metric"].get("instance") != fake.instance]
+
+    fake.change = lambda query, body: gone(query, body) if query.startswith("{") else None
+    nothing = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+    fake.instead[f'instance="{fake.instance}"'] = 200, nothing
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.go(served, f"{PATH}?host={fake.instance}")
+    browser.wait_for_text(BADGE, "No figures")
+    browser.wait_for_text("#system-past", "Prometheus no longer scrapes it.")
+    browser.wait_for_text("#system-gaps", "Prometheus no longer scrapes it.")
+    assert over_the_chart(browser) == ["no data"]
+    browser.wait_for_text("#system-received-note", "no figures")
 
 
 def test_after_a_host_was_down_its_gap_tells_that_and_how_long_it_truly_was(browser, app, serve, fake):

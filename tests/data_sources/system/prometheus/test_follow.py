@@ -7,7 +7,9 @@ import pytest
 from data_sources.result import Failed, Kind
 from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.prometheus import PrometheusSource
-from tests.data_sources.system.prometheus.steps import RECEIVED, edit, raw
+from tests.data_sources.system.prometheus.steps import RECEIVED, edit, raw, row
+
+NOTHING = {"status": "success", "data": {"resultType": "matrix", "result": []}}
 
 
 def points(source, fake):
@@ -38,6 +40,30 @@ def test_a_host_that_does_not_answer_is_down_since_it_last_did_and_never_current
     fake.instead["max_over_time"] = 200, {"status": "success", "data": {"result": []}}
     never = PrometheusSource(source.client, clock_s=fake.clock_s).host(fake.instance).live(window_s=60)
     assert (never.value.down.since, "has never answered" in never.stale.title) == (None, True)
+
+
+def test_a_host_without_a_figure_says_why_in_the_words_of_the_list(source, fake):
+    def bare(query, body):
+        if query.startswith("{"):
+            body["data"]["result"] = [s for s in body["data"]["result"] if s["metric"]["__name__"] == "up"]
+
+    fake.change = bare
+    listed = PrometheusSource(source.client, clock_s=fake.clock_s)
+    told = listed.host(fake.instance).live(window_s=60)
+    assert told.value.empty == row(listed, fake.instance).reason == "It answers, but without node_exporter's figures"
+    newest = told.value.points[-1]
+    assert {newest.total.reason, *newest.host.reasons.values()} == {"no figures"}
+
+    def gone(query, body):
+        if query.startswith("{"):
+            body["data"]["result"] = [s for s in body["data"]["result"] if s["metric"]["instance"] != fake.instance]
+
+    fake.change = gone
+    fake.instead["max_over_time"] = fake.instead[f'instance="{fake.instance}"'] = 200, NOTHING
+    listed = PrometheusSource(source.client, clock_s=fake.clock_s)
+    told = listed.host(fake.instance).live(window_s=60)
+    assert told.value.empty == row(listed, fake.instance).reason == "Prometheus no longer scrapes it"
+    assert (told.value.points, told.stale.detail) == ((), "Prometheus no longer scrapes it.")
 
 
 def test_a_counter_that_fell_is_a_gap_never_a_rate(source, fake):

@@ -67,7 +67,7 @@ def test_a_time_that_prometheus_has_no_scrape_of_is_told_apart_from_one_when_the
     ("up", "reason"),
     [
         ("0", "The host did not answer"),
-        ("1", "It answers, but without node_exporter's figures"),
+        ("1", "no figures"),
         (None, "Prometheus has nothing of this host"),
     ],
 )
