@@ -35,20 +35,31 @@ function greatest(name, found, view, now) {
   return { most, at, of };
 }
 
-// "p95 2.31 MB/s", "max 16.2 MB/s", "of 2 s rates in 5 min". Where the two are of different steps each says its own, short
+// "15 s samples" with its length as it is written elsewhere, and in one piece: "6 h means" of 21,612 s.
+function steps(told) {
+  const parts = told.split(" s ");
+  return piece(words.age(Number(parts[0])) + " " + parts[1]);
+}
+// Words that a narrow card must not part: a line breaks between such pieces only, never within a figure.
+function piece(text) { return text.replace(/ /g, words.NBSP); }
+function during(view) { return spanWords(view).split(" to ").map(piece).join(" to" + words.NBSP); }
+
+// "p95 2.31 MB/s", "max 16.2 MB/s", "2 s rates in 5 min". Where the two are of different steps each says its own, short
 // enough for a card: "p95 2.31 MB/s of 10 s", "max 16.2 MB/s of 2 s", "means in 1 d" (a rate is the mean of its step).
 function spanOf(name, view, text, now) {
   const found = view.src.summary(name, view), { most: top, at, of } = greatest(name, found, view, now);
-  if (!words.known(top) || !view.src.at.length) return [make("span", "", "p95 and max not known " + spanWords(view))];
-  const line = (word, value) => { const made = make("span"); made.append(word + " ", make("b", "", text(value))); return made; };
+  if (!words.known(top) || !view.src.at.length) return notKnown(view);
+  const line = (word, value) => { const made = make("span"); made.append(word + words.NBSP, make("b", "", text(value))); return made; };
   const most = line("max", top);
   const p95 = words.known(found.p95) ? line("p95", found.p95) : make("span", "", "p95 not known");
-  const each = words.known(found.p95) && found.of !== of, length = (told) => " of " + told.slice(0, told.lastIndexOf(" "));
+  const each = words.known(found.p95) && parseFloat(found.of) !== parseFloat(of), length = (told) => " " + piece("of " + words.age(parseFloat(told)));
   most.title = (of ? "of " + of : "") + (words.known(at) ? " at " + view.when(at) : "");
   if (each) { p95.title = "of " + found.of; p95.append(length(found.of)); most.append(length(of)); }
-  const kind = each ? (of.endsWith("samples") ? "steps " : "means ") : of ? "of " + of + " " : "";
-  return [p95, most, make("span", "", kind + spanWords(view))];
+  const kind = each ? (of.endsWith("samples") ? "steps" : "means") : of ? steps(of) : "";
+  return [p95, most, make("span", "", kind + " " + during(view))];
 }
+
+function notKnown(view) { return [make("span", "", piece("p95 and max") + " " + piece("not known") + " " + during(view))]; }
 
 function trend(name, view, color, top) {
   const src = view.src;
@@ -62,7 +73,7 @@ export function cards(view) {
   const whyNot = (of) => (S.why[of] && S.why[of][i]) || waiting;
   [["system-received", "net_in", "s0"], ["system-sent", "net_out", "s2"]].forEach(([id, name, color]) => {
     const value = newest(name), pair = words.known(value) ? words.rate(value, asked.bits, step) : null;
-    const note = pair ? title() + ", over the last " + now.interval_s.toFixed(1) + " s" + (now.imprecise ? ", imprecise" : "") : whyNot("network");
+    const note = pair ? title() + ", over the last " + piece(now.interval_s.toFixed(1) + " s") + (now.imprecise ? ", imprecise" : "") : whyNot("network");
     card(id, pair, note, view, trend(name, view, color), spanOf(name, view, (v) => words.words(words.rate(v, asked.bits, step))));
   });
   const cpu = newest("cpu"), about = S.about;
@@ -83,18 +94,18 @@ function memory(view, waiting) {
 }
 
 function disk(view, waiting) {
-  const root = S.down ? null : S.mounts[0];
-  if (!root || !words.known(root.used)) { card("system-disk-now", null, root ? root.reason : waiting, view); return; }
+  const root = S.down ? null : S.mounts.find((mount) => mount.path === "/");
+  if (!root || !words.known(root.used)) { card("system-disk-now", null, root ? root.reason : S.mounts.length ? "no root file system is told" : waiting, view); return; }
   // File systems have a slower clock than the ticks: their past is the history's in every window.
   const past = Object.assign({}, view, { src: history }), name = "mount_used_" + root.label.replace(/[ ,\n]/g, "_");
   const kept = history.names().indexOf(name) >= 0;
-  card("system-disk-now", words.size(root.used), words.words(words.size(root.free)) + " free for use", view, kept ? trend(name, past, "text-2", root.total) : meter(root),
-    kept ? spanOf(name, past, (v) => words.words(words.size(v)), root.used) : [make("span", "", "p95 and max not known " + spanWords(view))]);
+  card("system-disk-now", words.size(root.used), words.words(words.size(root.free)) + " " + piece("free for use"), view, kept ? trend(name, past, "text-2", root.total) : meter(root),
+    kept ? spanOf(name, past, (v) => words.words(words.size(v)), root.used) : notKnown(view));
 }
 
 function load(view, waiting) {
   const found = S.now && S.now.load, kept = view.src.names().indexOf("load1") >= 0;
-  const note = found ? "5 min " + found[1].toFixed(2) + ", 15 min " + found[2].toFixed(2) : (S.now && S.now.reasons.load) || waiting;
+  const note = found ? piece("5 min " + found[1].toFixed(2)) + ", " + piece("15 min " + found[2].toFixed(2)) : (S.now && S.now.reasons.load) || waiting;
   card("system-load", found ? [found[0].toFixed(2), ""] : null, note, view, kept ? trend("load1", view, "text-2") : null,
     kept ? spanOf("load1", view, (v) => v.toFixed(2), found && found[0]) : []);
 }

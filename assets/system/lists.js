@@ -70,7 +70,8 @@ export function gapList(view) {
 export function mounts() {
   const items = () => S.mounts.map((mount) => {
     const item = make("li"), name = make("span", "text-truncate"), known = words.known(mount.used);
-    name.append(make("b", "", mount.label), " ", make("span", "oc-muted", mount.path));
+    name.append(make("b", "", mount.label));
+    if (mount.label !== mount.path) name.append(" ", make("span", "oc-muted", mount.path));
     name.title = mount.path;
     const right = known ? words.words(words.size(mount.free)) + " free of " + words.words(words.size(mount.total)) : words.UNKNOWN + " " + mount.reason;
     item.append(name, make("span", "", right), meter(mount));

@@ -1,5 +1,6 @@
 """Another host's page in a real browser: its figures in one request a tick, and words where there are none."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -62,7 +63,8 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
     browser.go(served, f"{PATH}?host={fake.instance}")
     browser.wait_for_text(BADGE, "Down since ")
-    since = browser.text(BADGE).removeprefix("Down since ")
+    since = clock(raw(fake, "up", instance=fake.instance)[-5][0])
+    browser.wait_for_text(BADGE, f"Down since {since}")
     browser.wait_for_text("#system-sub", f"last sample {since}")  # not that of the scrape that found nobody
     for card in ("received", "cpu-now", "memory-now", "disk-now", "load"):
         browser.wait_for_text(f"#system-{card}-note", "Down since ")
@@ -145,6 +147,48 @@ def test_after_a_host_was_down_its_gap_tells_that_and_how_long_it_truly_was(brow
     browser.wait_for_text(BADGE, "Live")
     browser.wait_for(lambda: "has no sample" in browser.driver.execute_script(told), "the hole is not told")
     assert f"Prometheus has no sample of it for {length}." in browser.driver.execute_script(told)
+
+
+def test_the_cards_of_another_host_break_no_line_within_a_figure(browser, app, serve, fake):
+    """Its scrapes and steps are of any length, and a card has room for some twenty letters."""
+    ops = app.server.extensions["ops"]
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    served = serve(app)
+    browser.sign_in(served, path=f"{PATH}?host={fake.instance}")
+    browser.wait_for_text("#system-disk-now-span", "max")
+
+    def written():
+        return browser.driver.execute_script(
+            "return [...document.querySelectorAll('#system-now :is(.oc-figure-note, .sys-span > span)')]"
+            ".map(each => each.textContent)"
+        )
+
+    words = browser.wait_for(lambda: len(found := written()) == 24 and found, "a card has not all its words")
+    assert [each for each in words if re.search(r"\d (s|min|h|d|[kMGT]?B(/s)?)\b", each)] == []
+    told = browser.driver.execute_async_script(
+        "const done = arguments[0];"
+        "Promise.all(['state', 'view', 'cards'].map(name => import(`/assets/system/${name}.js`)))"
+        ".then(([state, view, cards]) => {"
+        "Object.assign(state.H.body.summary.mount_used_root, {of: '21612 s means', max_of: '15 s means', max: 9e12});"
+        "cards.cards(view.viewOf());"
+        "done([...document.querySelectorAll('#system-disk-now-span > span')].map(each => each.textContent)); })"
+    )
+    p95, most, steps = (each.split(" ") for each in told)
+    assert (p95[0].split("\u00a0")[0], p95[1]) == ("p95", "of\u00a06\u00a0h")
+    assert most == ["max\u00a09.00\u00a0TB", "of\u00a015\u00a0s"]
+    assert steps == ["means", "in\u00a05\u00a0min"]
+
+    def elsewhere(query, body):
+        for series in body["data"]["result"]:
+            if series["metric"].get("mountpoint") == "/":
+                series["metric"]["mountpoint"] = "/srv"
+
+    fake.change = elsewhere
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    browser.go(served, f"{PATH}?host={fake.instance}")
+    browser.wait_for_text("#system-disk-now-note", "no root file system is told")
+    browser.wait_for_text("#system-mounts", "/srv")
+    assert browser.text("#system-mounts").count("/srv") == 1
 
 
 def test_old_figures_of_another_host_name_prometheus_where_it_is_at_fault(browser, app, serve, fake):

@@ -135,8 +135,8 @@ def test_the_last_hour_is_the_servers_so_a_reload_and_a_restart_show_the_same(br
     assert browser.text("#system-memory-now-value").split() == ["2.00", "GB"]
     assert browser.text("#system-disk-now-value") != ""
     assert browser.text("#system-load-value") == "0.50"
-    assert "of 2 s samples" in browser.text("#system-memory-now-span")
-    assert "of 2 s rates" in browser.text("#system-received-span")
+    assert "2 s samples in 5 min" in browser.text("#system-memory-now-span").replace("\u00a0", " ")
+    assert "2 s rates in 5 min" in browser.text("#system-received-span").replace("\u00a0", " ")
 
     app.server.extensions["ops"].system.close()
     machine.wait(60)
