@@ -259,7 +259,7 @@ def encode_live(live: Live) -> dict[str, Any]:
         body |= _columns(points, series)
     if newest is not None:
         body["now"] = _now(newest, series[-1])
-    if live.reset or any(point.seq % _MOUNTS_EVERY == 0 for point in points):
+    if live.reset or live.new_facts or any(point.seq % _MOUNTS_EVERY == 0 for point in points):
         body["mounts"] = [_mount(mount) for mount in live.mounts]
     if live.reset or live.new_facts:
         body["about"] = _about(live, newest)

@@ -229,6 +229,8 @@ class RemoteHost:
                 break  # VictoriaMetrics may show one half of a fresh scrape before the other
             self._replay.tick(self._sampler, scrape)
             self._newest_ms = scrape.at_ms
+            if self._failing and not scrape.failed and scrape.at_ms > self._about_at_s * 1000:
+                self._about_at_s = float("-inf")  # asked about a host that is down Prometheus tells nothing
             self._failing = scrape.failed
             self._empty = scrape.bare
             if not scrape.failed:
@@ -250,7 +252,9 @@ class RemoteHost:
             return answer if answer.kind in (Kind.TIMEOUT, Kind.BUSY) else None
         self._about_at_s, self._about_notes = now_s, answer.notes
         self._replay.about = _together(answer)
-        self._mounts = mounts(self._replay.about)
+        before, self._mounts = self._mounts, mounts(self._replay.about)
+        if not before and self._mounts:
+            self._noted_at_seq = self._sampler.seq + 1
         return None
 
     def _down(self) -> Down | None:

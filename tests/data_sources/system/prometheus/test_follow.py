@@ -12,6 +12,12 @@ from tests.data_sources.system.prometheus.steps import RECEIVED, edit, raw, row
 NOTHING = {"status": "success", "data": {"resultType": "matrix", "result": []}}
 
 
+def matrix(at_s, values, **labels):
+    """One scrape of these metrics."""
+    found = [{"metric": {"__name__": name, **labels}, "values": [[at_s, str(value)]]} for name, value in values.items()]
+    return 200, {"status": "success", "data": {"resultType": "matrix", "result": found}}
+
+
 def points(source, fake):
     return source.host(fake.instance).live(window_s=60).value.points
 
@@ -64,6 +70,25 @@ def test_a_host_without_a_figure_says_why_in_the_words_of_the_list(source, fake)
     told = listed.host(fake.instance).live(window_s=60)
     assert told.value.empty == row(listed, fake.instance).reason == "Prometheus no longer scrapes it"
     assert (told.value.points, told.stale.detail) == ((), "Prometheus no longer scrapes it.")
+
+
+def test_a_host_that_comes_back_has_its_file_systems_at_once(source, fake):
+    fake.instead["node_network_protocol_type"] = 200, NOTHING  # asked about while it is down it tells nothing
+    fake.change = edit("up", lambda values: [*values[:-3], *([when, "0"] for when, _ in values[-3:])])
+    host = source.host(fake.instance)
+    first = host.live(window_s=60).value
+    assert (first.down is None, first.mounts) == (False, ())
+    root = {"mountpoint": "/", "fstype": "ext4"}
+    sizes = {f"node_filesystem_{name}_bytes": size for name, size in (("size", 90), ("avail", 50), ("free", 60))}
+    fake.instead["node_network_protocol_type"] = matrix(fake.now_s + 4, sizes, **root)
+    fake.instead['"up|node_network_receive_bytes_total'] = matrix(fake.now_s + 1, {"up": 1, "node_load1": 0.5})
+    fake.now_s += 3
+    again = host.live(first.seq).value
+    assert (again.down, again.mounts) == (None, ())
+    fake.now_s += 2
+    told = host.live(again.seq).value
+    assert [(mount.path, mount.used) for mount in told.mounts] == [("/", 30)]
+    assert told.new_facts, "who has had the last scrape is told too"
 
 
 def test_a_counter_that_fell_is_a_gap_never_a_rate(source, fake):
