@@ -65,13 +65,21 @@ function axisFormat(options) {
   const clock = options.to - options.from < 240000 ? "%H:%M:%S" : "%H:%M";  // below that ticks stand half a minute apart
   return days > 2 ? "%-d %b" : options.long ? clock + "\n%-d %b" : clock;
 }
+// The label of a moment at the very end is centred there: half of it, and some pixels more, stand in the margin and in the
+// panel's own edge, which is narrower on a phone.
+const HALF = { "%H:%M:%S": 26, "%-d %b": 20 }, NEXT_TO = 4, EDGE = 20, PHONE_EDGE = 16;
+const phone = window.matchMedia("(max-width: 767.98px)");
+function room(format) {
+  const half = Math.max(...format.split("\n").map((line) => HALF[line] || 16));
+  return Math.max(NEXT_TO, half + NEXT_TO - (phone.matches ? PHONE_EDGE : EDGE));
+}
 // A finger scrolls the page; only a mouse draws a zoom.
 const finger = window.matchMedia("(pointer: coarse)");  // asked once: `matches` tells of now
 function draggable() { return !finger.matches; }
 
 export function figure(traces, found, options) {
   const yaxis = Object.assign({ rangemode: "tozero" }, options.yaxis || {});
-  const hatched = found.filter((gap) => !gap.small), format = axisFormat(options), margin = { t: 20 };
+  const hatched = found.filter((gap) => !gap.small), format = axisFormat(options), margin = { t: 20, r: room(format) };
   if (format.includes("\n")) margin.b = 42;  // a second line, with the day
   if (!traces.some((trace) => trace.y.some(known))) { yaxis.range = [0, 1]; yaxis.showticklabels = false; }
   else if (!yaxis.range && !traces.some((trace) => trace.y.some((v) => v > 0))) yaxis.range = [0, 1];

@@ -1,5 +1,6 @@
 """Tabs, windows, zoom and export of the system page in a real browser: what is drawn is what was measured."""
 
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -113,6 +114,35 @@ def test_a_history_that_is_damaged_says_so_in_the_panels_and_begins_anew(browser
     lost = "Lost: the file of the history was damaged. It is kept as history.db.damaged."
     browser.wait_for_text("#system-gaps", lost)
     browser.wait_for_text("#system-network-graph", "Lost")
+
+
+def test_on_a_phone_the_last_moments_label_is_clear_of_the_panels_line(browser, app, console, machine):  # noqa: F811
+    # A label stands at the very end of the axis: of a day where the window is of days, else of an hour.
+    machine.clock_offset_s = (datetime(2026, 11, 29, 0, 0, 30, tzinfo=UTC) - machine.now()).total_seconds()
+    use(app, machine.held_source())
+    console.tick()
+    console.tick(received=5000)
+    browser.phone()
+    browser.sign_in(console, path=PATH)
+    wait_for_line(browser)
+    clear = (
+        "const panel = document.querySelector('#system-network'), line = panel.getBoundingClientRect().right - 1;"
+        "const labels = [...panel.querySelectorAll('.xtick text')];"
+        "const rights = labels.map(label => label.getBoundingClientRect().right);"
+        "const last = rights.indexOf(Math.max(...rights));"
+        "return labels.length ? [labels[last].textContent, line - rights[last]] : ['', 0]"
+    )
+    seen = {}
+    windows = {"5 min": "00:00", "15 min": "00:00", "1 h": "00:00", "6 h": "00:00", "24 h": "00:00"}
+    for label, last in {**windows, "7 d": "29 Nov", "30 d": "29 Nov", "90 d": "29 Nov"}.items():
+        pick(browser, "#system-window", label)
+
+        def stands(last=last):
+            return browser.driver.execute_script(clear)[0].startswith(last)
+
+        browser.wait_for(stands, f"no {last} in {label}")
+        seen[label] = browser.driver.execute_script(clear)[1]
+    assert {label: room for label, room in seen.items() if room < 3} == {}
 
 
 def test_a_drag_zooms_every_chart_and_holds_while_data_flow(browser, console):  # noqa: F811

@@ -298,6 +298,22 @@ def test_the_page_passes_axe_and_names_no_other_host(browser, console, theme):
     assert browser.driver.execute_script(cut) <= 0  # the cost stands last: a part of it would be another amount
 
 
+def test_no_label_of_time_is_cut_at_the_end_of_its_chart(browser, console):
+    send(console, event(1))
+    browser.phone()
+    open_page(browser, console, "?range=30d")  # its last label is of the last day but one
+    wait_looks(browser, "ready")
+    browser.wait_for(lambda: len(browser.find_all("#usage-calls .xtick text")) == 5, "the days have no labels")
+    over = browser.driver.execute_script(
+        "const panel = document.querySelector('#usage-calls'), svg = panel.querySelector('.main-svg');"
+        "const cuts = getComputedStyle(svg).overflowX !== 'visible';"
+        "const edge = cuts ? svg.getBoundingClientRect().right : panel.getBoundingClientRect().right - 1;"
+        "return [...panel.querySelectorAll('.xtick text')]"
+        ".filter(each => each.getBoundingClientRect().right > edge).map(each => each.textContent)"
+    )
+    assert over == []
+
+
 def test_on_a_phone_nothing_is_wider_than_the_screen(browser, console):
     send(console, event(1), event(2, model="a-model-with-a-name-of-sixty-characters-or-so-for-the-phone"))
     browser.phone()
