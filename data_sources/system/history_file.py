@@ -10,6 +10,7 @@ when a reader was the one to find it.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import threading
@@ -103,13 +104,14 @@ class HistoryFile:
             made.close()
 
     def set_aside(self) -> Path:
-        """Move a damaged file out of the way; it is never deleted.
+        """Move a damaged file out of the way; neither it nor one of before is ever deleted.
 
         Returns:
             Where it is now.
         """
         self.close()
-        aside = self.path.with_name(f"{self.path.name}.damaged")
+        names = (f"{self.path.name}.damaged{'' if number == 1 else f'-{number}'}" for number in itertools.count(1))
+        aside = next(place for name in names if not (place := self.path.with_name(name)).exists())
         os.replace(self.path, aside)
         for ending in ("-wal", "-shm"):
             Path(f"{self.path}{ending}").unlink(missing_ok=True)

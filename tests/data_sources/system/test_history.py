@@ -284,7 +284,12 @@ def test_a_damaged_file_is_moved_aside_and_never_deleted(tmp_path):
     watched.run(20)
     watched.history.flush()
     assert "history.db.damaged" in watched.window(300).reason
-    assert (tmp_path / "history.db.damaged").read_bytes().startswith(b"this is no database")
+    first = (tmp_path / "history.db.damaged").read_bytes()
+    assert first.startswith(b"this is no database")
+    (tmp_path / "history.db").write_bytes(b"nor is this one")
+    HistoryFile(tmp_path / "history.db").set_aside()
+    assert (tmp_path / "history.db.damaged").read_bytes() == first
+    assert (tmp_path / "history.db.damaged-2").read_bytes() == b"nor is this one"
     watched.run(20)
     watched.history.flush()
     assert watched.window(300).reason is None
