@@ -131,7 +131,7 @@ def card_words(view: CardView, *, saved: bool = False) -> Component:
     over = isinstance(facts, CardFacts) and _expired(facts)
     parts: list[Any] = [html.P(_card_said(view, saved=saved))]
     parts = [badge("Expired", "danger", icon_name="failed"), *parts] if over else parts
-    if view.other is not None:
+    if view.other in _OTHER:
         parts.append(html.P(_OTHER[view.other]))
     if view.can_update:
         label = "Add a card" if view.card is None and not view.by_stripe else "Update card"
@@ -143,6 +143,8 @@ def card_words(view: CardView, *, saved: bool = False) -> Component:
 
 def _card_said(view: CardView, *, saved: bool) -> str:
     card = view.card
+    if view.other == "over":
+        return "Stripe has ended what it charged, so no card is charged any more."
     if card is None and view.by_stripe:
         if view.can_update:
             return "Stripe collects, and does not name the card that it charges."
@@ -151,7 +153,8 @@ def _card_said(view: CardView, *, saved: bool) -> str:
         if saved:
             return "A card is saved at Stripe. Lago has not taken it over yet, so it charges none."
         return "No card is on file."
-    charges = "Stripe charges it." if view.by_stripe else "Lago charges it."
+    expired = isinstance(card.facts, CardFacts) and _expired(card.facts)
+    charges = f"{'Stripe' if view.by_stripe else 'Lago'} {'still tries to charge' if expired else 'charges'} it."
     since = "" if card.since is None else f" since {day_words(card.since.date())}"
     if isinstance(card.facts, CardFacts):
         on_file = "" if view.by_stripe else f" It is on file at Stripe{since}."

@@ -189,12 +189,16 @@ def overdue_banner(invoices: Invoices) -> html.Div:
     """What should have been paid by now, each with its way to pay, or who collects it."""
     rows = [
         html.Div(
-            [html.Span(_overdue_words(one)), _pay_now(one) if invoices.payable else "Stripe collects it."],
+            [html.Span(_overdue_words(one)), _pay_now(one) if invoices.payable else _not_here(invoices)],
             className="oc-overdue-row",
         )
         for one in invoices.rows
     ]
     return html.Div([icon("failed"), html.Div(rows)], className="oc-overdue", role="alert")
+
+
+def _not_here(invoices: Invoices) -> str:
+    return "Stripe collects it." if invoices.by_stripe else "Ask your admin how to pay it."
 
 
 def ended_note(ended: Ended) -> html.Div:
@@ -249,7 +253,12 @@ def _pay_at_stripe(one: FailedCharge) -> list[html.A]:
         return []
     named = {"aria-label": f"Pay {one.plan_name} at Stripe, opens in another tab"}
     link = html.A(
-        "Pay at Stripe", href=one.page, target="_blank", rel="noopener noreferrer", className=_BUTTON, **named
+        "Pay at Stripe",
+        href=one.page,
+        target="_blank",
+        rel="noopener noreferrer",
+        className=_BUTTON,
+        **{**named, "data-stripe-pay": ""},
     )
     return [link]
 

@@ -16,6 +16,8 @@ from components.plan_compare import compare, compare_table
 from components.plan_words import plan_words, saving_words
 from data_sources.billing.types import Plan, UnderWay
 
+LONGEST_PRICE = 9
+
 
 def plan_grid(shop: Shop) -> Component:
     """The cards, with a monthly/yearly switch where a plan has both."""
@@ -96,7 +98,8 @@ def _card(plan: Plan, shop: Shop, only: str | None) -> html.Article:
         top.append(badge("Current plan", "accent", icon_name="check"))
     elif plan.most_popular:
         top.append(badge("Most popular"))
-    price_class = "oc-price words" if words.is_words else "oc-price"
+    # An amount breaks nowhere: one that is too long for a card is smaller.
+    price_class = "oc-price words" if words.is_words or len(words.price) > LONGEST_PRICE else "oc-price"
     note = [words.note]
     monthly = next((one for one in shop.plans if shop.twins.get(one.code) is plan), None)
     saving = saving_words(monthly, plan) if monthly is not None else None

@@ -272,14 +272,16 @@ def _closed(
         return f"{one.title}. Until it is known whether a purchase is under way, nothing can be bought."
     if one is not None and one.locks:
         return one.words
-    if stops.runs_at_stripe:
-        return CHANGE_AT_STRIPE
     if isinstance(held, Ready):
-        locked = standing_lock(held.value, changes=billing.collector == "lago")
+        changes = billing.collector == "lago" and not stops.runs_at_stripe
+        locked = standing_lock(held.value, changes=changes)
         if locked is not None:
             return locked.reason
-        if billing.collector == "stripe" and not all(one.is_free for one in held.value.subscriptions):
-            return CHANGE_AT_STRIPE
+    if stops.runs_at_stripe:
+        return CHANGE_AT_STRIPE
+    pays = isinstance(held, Ready) and not all(one.is_free for one in held.value.subscriptions)
+    if pays and billing.collector == "stripe":
+        return stops.collector or CHANGE_AT_STRIPE
     return None
 
 

@@ -135,7 +135,7 @@
   document.addEventListener("visibilitychange", function () {
     if (!paying || document.visibilityState !== "visible") return;
     // Once more with each return, as long as there was something to pay: a first look may come before the payment.
-    paying = document.querySelector("[data-invoice-pay]") !== null;
+    paying = document.querySelector("[data-invoice-pay], [data-stripe-pay]") !== null;
     refresh();
   });
 
@@ -180,6 +180,7 @@
   };
 
   document.addEventListener("click", function (event) {
+    if (event.target.closest("[data-stripe-pay]")) paying = true;
     var button = event.target.closest(ACTIONS + ", [data-invoices-page], [data-ask-keep], [data-ask-do]");
     if (!button || button.disabled) return;
     if (running && button.matches(ACTIONS)) { window.opsOneMoment(); return; }

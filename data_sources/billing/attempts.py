@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, String, case, func, null, or_,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from data_sources.billing.audit import CARD_ENDS, CARD_PAGE, CARD_TAKEN, CONSOLE, AuditEntry
+from data_sources.billing.audit import CARD_ENDS, CARD_PAGE, CARD_REFUSED, CARD_TAKEN, CONSOLE, AuditEntry
 from data_sources.billing.types import Buyer, Plan, Subscription
 from data_sources.result import utc_now
 from data_sources.state.models import Base, UtcDateTime
@@ -76,6 +76,8 @@ CARD_PATIENCE = timedelta(minutes=60)
 # Until then it is started by itself once Lago has the card; later nobody expects it any more.
 CARD_GIVEN_UP = timedelta(hours=24)
 
+# Letters of a note: room for everything that can be wrong of a running purchase at once, in whole sentences.
+NOTE_ROOM = 2000
 UPGRADE, DOWNGRADE = "upgrade", "downgrade"
 
 
@@ -110,7 +112,7 @@ class Attempt(Base):
     card_saved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     subscription_id: Mapped[str] = mapped_column(String(300))
     lago_subscription_id: Mapped[str | None] = mapped_column(String(64))
-    note: Mapped[str | None] = mapped_column(String(500))
+    note: Mapped[str | None] = mapped_column(String(NOTE_ROOM))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -422,8 +424,8 @@ class Attempts:
         return [row for row in pages if row.id > newest.get(row.customer_id, 0) and row.session_id not in ended]
 
     def last_card_step(self, customer_id: str) -> str | None:
-        """The newest thing that happened with a page for another card of this customer, None before the first."""
-        wanted = AuditEntry.action.in_((CARD_PAGE, *CARD_ENDS)) & (AuditEntry.customer_id == customer_id)
+        """Whether the last card that this customer saved for Stripe was taken or refused; None before the first."""
+        wanted = AuditEntry.action.in_((CARD_TAKEN, CARD_REFUSED)) & (AuditEntry.customer_id == customer_id)
         with self._state.session() as session:
             newest = select(AuditEntry.action).where(wanted).order_by(AuditEntry.id.desc()).limit(1)
             return session.scalars(newest).one_or_none()

@@ -53,4 +53,4 @@ class AuditEntry(Base):
     stripe_customer_id: Mapped[str | None] = mapped_column(String(300))
     stripe_invoice_id: Mapped[str | None] = mapped_column(String(300))
     lago_invoice_id: Mapped[str | None] = mapped_column(String(64))
-    note: Mapped[str | None] = mapped_column(String(500))
+    note: Mapped[str | None] = mapped_column(String(2000))

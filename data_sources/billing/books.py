@@ -106,6 +106,7 @@ def _compare(till: Till, attempt: Attempt, *, resumed: bool = False) -> tuple[Pr
     card = take_over(till, attempt.customer_id) if goes_on else None
     row = till.lago.subscription(attempt.subscription_id, "active")
     if isinstance(row, Problem):
+        _note_card(till, attempt, card)
         return row, None
     ours = row if row is not None and row.get("lago_id") == attempt.lago_subscription_id else None
     customer = till.lago.customer(attempt.customer_id)
@@ -195,7 +196,7 @@ class _Seen:
         failing = None
         if self.held.failing:
             failing = f"{book.UNPAID}{_due(self.held, owed)}"
-        card = None if self.card is None else f"{book.NOT_CHARGED}{self.card.detail} It is tried again by itself."
+        card = None if self.card is None else _waits(self.card)
         note = _joined(None if end is None else _untold(end), failing, card, self._unequal())
         before = self.attempt.note
         if note == before or (note is None and not (before or "").startswith(book.KEPT_NOTES)):
@@ -322,6 +323,16 @@ def _other_price(held: StripeSubscription, ours: Json) -> list[str]:
     ]
 
 
+def _note_card(till: Till, attempt: Attempt, card: Problem | None) -> None:
+    """Note that a saved card waits, where a Lago that does not answer keeps everything else from being compared."""
+    if card is not None and book.NOT_CHARGED not in str(attempt.note):
+        till.attempts.move(attempt, book.STARTED, note=_joined(_waits(card), attempt.note))
+
+
+def _waits(card: Problem) -> str:
+    return f"{book.NOT_CHARGED}{card.detail} It is tried again by itself."
+
+
 def _untold(end: Problem) -> str:
     return f"{book.UNTOLD}{end.title}. {end.detail} It is tried again every minute."
 
@@ -356,4 +367,4 @@ def whole(sentences: list[str]) -> str:
 
 
 def _joined(*parts: str | None) -> str | None:
-    return " ".join(part for part in parts if part is not None)[:500] or None
+    return " ".join(part for part in parts if part is not None)[: book.NOTE_ROOM] or None

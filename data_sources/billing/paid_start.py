@@ -208,9 +208,9 @@ def _over(till: Till, attempt: Attempt) -> Progress | Problem | None:
 
 
 def _hold(till: Till, attempt: Attempt, why: str) -> Progress | Problem:
-    if attempt.state != book.HELD or attempt.note != why[:500]:
+    if attempt.state != book.HELD or attempt.note != why[: book.NOTE_ROOM]:
         log.error("attempt %s: paid at Stripe and not started: %s", attempt.id, why)
-        attempt = till.attempts.move(attempt, book.HELD, note=why[:500]) or attempt
+        attempt = till.attempts.move(attempt, book.HELD, note=why[: book.NOTE_ROOM]) or attempt
     return _stop_renewing(till, attempt) or progress_of(attempt)
 
 

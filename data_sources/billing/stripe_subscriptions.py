@@ -8,7 +8,7 @@ from typing import Any
 
 import stripe
 
-from data_sources.billing.attempts import Attempts
+from data_sources.billing.attempts import UNEQUAL, Attempts
 from data_sources.billing.money import major_units
 from data_sources.billing.stripe_checkout import MALFORMED, StripeGateway, malformed, problem_of
 from data_sources.billing.types import Current, Subscription
@@ -344,8 +344,8 @@ class StripeSubscriptions:
 def over_at_stripe(gateway: StripeGateway | None, attempts: Attempts, current: Current) -> Current:
     """What is held, with a mark where Stripe says otherwise than Lago: that it is over, goes on, takes another price.
 
-    Stripe is asked only about plans that it collected for and that end in Lago or have another price there than was
-    sold.
+    Stripe is asked only about plans that it collected for and that end in Lago, have another price there than was sold,
+    or of which the books were last seen to differ.
     """
     if gateway is None:
         return current
@@ -355,7 +355,8 @@ def over_at_stripe(gateway: StripeGateway | None, attempts: Attempts, current: C
         attempt = sold.get(one.external_id)
         if attempt is None or one.lago_id != attempt.lago_subscription_id:
             return one
-        if one.ending_at is None and (one.amount_cents, one.currency) == (attempt.amount_cents, attempt.currency):
+        same = (one.amount_cents, one.currency) == (attempt.amount_cents, attempt.currency)
+        if one.ending_at is None and same and UNEQUAL not in str(attempt.note):
             return one
         held = StripeSubscriptions(gateway).read(str(attempt.stripe_subscription_id))
         if isinstance(held, Problem):

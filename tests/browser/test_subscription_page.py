@@ -216,6 +216,25 @@ def test_another_card_is_charged_by_stripe_and_the_page_names_it(browser, open_p
     browser.wait_for(lambda: "card=" not in browser.driver.current_url, "the address still names the card")
 
 
+def test_a_failed_charge_that_is_paid_in_another_tab_is_told_no_more_on_the_way_back(browser, open_page, billing):
+    billing.lago.plan_of("business")["charges"] = []
+    served = open_page(billing_collector="stripe")
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    browser.find("#save").click()
+    browser.wait_for_text(PURCHASE, "Business has started")
+    billing.stripe.billing.travel(31, pays=False)
+    served.app.server.extensions["ops"].billing.sweeper.look(utc_now() + timedelta(hours=2))
+    browser.go(served, PATH)
+    browser.wait_for_text(CURRENT, "A charge of $100 for Business failed")
+    stay = "document.querySelector('[data-stripe-pay]').addEventListener('click', event => event.preventDefault())"
+    browser.driver.execute_script(stay)  # the other tab would take the screen from this one
+    browser.find("[data-stripe-pay]").click()
+    billing.stripe.billing.pay(billing.stripe.billing.invoices[-1])
+    browser.driver.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
+    browser.wait_for(lambda: "failed" not in browser.text(CURRENT), "it still is told as failed")
+
+
 def test_a_payment_that_failed_after_the_tab_was_closed_is_told_once_its_buyer_comes_back(browser, open_page, billing):
     served = open_page()
     button(browser, "team").click()

@@ -157,3 +157,9 @@ def test_a_failed_charge_says_what_to_do_with_and_without_a_page():
     assert "https://invoice.stripe.com/i/1" in str(page)
     told = words(failed_banner([FailedCharge("Team", None, None, None, "sub")]))
     assert "A charge for Team failed. The plan goes on until Stripe gives up. Ask your admin" in told
+
+
+def test_an_overdue_invoice_says_who_collects_it_and_never_that_somebody_does_who_does_not():
+    assert "Stripe collects it." in words(overdue_banner(Invoices((invoice(),), 1, payable=False, by_stripe=True)))
+    assert "Ask your admin how to pay it." in words(overdue_banner(Invoices((invoice(),), 1, payable=False)))
+    assert "Pay now" in words(overdue_banner(Invoices((invoice(),), 1)))

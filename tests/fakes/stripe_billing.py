@@ -235,6 +235,8 @@ class StripeBilling:
             self.end(found)
         if asked.method == "POST":
             given = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
+            if found["status"] == "canceled" and any(not name.startswith("metadata[") for name in given):
+                return refused(400, "resource_missing", "A canceled subscription can only update its metadata.")
             method = given.get("default_payment_method", found["default_payment_method"])
             if self.methods.get(method) != found["customer"]:
                 return refused(400, "resource_missing", "The customer does not have a payment method with this ID")

@@ -525,5 +525,18 @@ def test_where_stripe_collects_for_what_runs_nothing_else_can_be_chosen_after_th
     with app.server.test_request_context():
         g.principal = MEMBER
         cards = drawn("plans")
-    assert not any(buttons(cards).values())
-    assert "Cancel it; when it has ended, choose another." in words(cards.body)
+        assert not any(buttons(cards).values())
+        assert "Cancel it; when it has ended, choose another." in words(cards.body)
+        billing.lago.subscriptions[0]["ending_at"] = "2099-01-01T00:00:00Z"
+        told = words(drawn("plans").body)
+        assert "Team ends on 1 Jan 2099. Then choose another plan." in told
+        assert "Cancel it" not in told
+
+
+def test_a_plan_that_lago_collects_for_is_not_called_stripes_after_the_setting_changed(look, billing):
+    billing.lago.subscribe("org-acme", "team")
+    customer = billing.lago.customers["org-acme"]
+    customer["billing_configuration"] = {"payment_provider": "stripe", "provider_customer_id": "cus_lago"}
+    told = words(look("plans", billing_collector="stripe").body)
+    assert "Lago collects this customer's money itself." in told
+    assert "Stripe collects for the plan that runs" not in told

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from data_sources.billing.account.change import PAGE, default_card
 from data_sources.billing.attempts import CARD_SAVED, UNPAID, Attempt
-from data_sources.billing.audit import CARD_ASKED, CARD_PAGE, CARD_REFUSED
+from data_sources.billing.audit import CARD_ASKED, CARD_PAGE, CARD_REFUSED, CARD_TAKEN
 from data_sources.billing.customers import collected_by_lago, provider_customer, stripe_customer
 from data_sources.billing.lago import Json, LagoClient
-from data_sources.billing.next_card import is_charged, payers, take_over
+from data_sources.billing.next_card import payers, standing, take_over
 from data_sources.billing.purchase import (
     MOST_ATTEMPTS,
     MOST_ATTEMPTS_WITHIN,
@@ -27,6 +27,8 @@ from data_sources.result import Kind, Problem, utc_now
 TITLE = "The card was not changed"
 _PREFIX = "card-"
 _NO_PLAN = "No plan was started or changed, and nothing was charged."
+_ANEW = "Choose a plan anew when you like; Stripe's page asks for a card then."
+_ANOTHER = "Save another one with “Update card”."
 _USE_IT = "Save it again with “Update card” to have it charged."
 _NOT_ASKED = "Stripe collects by itself: its page asks for a card when you choose a plan. Nothing runs that one pays."
 _TWICE = (
@@ -113,15 +115,16 @@ def progress(till: Till, stripe: StripeGateway, buyer: Buyer, session_id: str) -
         detail = "It is not one of yours, or it is too old."
         return Problem(Kind.NOT_FOUND, "This card page is not known", detail, code="checkout_not_found")
     whose = till.attempts.whose_card_page(session_id)
-    if whose is not None and whose != buyer.customer_id:
-        return _of_another_customer(session)
+    another = whose is not None and whose != buyer.customer_id
     by_stripe = bool(till.attempts.running(buyer.customer_id))
-    if not by_stripe and till.terms.collector == "stripe":
+    if not another and not by_stripe and till.terms.collector == "stripe":
         return _refused(_NOT_ASKED, "collector_mismatch")
     if session.confirming:
         return Progress(session_id, "confirming", "Stripe still checks your card", _NO_PLAN, False, None)
     if session.payment_method is None:
         return Progress(session_id, "open", "No card was saved", _NO_PLAN, True, None)
+    if another:
+        return _of_another_customer(session)
     return _taken_by_stripe(till, buyer, session) if by_stripe else _taken_by_lago(till, buyer, session)
 
 
@@ -133,16 +136,23 @@ def _taken_by_stripe(till: Till, buyer: Buyer, session: CheckoutSession) -> Prog
     if failed is not None:
         detail = f"It is not sure yet that Stripe charges it: {failed.detail} It is tried again by itself."
         return Progress(session.id, "waiting", "Your card is saved at Stripe", detail, False, None)
-    if till.attempts.card_was(session.id, CARD_REFUSED):
-        detail = "It was saved, and Stripe does not take it for your plan. The card of before is charged on. "
-        again = "Save another one with “Update card”."
-        return Progress(session.id, "refused", "Stripe refused the card", f"{detail}{again}", True, False)
-    charged = is_charged(till, buyer.customer_id, session)
+    charged = standing(till, buyer.customer_id, session)
     if isinstance(charged, Problem):
         return charged
-    if not charged:
+    if charged == "over":
+        detail = f"Stripe has ended the plan, so no card is charged for it any more. {_NO_PLAN}"
+        return Progress(session.id, "over", "A card was saved at Stripe", f"{detail} {_ANEW}", True, None)
+    if till.attempts.card_was(session.id, CARD_REFUSED):
+        newer = till.attempts.last_card_step(buyer.customer_id) == CARD_TAKEN
+        now = "Another one is charged by now." if newer else f"The card of before is charged on. {_ANOTHER}"
+        detail = f"It was saved, and Stripe does not take it for your plan. {now}"
+        return Progress(session.id, "refused", "Stripe refused the card", detail, True, False)
+    if charged == "other":
         detail = f"Another card is charged: of a page that was opened later, or set at Stripe. {_NO_PLAN} {_USE_IT}"
         return Progress(session.id, "other", "A card was saved at Stripe", detail, True, None)
+    if charged == "ends":
+        detail = f"It stands for the plan, which ends and does not renew. {_NO_PLAN}"
+        return Progress(session.id, "saved", "Your card is saved", detail, True, True)
     open_ones = [one for one in till.attempts.running(buyer.customer_id) if UNPAID in str(one.note)]
     then = " What is open is not paid by that: Stripe may try again with it, or pay it here." if open_ones else ""
     detail = f"Stripe charges it from now on. {_NO_PLAN}{then}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from data_sources.billing import attempts as book
 from data_sources.billing import books
@@ -137,7 +137,7 @@ class AccountDesk:
         """A page of invoices, from 1, the newest first."""
 
         def ask(lago: LagoClient, who: Buyer) -> Invoices | Problem | None:
-            found = self._invoices(lago.invoices(who.customer_id, page=page))
+            found = self._invoices(lago, who, partial(lago.invoices, who.customer_id, page=page))
             return self._with_backs(who, found) if isinstance(found, Invoices) else found
 
         nothing = ("No invoices yet", "Lago has none for this customer.")
@@ -150,20 +150,44 @@ class AccountDesk:
         """Invoices that should have been paid by now, each with the subscriptions that it is for."""
 
         def ask(lago: LagoClient, who: Buyer) -> Invoices | Problem | None:
-            page = lago.invoices(who.customer_id, overdue=True)
-            if isinstance(page, InvoiceRows):
-                page = replace(page, rows=side_by_side([partial(_whole, lago, row) for row in page.rows]))
-            return self._invoices(page)
+            def late() -> InvoiceRows | Problem | None:
+                page = lago.invoices(who.customer_id, overdue=True)
+                if not isinstance(page, InvoiceRows):
+                    return page
+                return replace(page, rows=side_by_side([partial(_whole, lago, row) for row in page.rows]))
+
+            return self._invoices(lago, who, late)
 
         nothing = ("Nothing is overdue", "Lago has no overdue invoice for this customer.")
         query = "GET /api/v1/customers/…/invoices?payment_overdue=true"
         return self._read(buyer, query, "Invoices could not be read", ask, nothing)
 
-    def _invoices(self, page: InvoiceRows | Problem | None) -> Invoices | Problem | None:
-        if page is None or isinstance(page, Problem):
-            return page
-        read = read_invoices(page)
-        return replace(read, payable=self._by_lago) if read.rows else None
+    def _invoices(
+        self, lago: LagoClient, who: Buyer, ask: Callable[[], InvoiceRows | Problem | None]
+    ) -> Invoices | Problem | None:
+        asks: list[Callable[[], Any]] = [ask, partial(self._collects, lago, who, self._attempts)]
+        page, collects = side_by_side(asks)
+        for one in (page, collects):
+            if isinstance(one, Problem):
+                return one
+        read = None if page is None else read_invoices(page)
+        if read is None or not read.rows:
+            return None
+        return replace(read, payable=collects == "lago", by_stripe=collects == "stripe")
+
+    def _collects(self, lago: LagoClient, who: Buyer, mine: Attempts) -> Literal["lago", "stripe"] | Problem | None:
+        """Who takes the money of this customer's invoices, whatever the setting is by now; None is nobody."""
+        try:
+            if mine.running(who.customer_id):
+                return "stripe"
+        except StateUnavailableError as error:
+            return error.problem
+        if self._by_lago:
+            return "lago"
+        customer = lago.customer(who.customer_id)
+        if isinstance(customer, Problem):
+            return customer
+        return "lago" if customer is not None and collected_by_lago(customer) else None
 
     def _with_backs(self, who: Buyer, found: Invoices) -> Invoices:
         """The invoices, with what was given back of their payments at Stripe; asked only where Stripe was paid."""
@@ -235,10 +259,13 @@ class AccountDesk:
         return self._read(buyer, "GET /api/v1/customers/…/payment_methods", title, ask, nothing)
 
     def _card_at_stripe(self, stripe: StripeGateway, running: Attempt) -> CardView | Problem:
-        held = StripeSubscriptions(stripe).read(str(running.stripe_subscription_id))
-        if isinstance(held, Problem):
-            return held
-        card = None if held.payment_method is None else Card(None, self._facts_of(stripe, held.payment_method))
+        with _in_words():
+            held = StripeSubscriptions(stripe).read(str(running.stripe_subscription_id))
+            if isinstance(held, Problem):
+                return held
+            if held.over:
+                return CardView(None, can_update=False, by_stripe=True, other="over")
+            card = None if held.payment_method is None else Card(None, self._facts_of(stripe, held.payment_method))
         try:
             refused = self._attempts.last_card_step(running.customer_id) == CARD_REFUSED
         except StateUnavailableError as error:
@@ -307,8 +334,13 @@ class AccountDesk:
         title = "The payment page could not be opened"
 
         def act(lago: LagoClient, who: Buyer, mine: Attempts) -> Link | Problem:
-            if not self._by_lago or mine.running(who.customer_id):
-                detail = "Stripe collects for it. Paid in Lago as well, it would be paid twice. Ask your admin."
+            collects = self._collects(lago, who, mine)
+            if isinstance(collects, Problem):
+                return replace(collects, title=title)
+            if collects != "lago":
+                detail = "It cannot be paid here. Ask your admin how to pay it."
+                if collects == "stripe":
+                    detail = "Stripe collects for it. Paid in Lago as well, it would be paid twice. Ask your admin."
                 return Problem(Kind.CONFLICT, title, detail, code="collector_mismatch")
             if self._stripe is None:
                 return links.pay(lago, who, invoice_id)

@@ -227,6 +227,7 @@ class Invoices:
         rows: Those of the page.
         total: How many there are in all; None when Lago does not say.
         payable: Whether open ones can be paid here.
+        by_stripe: Whether Stripe takes what they ask by itself.
         before: How many newer ones stand on the pages before; None when Lago does not say.
         older: Whether there is a page after it.
         backs_unread: Why it is not known what was given back of some of them at Stripe.
@@ -235,6 +236,7 @@ class Invoices:
     rows: tuple[Invoice, ...]
     total: int | None
     payable: bool = True
+    by_stripe: bool = False
     before: int | None = 0
     older: bool = False
     backs_unread: Problem | None = None
@@ -279,13 +281,13 @@ class CardView:
         can_update: Whether another one can be saved here.
         by_stripe: Whether Stripe itself collects, and not Lago.
         other: Of another card that was saved after it: `waits` while Stripe does not charge it yet, `refused` where
-            Stripe does not take it.
+            Stripe does not take it. `over` where Stripe has ended what it charged, so that no card is.
     """
 
     card: Card | None
     can_update: bool
     by_stripe: bool = False
-    other: Literal["waits", "refused"] | None = None
+    other: Literal["waits", "refused", "over"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,3 +291,19 @@ def test_the_last_good_answer_stays_with_its_age_and_never_becomes_somebody_else
     assert isinstance(account.invoices(ANNA), Empty)
     house.lago.fail("500")
     assert isinstance(account.invoices(ANNA), Failed)
+
+
+def test_who_takes_the_money_of_an_invoice_is_what_lago_says_and_not_the_setting(house: House) -> None:
+    connected(house)
+    house.lago.bill("org-acme", "OPS-1", 1900, payment_status="failed", payment_overdue=True)
+    invoice_id = house.lago.invoices[0]["lago_id"]
+    account = house.source(collector="stripe").account
+    late = account.overdue(ANNA)
+    assert isinstance(late, Ready)
+    assert (late.value.payable, late.value.by_stripe) == (True, False)
+    assert ready(account.pay(ANNA, invoice_id)).url
+    house.lago.customers["org-acme"]["billing_configuration"] = {"payment_provider": None}
+    nobody = account.overdue(ANNA)
+    assert isinstance(nobody, Ready)
+    assert (nobody.value.payable, nobody.value.by_stripe) == (False, False)
+    assert "Ask your admin how to pay it." in problem(account.pay(ANNA, invoice_id)).detail

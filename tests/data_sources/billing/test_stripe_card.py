@@ -266,7 +266,75 @@ def test_a_card_that_stripe_refuses_is_told_once_and_not_tried_for_ever(house: H
     assert len(house.stripe.requests("POST", f"/v1/subscriptions/{SUB}")) == before
     assert now_of(house).note is None
     answered(source.account.update_card(ANNA))
+    assert on_file(source).other == "refused"  # it still is the last one that was saved
+    house.stripe.complete(SECOND)
+    assert told(source.account.card_progress(ANNA, SECOND)).good is True
     assert on_file(source).other is None
+    assert "Another one is charged by now." in told(source.account.card_progress(ANNA, FIRST)).message
+
+
+def test_an_older_page_that_expires_hides_no_refusal(house: House, source: BillingSource) -> None:
+    started(house, source)
+    answered(source.account.update_card(ANNA))
+    answered(source.account.update_card(ANNA))
+    house.stripe.complete(SECOND)
+    del house.stripe.billing.methods["pm_00000002"]
+    house.stripe.sessions[FIRST].update(status="expired", url=None)
+    look(source, timedelta(minutes=5))
+    assert on_file(source).other == "refused"
+
+
+def test_a_card_saved_after_stripe_ended_the_plan_is_not_called_refused(house: House, source: BillingSource) -> None:
+    started(house, source)
+    answered(source.account.update_card(ANNA))
+    house.stripe.billing.end(house.stripe.billing.subscriptions[SUB])
+    assert on_file(source).other == "over"
+    house.stripe.complete(FIRST)
+    got = told(source.account.card_progress(ANNA, FIRST))
+    assert (got.title, got.good) == ("A card was saved at Stripe", None)
+    assert "Stripe has ended the plan, so no card is charged for it any more." in got.message
+    assert on_file(source).other == "over"
+
+
+def test_a_card_saved_for_a_plan_that_ends_promises_no_further_charge(house: House, source: BillingSource) -> None:
+    started(house, source)
+    answered(source.account.update_card(ANNA))
+    house.stripe.billing.subscriptions[SUB].update(cancel_at_period_end=True, cancel_at=4_000_000_000)
+    house.stripe.complete(FIRST)
+    assert "which ends and does not renew" in told(source.account.card_progress(ANNA, FIRST)).message
+
+
+def test_a_card_that_waits_is_told_while_lago_does_not_answer_as_well(house: House, source: BillingSource) -> None:
+    started(house, source)
+    answered(source.account.update_card(ANNA))
+    house.stripe.complete(FIRST)
+    house.stripe.rights["Subscriptions"] = "read"
+    house.lago.fail("500")
+    look(source, timedelta(minutes=3))
+    (row,) = source.desk.purchases().value
+    assert "it lacks rak_subscription_write" in str(row.note)
+    assert on_file(source).other == "waits"
+    look(source, timedelta(minutes=6))
+    house.lago.heal()
+    house.stripe.rights["Subscriptions"] = "write"
+    look(source, timedelta(minutes=9))
+    assert now_of(house).note is None
+
+
+def test_everything_that_is_wrong_at_once_stands_in_whole_sentences(house: House, source: BillingSource) -> None:
+    started(house, source)
+    house.stripe.billing.travel(31)
+    row = house.lago.subscriptions[0]
+    house.lago.bill_period(row, at=house.stripe.billing.now).update(total_amount_cents=12000)
+    house.stripe.billing.travel(31, pays=False)
+    answered(source.account.update_card(ANNA))
+    house.stripe.complete(FIRST)
+    house.stripe.rights["Subscriptions"] = "read"
+    look(source, timedelta(hours=7))
+    note = str(now_of(house).note)
+    assert note.startswith("A charge failed: 100.00 USD")
+    assert "Another card is saved and not charged yet: " in note
+    assert note.endswith("with the metadata stripe_invoice = in_00000001.")
 
 
 def test_a_page_that_ended_unfinished_is_asked_about_no_more(house: House, source: BillingSource) -> None:
