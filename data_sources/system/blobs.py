@@ -1,6 +1,6 @@
 """Numbers as bytes: how the history's file holds its slots. Four rows each: mean, least, most, known seconds.
 
-What is read back may have been spoilt on the disk: it is taken only where it has the length that it was written with.
+What is read back may have been spoilt on the disk: it is taken only where its checksum is that of what was written.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from .slots import Floats
 from .windows import Columns
 
+_CHECKSUM = 4  # bytes
 _LONGEST_S = 3600.0  # no slot is longer
 
 
@@ -26,8 +27,9 @@ def blank(count: int) -> Floats:
 
 
 def pack(data: Floats) -> bytes:
-    """One slot of every series, as it is written often."""
-    return data.astype("<f4").tobytes()
+    """One slot of every series, as it is written often, with its checksum."""
+    plain = data.astype("<f4").tobytes()
+    return plain + zlib.crc32(plain).to_bytes(_CHECKSUM, "little")
 
 
 def unpack(data: bytes, count: int) -> Floats:
@@ -40,14 +42,22 @@ def unpack_many(data: Sequence[bytes], count: int) -> Floats:
     """Slots of the same `count` series at once: by slot, row and series.
 
     Raises:
-        GarbledError: One of them is of another length, or knows more seconds than any slot has.
+        GarbledError: One of them is of another length or not what was written, or knows more seconds than any slot has.
     """
-    if any(not isinstance(each, bytes) or len(each) != 16 * count for each in data):
-        raise GarbledError("a slot does not hold its series")
-    cells = np.frombuffer(b"".join(data), "<f4").reshape(len(data), 4, count)
+    cells = np.frombuffer(b"".join(_checked(each, 16 * count) for each in data), "<f4").reshape(len(data), 4, count)
     if not ((cells[:, 3] >= 0) & (cells[:, 3] <= _LONGEST_S)).all():
         raise GarbledError("a slot tells nonsense")
     return cells.astype(np.float64)
+
+
+def _checked(data: object, length: int) -> bytes:
+    """What was written, without its checksum; the first version wrote none."""
+    if not isinstance(data, bytes) or len(data) not in (length, length + _CHECKSUM):
+        raise GarbledError("a slot does not hold its series")
+    plain = data[:length]
+    if len(data) > length and zlib.crc32(plain).to_bytes(_CHECKSUM, "little") != data[length:]:
+        raise GarbledError("a slot is not what was written")
+    return plain
 
 
 def deflate(data: Floats) -> bytes:

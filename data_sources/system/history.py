@@ -218,6 +218,12 @@ class History:
         if file.damage is not None:
             return self._set_aside(file, file.damage)
         try:
+            if file.was_taken_away():
+                replaced = file.path.exists()
+                file.begin_anew()
+                if not replaced:
+                    gone = "the file of the history was deleted"
+                    return self._lost(f"Lost: {gone}", f"While it was written, {gone}: it begins anew")
             free = shutil.disk_usage(file.path.parent).free
             if free < self._min_free:
                 return f"The history is not written: the disk has {free // 10**6:,} MB left"
@@ -244,15 +250,20 @@ class History:
             aside = file.set_aside()
         except OSError as failed:
             return f"The history is damaged and cannot be moved: {failed.strerror or failed}"
+        return self._lost(
+            f"Lost: the file of the history was damaged. It is kept as {aside.name}",
+            f"The history was damaged ({error}): it was moved to {aside.name} and begins anew",
+        )
+
+    def _lost(self, why: str, told: str) -> str:
+        """Note that what was on the disk is lost, and say what is so until the next write."""
         with self._lock:
             # What waits for the disk, and what is measured from now on, goes into the new file.
             ended_s = self._run[1] if self._run else self._now().timestamp()
             held = [*self._pending, *(slot for slot in (builder.peek() for builder in self._builders) if slot)]
             lost_s = min([ended_s, *(slot.start_s for slot in held if slot.tier_s == FINE_S)])
-            self._gaps.note(
-                0.0, lost_s, {LOST: f"Lost: the file of the history was damaged. It is kept as {aside.name}"}
-            )
-        return f"The history was damaged ({error}): it was moved to {aside.name} and begins anew"
+            self._gaps.note(0.0, lost_s, {LOST: why})
+        return told
 
     # -- the reader's side --------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from .blobs import GarbledError, blank, columns, deflate, inflate, pack, rearran
 from .slots import Floats, Slot, merge_planes, planes
 from .windows import Columns, GapSpan
 
-VERSION = 1
+VERSION = 2  # the first had no checksum at a slot
 FINE_S, COARSE_S = 10, 60
 KEEP_S = {FINE_S: 86_400, COARSE_S: 90 * 86_400}
 _BLOCK = {FINE_S: 360, COARSE_S: 1440}  # slots a folded row: an hour, a day
@@ -68,6 +68,7 @@ class HistoryFile:
         self.damage: DamagedError | None = None  # what a reader found; whoever writes sets the file aside
         self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._inode = 0  # of the file that is open for writing
         self._has_tables = False  # since this run made them, or found them
         self._set_aside_times = 0
 
@@ -96,6 +97,28 @@ class HistoryFile:
             made.close()
             raise
         self._writer, self._has_tables = made, True
+        self._inode = os.stat(self.path).st_ino
+
+    def was_taken_away(self) -> bool:
+        """Whether the file that is open for writing is not there any more, so that what is written goes nowhere."""
+        if self._writer is None:
+            return False
+        try:
+            return os.stat(self.path).st_ino != self._inode
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # out of reach is not gone: writing will tell
+
+    def begin_anew(self) -> None:
+        """Let go of a file that was taken away; what is written next goes into the one of that name, or a new one."""
+        self.close()
+        if not self.path.exists():
+            for ending in ("-wal", "-shm"):
+                Path(f"{self.path}{ending}").unlink(missing_ok=True)
+        with self._lock:
+            self._set_aside_times += 1
+            self.damage, self._has_tables = None, False
 
     def close(self) -> None:
         """Close the writing side."""

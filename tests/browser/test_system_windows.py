@@ -154,8 +154,15 @@ def test_a_drag_zooms_every_chart_and_holds_while_data_flow(browser, console):  
     browser.sign_in(console, path=PATH)
     wait_for_line(browser)
     browser.wait_for_text(BADGE, "Live")
-    # the charts below are there: nothing moves under the mouse any more
+    # A chart that moves while the mouse is pressed on it is not dragged: wait until all are drawn and stand still.
     browser.wait_for(lambda: browser.find_all("#system-disk-graph .js-line"), "the charts below never came")
+    places = []
+
+    def at_rest():
+        places.append(browser.find("#system-network-graph .nsewdrag").rect)
+        return not browser.find_all("[data-look='loading']") and places[-3:] == [places[-1]] * 3
+
+    browser.wait_for(at_rest, "the charts never stood still")
     area = browser.find("#system-network-graph .nsewdrag")
     ActionChains(browser.driver).move_to_element_with_offset(area, 100, 60).click_and_hold().move_by_offset(
         140, 0

@@ -1,5 +1,7 @@
 """The history: every spike is kept, a restart is a gap, and a disk that fails costs the history and no sample."""
 
+import os
+import shutil
 import sqlite3
 import threading
 from datetime import timedelta
@@ -7,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from data_sources.system.blobs import GarbledError
 from data_sources.system.history import FLUSH_S, History
 from data_sources.system.history_file import COARSE_S, FINE_S, DamagedError, HistoryFile
 from data_sources.system.history_reader import HistoryQuery
@@ -463,6 +466,57 @@ def test_damage_that_is_found_at_the_end_costs_nothing_of_the_time_since(watched
     lost, away = watched.window(2 * 3600).gaps
     assert lost.reason.startswith("Lost: ")
     assert (away.reason, away.end_s - away.start_s) == ("Ops Center was not running", pytest.approx(30))
+
+
+@pytest.mark.parametrize("endings", [("",), ("", "-wal", "-shm")], ids=["the file alone", "all of it"])
+def test_a_history_that_is_deleted_while_it_is_written_is_lost_and_not_a_time_in_which_nobody_ran(watched, endings):
+    watched.run(600)
+    into_the_file(watched)
+    for ending in endings:
+        watched.path.with_name(f"history.db{ending}").unlink(missing_ok=True)
+    deleted_s = watched.machine.now().timestamp()
+    watched.run(20)
+    watched.history.flush()
+    assert "the file of the history was deleted: it begins anew" in watched.window(2 * 3600).reason
+    watched.run(100)
+    watched.history.flush()
+    assert watched.window(2 * 3600).reason is None
+    watched.restart(away_s=30)
+    watched.run(20)
+    lost, away = watched.window(2 * 3600).gaps
+    assert lost.reason == "Lost: the file of the history was deleted"
+    assert lost.end_s == pytest.approx(deleted_s, abs=FINE_S)
+    assert (away.reason, away.end_s - away.start_s) == ("Ops Center was not running", pytest.approx(30))
+
+
+def test_a_file_that_was_put_in_its_place_is_written_on(watched, tmp_path):
+    watched.run(600)
+    watched.history.close()
+    shutil.copy(watched.path, tmp_path / "copy.db")
+    watched.begin()
+    watched.run(60)
+    watched.history.flush()
+    os.replace(tmp_path / "copy.db", watched.path)
+    watched.run(20)
+    watched.history.close()
+    (columns,) = HistoryFile(watched.path).read(FINE_S, 0, 2e9, ("net_in",)).values()
+    assert len(columns.mean) > 60
+
+
+def test_a_slot_is_taken_only_as_it_was_written_and_the_first_versions_without_a_checksum(tmp_path):
+    file, one = HistoryFile(tmp_path / "h.db"), np.ones(1)
+    file.write([Slot(FINE_S, 3600, ("cpu",), one, one, one, one * 10)], {}, (0.0, 1.0))
+    file.close()
+    with sqlite3.connect(tmp_path / "h.db") as raw:
+        (data,) = raw.execute("select data from slots").fetchone()
+        raw.execute("update slots set data = ?", (data[:-4],))
+    (columns,) = file.read(FINE_S, 0, 2e9, ("cpu",)).values()
+    assert columns.mean.tolist() == [1.0]
+    with sqlite3.connect(tmp_path / "h.db") as raw:
+        spoilt = np.array([1.5], "<f4").tobytes() + data[4:]  # a figure that could be, and was not
+        raw.execute("update slots set data = ?", (spoilt,))
+    with pytest.raises((DamagedError, GarbledError)):
+        file.read(FINE_S, 0, 2e9, ("cpu",))
 
 
 def test_a_file_of_a_newer_version_is_left_alone_by_writer_and_reader(tmp_path):
