@@ -18,7 +18,7 @@ sandbox: $(TEST)/.installed  ## the console beside stand-ins for Lago and Stripe
 
 test: $(TEST)/.installed browser  ## lint, types, import rules and every test
 	@$(MAKE) --no-print-directory lint
-	$(TEST)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(TEST)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-peers: $(TEST)/.peers  ## the checks against real engines and servers
 	@sh tests/peers/need_prometheus.sh $(abspath $(TEST))/prometheus
