@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..result import Failed, Kind, Problem, Provenance, Ready, Result
 from .history_reader import HistoryQuery
 from .prometheus_history import read_history
-from .prometheus_hosts import NO_FIGURES, STALE_PERIODS, UNSCRAPED, Target
+from .prometheus_hosts import NO_FIGURES, RECENT_S, STALE_PERIODS, UNSCRAPED, Target
 from .prometheus_node import (
     ABOUT_METRICS,
     MOUNT_METRICS,
@@ -257,13 +257,20 @@ class RemoteHost:
             self._noted_at_seq = self._sampler.seq + 1
         return None
 
+    def _is_unscraped(self) -> bool:
+        """Whether Prometheus asks it no more, after it had failed: a scrape that fails is a scrape as well."""
+        age_s = self._age_s()
+        return self._failing and age_s is not None and age_s > RECENT_S
+
     def _down(self) -> Down | None:
-        if not self._failing:
+        if not self._failing or self._is_unscraped():
             return None
         return Down(datetime.fromtimestamp(self._answered_ms / 1000, UTC) if self._answered_ms else None)
 
     def _why_empty(self) -> str | None:
         """Why there is no figure though the host is not known to be down, in the words of the list of hosts."""
+        if self._is_unscraped():
+            return UNSCRAPED
         if self._empty:
             return NO_FIGURES
         return UNSCRAPED if self._held_s and not self._newest_ms else None

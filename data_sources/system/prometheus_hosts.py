@@ -21,7 +21,8 @@ STALE_PERIODS = 3
 NO_FIGURES = "It answers, but without node_exporter's figures"
 UNSCRAPED = "Prometheus no longer scrapes it"
 _LOOK_BACK = "1d"
-_RECENT_S, _DAY_S = 600, 86_400
+# A host of which Prometheus has no scrape for so long, not even one that failed, is not scraped any more.
+RECENT_S, _DAY_S = 600, 86_400
 _USUAL_JOBS = "node|.*node[-_]exporter"  # so that a host that never answered is listed though it has no figures yet
 _BATCH = 25  # hosts asked for at once: their answer stays around a megabyte
 _DEFAULT_PERIOD_S = 60.0
@@ -76,7 +77,7 @@ def find_hosts(client: PrometheusClient, now_s: float) -> tuple[list[Known], tup
         names[target] = series.labels.get("nodename") or names.get(target)
     jobs = any_of(sorted({target.job for target in names}))
     pattern = f'"{_USUAL_JOBS}|' + jobs[1:]
-    recent = client.raw(f'{{__name__=~"up|node_load1",job=~{pattern}}}', now_s, _RECENT_S, what=WHAT)
+    recent = client.raw(f'{{__name__=~"up|node_load1",job=~{pattern}}}', now_s, RECENT_S, what=WHAT)
     if isinstance(recent, Problem):
         return recent
     ups, loads = _by_target(recent.series, "up"), _by_target(recent.series, "node_load1")

@@ -48,6 +48,18 @@ def test_a_host_that_does_not_answer_is_down_since_it_last_did_and_never_current
     assert (never.value.down.since, "has never answered" in never.stale.title) == (None, True)
 
 
+def test_a_host_that_was_down_and_is_scraped_no_more_is_not_down_for_ever(source, fake):
+    good_s = raw(fake, "up", instance=fake.instance)[-4][0]
+    fake.change = edit("up", lambda values: [[when, "0" if when > good_s else was] for when, was in values])
+    host = PrometheusSource(source.client, clock_s=fake.clock_s).host(fake.instance)
+    assert host.live(window_s=60).value.down is not None
+    fake.now_s += 700  # the list of hosts looks back for ten minutes
+    fake.instead["node_network_receive_bytes_total"] = 200, NOTHING
+    told = host.live(window_s=60)
+    assert (told.value.down, told.value.empty) == (None, "Prometheus no longer scrapes it")
+    assert "no longer scrapes it" in told.stale.detail
+
+
 def test_a_host_without_a_figure_says_why_in_the_words_of_the_list(source, fake):
     def bare(query, body):
         if query.startswith("{"):
