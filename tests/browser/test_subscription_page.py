@@ -65,6 +65,17 @@ def card(browser, code):
     return browser.text(f".oc-plan[data-plan='{code}']")
 
 
+def started_at_stripe(browser, open_page, billing):
+    """Business bought where Stripe collects, and the page that says so; gives the served console."""
+    billing.lago.plan_of("business")["charges"] = []
+    served = open_page(billing_collector="stripe")
+    button(browser, "business").click()
+    browser.wait_for_text("#words", "Business")
+    browser.find("#save").click()
+    browser.wait_for_text(PURCHASE, "Business has started")
+    return served
+
+
 def test_the_plans_are_lagos_and_only_the_current_one_is_marked(browser, open_page, billing):
     billing.lago.subscribe("org-acme", "team")
     billing.lago.subscribe("org-other", "business")
@@ -199,12 +210,7 @@ def test_a_page_opened_afresh_tells_what_its_own_look_has_started(browser, open_
 
 
 def test_another_card_is_charged_by_stripe_and_the_page_names_it(browser, open_page, billing):
-    billing.lago.plan_of("business")["charges"] = []
-    served = open_page(billing_collector="stripe")
-    button(browser, "business").click()
-    browser.wait_for_text("#words", "Business")
-    browser.find("#save").click()
-    browser.wait_for_text(PURCHASE, "Business has started")
+    served = started_at_stripe(browser, open_page, billing)
     browser.go(served, PATH)
     browser.wait_for_text("#subscription-card", "Visa ending in 0000, valid until 12/2099. Stripe charges it.")
     browser.wait_for_text("#subscription-card", "Update card")
@@ -217,12 +223,7 @@ def test_another_card_is_charged_by_stripe_and_the_page_names_it(browser, open_p
 
 
 def test_a_failed_charge_that_is_paid_in_another_tab_is_told_no_more_on_the_way_back(browser, open_page, billing):
-    billing.lago.plan_of("business")["charges"] = []
-    served = open_page(billing_collector="stripe")
-    button(browser, "business").click()
-    browser.wait_for_text("#words", "Business")
-    browser.find("#save").click()
-    browser.wait_for_text(PURCHASE, "Business has started")
+    served = started_at_stripe(browser, open_page, billing)
     billing.stripe.billing.travel(31, pays=False)
     served.app.server.extensions["ops"].billing.sweeper.look(utc_now() + timedelta(hours=2))
     browser.go(served, PATH)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar, cast
@@ -12,18 +11,15 @@ from typing import Any, Literal, TypeVar, cast
 from data_sources.billing import attempts as book
 from data_sources.billing import books
 from data_sources.billing.account import card, links
+from data_sources.billing.account.card_on_file import CardsOnFile, in_words
 from data_sources.billing.account.manage import TITLE, manage
 from data_sources.billing.account.read import (
-    default_method,
     limits_of,
-    read_card,
     read_invoices,
     read_usage,
     read_wallets,
 )
 from data_sources.billing.account.types import (
-    Card,
-    CardFacts,
     CardView,
     FailedCharge,
     Invoice,
@@ -36,7 +32,6 @@ from data_sources.billing.account.types import (
     Wallet,
 )
 from data_sources.billing.attempts import Attempt, Attempts
-from data_sources.billing.audit import CARD_REFUSED
 from data_sources.billing.customers import collected_by_lago
 from data_sources.billing.doorway import Doorway
 from data_sources.billing.lago import SOURCE, Json, LagoClient
@@ -45,20 +40,16 @@ from data_sources.billing.money import major_units
 from data_sources.billing.paid_invoices import given_back_of
 from data_sources.billing.purchase import Terms, Till, untouched
 from data_sources.billing.side_by_side import side_by_side
-from data_sources.billing.stripe_cards import card_facts
 from data_sources.billing.stripe_checkout import SOURCE as AT_STRIPE
 from data_sources.billing.stripe_checkout import StripeGateway
 from data_sources.billing.stripe_subscriptions import GIVEN_UP, GivenBack, StripeSubscriptions
 from data_sources.billing.types import Buyer, CheckoutAnswer, Progress
-from data_sources.budget import budget, left_s
 from data_sources.result import Empty, Failed, Kind, NotConfigured, Problem, Provenance, Ready, Result, utc_now
 from data_sources.state.store import StateUnavailableError
 
 T = TypeVar("T")
 
 KEPT = 256
-# So long a Stripe that does not answer may keep a question waiting that it only has words for.
-WORDS_S = 3.0
 NO_PORTAL = "Lago's portal could not be opened"
 NOBODY = Problem(
     Kind.CONFLICT,
@@ -99,7 +90,7 @@ class AccountDesk:
         self._no_lago = no_lago
         self._no_stripe = no_stripe
         self._good: OrderedDict[tuple[str, str], Ready[object]] = OrderedDict()
-        self._facts: OrderedDict[str, CardFacts] = OrderedDict()
+        self._cards = CardsOnFile(attempts)
 
     @property
     def _by_lago(self) -> bool:
@@ -200,7 +191,7 @@ class AccountDesk:
         except StateUnavailableError as error:
             return replace(found, backs_unread=error.problem)
         at_stripe = StripeSubscriptions(stripe)
-        with _in_words():
+        with in_words():
             asked = [at_stripe.paid(of) for one in sold if (of := one.stripe_subscription_id) is not None]
             payments = [one for told in asked if not isinstance(told, Problem) for one in told if one.id in wanted]
             back, unread = given_back_of(at_stripe, payer, payments)
@@ -234,54 +225,17 @@ class AccountDesk:
                 buyer,
                 "GET /v1/subscriptions/…, GET /v1/payment_methods/…",
                 title,
-                lambda _, __: self._card_at_stripe(stripe, running[-1]),
+                lambda _, __: self._cards.at_stripe(stripe, running[-1]),
                 ("No card on file", "Stripe names none for what it charges."),
                 source=AT_STRIPE,
             )
 
         def ask(lago: LagoClient, who: Buyer) -> CardView | Problem | None:
-            asks: list[Callable[[], Any]] = [partial(lago.payment_methods, who.customer_id)]
-            asks += [] if self._by_lago else [partial(lago.customer, who.customer_id)]
-            methods, *others = side_by_side(asks)
-            failed = next((one for one in (methods, *others) if isinstance(one, Problem)), None)
-            if failed is not None:
-                return None if failed.kind is Kind.NOT_FOUND else failed
-            held = read_card(methods)
-            if held is not None and stripe is not None and (saved := default_method(methods)) is not None:
-                with _in_words():
-                    held = replace(held, facts=self._facts_of(stripe, saved))
-            # Lago may charge this customer whatever the setting is.
-            by_lago = self._by_lago or any(one is not None and collected_by_lago(one) for one in others)
-            return CardView(held, stripe is not None and self._by_lago, by_stripe=not by_lago)
+            return self._cards.at_lago(lago, stripe, who, by_lago=self._by_lago)
 
         at = "saved" if self._by_lago else "given on Stripe's page"
         nothing = ("No card on file", f"A card is {at} when you choose a plan that costs something.")
         return self._read(buyer, "GET /api/v1/customers/…/payment_methods", title, ask, nothing)
-
-    def _card_at_stripe(self, stripe: StripeGateway, running: Attempt) -> CardView | Problem:
-        with _in_words():
-            held = StripeSubscriptions(stripe).read(str(running.stripe_subscription_id))
-            if isinstance(held, Problem):
-                return held
-            if held.over:
-                return CardView(None, can_update=False, by_stripe=True, other="over")
-            card = None if held.payment_method is None else Card(None, self._facts_of(stripe, held.payment_method))
-        try:
-            refused = self._attempts.last_card_step(running.customer_id) == CARD_REFUSED
-        except StateUnavailableError as error:
-            return error.problem
-        other: Any = "waits" if book.NOT_CHARGED in str(running.note) else "refused" if refused else None
-        return CardView(card, can_update=True, by_stripe=True, other=other)
-
-    def _facts_of(self, stripe: StripeGateway, payment_method: str) -> CardFacts | Problem:
-        """By what a card is recognized; that never changes, so what was told once holds while Stripe is silent."""
-        facts = card_facts(stripe, payment_method)
-        if isinstance(facts, Problem):
-            return self._facts.get(payment_method, facts)
-        self._facts[payment_method] = facts
-        while len(self._facts) > KEPT:
-            self._facts.popitem(last=False)
-        return facts
 
     # ---- what is done
 
@@ -305,7 +259,7 @@ class AccountDesk:
         running = [one for one in mine.running(who.customer_id) if one.subscription_id == subscription_id]
         if not running or self._stripe is None:
             return None
-        with _in_words():
+        with in_words():
             held = StripeSubscriptions(self._stripe).read(str(running[0].stripe_subscription_id))
         if isinstance(held, Problem):
             return StripesPart(None, _owes(running[0]))
@@ -439,12 +393,6 @@ def _over_at_stripe(stripe: StripeGateway | None, running: list[Attempt]) -> Pro
             )
             return Problem(Kind.CONFLICT, TITLE, detail, code="ended_at_stripe")
     return None
-
-
-def _in_words() -> AbstractContextManager[None]:
-    """So long Stripe is waited for where the answer is right without it, and only says less."""
-    left = left_s()
-    return budget(WORDS_S if left is None else min(WORDS_S, left))
 
 
 def _owes(attempt: Attempt) -> bool:
