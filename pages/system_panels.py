@@ -110,7 +110,7 @@ def interfaces(seen: Any, host: str | None) -> Look:
     if not seen:
         raise PreventUpdate
     look = _live(lambda machine: machine.interfaces(), host, lambda _: system_cards.interfaces(), _NETWORK)
-    return replace(look, foot="Loopback is listed, never in the total.") if look.name == "ready" else look
+    return replace(look, foot="Loopback is never in the total.") if look.name == "ready" else look
 
 
 def all_interfaces(seen: Any, host: str | None) -> Look:

@@ -45,7 +45,7 @@ export function liveBadge(now) {
     case "refused": return badge("danger", "triangle", S.refused.title);
     case "measuring": return badge("", "none", "Measuring");
     case "down": return badge("danger", "triangle", downWords());
-    case "empty": return badge("danger", "triangle", "No figures");
+    case "empty": return badge("danger", "triangle", "No data");
     case "stale": return badge("warn", "clock", "Stale: " + words.age(ageS()) + " old");
     case "silent":
       if (S.refused && S.refused.title) return badge("danger", "triangle", S.refused.title);  // it did answer

@@ -1,7 +1,7 @@
 // The strip of figures: the newest value of each, its trend over the window, and the window's p95 and greatest value.
 import { ageS, badge, downWords } from "./age.js";
 import { el, fill, make } from "./dom.js";
-import { history, liveOf } from "./source.js";
+import { history, liveOf, peak } from "./source.js";
 import { asked, S } from "./state.js";
 import { spanWords, stepFor, title } from "./view.js";
 import * as plot from "./plot.js";
@@ -9,7 +9,7 @@ import * as words from "./words.js";
 
 function card(id, pair, note, view, drawing, told) {
   if (!el(id)) return;
-  if (!pair && (S.down || S.empty)) note = S.down ? downWords() : "no figures";
+  if (!pair && (S.down || S.empty)) note = S.down ? downWords() : "no data";
   el(id).classList.toggle("sys-stale", view.old);
   if (pair) fill(id + "-value", [document.createTextNode(pair[0]), pair[1] ? make("span", "oc-unit", pair[1]) : null]);
   else {
@@ -27,6 +27,8 @@ function card(id, pair, note, view, drawing, told) {
 // above it that is newer.
 function greatest(name, found, view, now) {
   let most = found.max, of = found.max_of, at = typeof found.max_at === "string" ? Date.parse(found.max_at) : found.max_at;
+  // Before live points the history was asked some time ago: the window may have moved on from where it was greatest.
+  if (words.known(at) && at < view.from - view.src.periodMs) { most = peak(view.src, name, view); at = null; }
   (S.v[name] || []).forEach((value, i) => {
     const inside = S.t[i] >= view.from && (S.t[i] <= view.to || !asked.zoom);
     if (inside && words.known(value) && (!words.known(most) || value > most)) { most = value; at = S.t[i]; of = liveOf(name); }
@@ -85,7 +87,12 @@ export function cards(view) {
 
 function memory(view, waiting) {
   const found = S.now && S.now.memory;
-  if (!found) { card("system-memory-now", null, (S.now && S.now.reasons.memory) || waiting, view); return; }
+  if (!found) {  // of what the window had before there may be a past all the same
+    const kept = view.src.names().indexOf("mem_used") >= 0;
+    card("system-memory-now", null, (S.now && S.now.reasons.memory) || waiting, view, kept ? trend("mem_used", view, "text-2") : null,
+      kept ? spanOf("mem_used", view, (v) => words.words(words.size(v))) : notKnown(view));
+    return;
+  }
   const limited = words.known(found.limit), used = limited ? found.limit_used : found.used, whole = limited ? found.limit : found.total;
   const name = limited ? "mem_limit_used" : "mem_used";
   const swap = found.swap_total === null ? ", swap " + (S.now.reasons.swap || "not known") : "";
@@ -95,10 +102,15 @@ function memory(view, waiting) {
 
 function disk(view, waiting) {
   const root = S.down ? null : S.mounts.find((mount) => mount.path === "/");
-  if (!root || !words.known(root.used)) { card("system-disk-now", null, root ? root.reason : S.mounts.length ? "no root file system is told" : waiting, view); return; }
   // File systems have a slower clock than the ticks: their past is the history's in every window.
-  const past = Object.assign({}, view, { src: history }), name = "mount_used_" + root.label.replace(/[ ,\n]/g, "_");
+  const past = Object.assign({}, view, { src: history }), name = "mount_used_" + (root ? root.label.replace(/[ ,\n]/g, "_") : "root");
   const kept = history.names().indexOf(name) >= 0;
+  if (!root || !words.known(root.used)) {
+    const without = S.mounts.length || (asked.host && S.now) ? "no root file system is told" : waiting;
+    card("system-disk-now", null, root ? root.reason : without, view, kept ? trend(name, past, "text-2") : null,
+      kept ? spanOf(name, past, (v) => words.words(words.size(v))) : notKnown(view));
+    return;
+  }
   card("system-disk-now", words.size(root.used), words.words(words.size(root.free)) + " " + piece("free for use"), view, kept ? trend(name, past, "text-2", root.total) : meter(root),
     kept ? spanOf(name, past, (v) => words.words(words.size(v)), root.used) : notKnown(view));
 }
@@ -107,7 +119,7 @@ function load(view, waiting) {
   const found = S.now && S.now.load, kept = view.src.names().indexOf("load1") >= 0;
   const note = found ? piece("5 min " + found[1].toFixed(2)) + ", " + piece("15 min " + found[2].toFixed(2)) : (S.now && S.now.reasons.load) || waiting;
   card("system-load", found ? [found[0].toFixed(2), ""] : null, note, view, kept ? trend("load1", view, "text-2") : null,
-    kept ? spanOf("load1", view, (v) => v.toFixed(2), found && found[0]) : []);
+    kept ? spanOf("load1", view, (v) => v.toFixed(2), found && found[0]) : notKnown(view));
 }
 
 export function meter(mount) {

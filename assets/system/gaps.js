@@ -9,10 +9,10 @@ export function stalled(times, i, periodMs) {
 
 export const SILENT_PERIODS = 3;
 export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";
-const DOWN_STEPS = "The host did not answer";  // as `prometheus_steps.py` tells it of whole steps
 
 // Readings that failed. The first one after them brings no rate yet: that time is theirs, too.
 const UNREAD = ["host down", "no figures", "read error"];
+export const OVERDUE = UNREAD.concat("late sample");
 
 function goesOn(times, isKnown, reasons, start, i, periodMs) {
   if (i >= times.length || isKnown(i)) return false;
@@ -22,19 +22,20 @@ function goesOn(times, isKnown, reasons, start, i, periodMs) {
 }
 
 // `jumped(i)` tells whether the sampler looked in time and only the wall clock went on by more. `since` is where a gap began
-// that reaches into the window; one that is `open` may have begun earlier still.
-export function gaps(times, isKnown, reasons, from, to, periodMs, jumped) {
+// that reaches into the window; one that is `open` may have begun earlier still. `breakMs`: as `stalled` takes it.
+export function gaps(times, isKnown, reasons, from, to, periodMs, jumped, breakMs) {
+  breakMs = breakMs || periodMs;
   var found = [], i = 0;
   if (!times.length) return [{ from: from, to: to, reason: "not started" }];
   if (times[0] - from > 1.5 * periodMs) found.push({ from: from, to: times[0], reason: "not started" });
   while (i < times.length) {
     // A level is known again at once after a stall, and a host may be asked again and not answer: the time without a sample
     // is a gap all the same.
-    const silent = stalled(times, i, periodMs) && (isKnown(i) ? isKnown(i - 1) : UNREAD.indexOf(reasons[i]) >= 0);
+    const silent = stalled(times, i, breakMs) && (isKnown(i) ? isKnown(i - 1) : UNREAD.indexOf(reasons[i]) >= 0);
     if (silent) found.push({ from: times[i - 1], to: times[i], reason: jumped(i) ? JUMPED : "late sample" });
     if (isKnown(i)) { i += 1; continue; }
     var start = i;
-    while (goesOn(times, isKnown, reasons, start, i + 1, periodMs)) i += 1;
+    while (goesOn(times, isKnown, reasons, start, i + 1, breakMs)) i += 1;
     var begin = silent ? times[start] : start > 0 ? times[start - 1] : Math.max(from, times[0] - periodMs);
     var merged = found.length && found[found.length - 1].reason === "not started" && reasons[start] === "measuring";
     if (merged) found[found.length - 1].to = times[i];
@@ -57,7 +58,6 @@ export function short(gap, host) {
     case "not started": return "not measured";
     case "late sample": case "stale": return length(gap) + " without a sample";
     case "host down": return "down for " + length(gap);
-    case DOWN_STEPS: return "down";
     case "no figures": case "no scrapes": return "no data";
     case "read error": return host ? "not in its scrapes" : gap.reason;
     default: return gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps

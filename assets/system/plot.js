@@ -28,7 +28,7 @@ const CLEAR = "rgba(0,0,0,0)";
 function hatch(found, offset) {
   var x = [], y = [];
   found.forEach(function (gap) {
-    var a = local(gap.from, offset), b = local(gap.to, offset);
+    var blank = gap.blank || gap, a = local(blank.from, offset), b = local(blank.to, offset);
     x.push(a, a, b, b, null); y.push(0, 1, 1, 0, null);
   });
   return {

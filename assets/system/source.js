@@ -38,13 +38,13 @@ function before(gap, name) {
 }
 
 // How a host is now tells of its silence, which may have begun before what is held, since when it lasts, or that it never
-// spoke.
-function toNow(found) {
+// spoke: a window of many days may know better.
+function toNow(found, values) {
   const silent = S.down ? found.filter((gap) => gap.reason === "host down") : [];
   if (!silent.length) return;
   const last = found[found.length - 1];
-  if (S.down.since === null) silent.forEach((gap) => { gap.reason = "never seen"; });
-  else if (last.open && silent.indexOf(last) >= 0) Object.assign(last, { since: S.down.since, open: false });
+  if (S.down.since === null && !values.some(known)) silent.forEach((gap) => { gap.reason = "never seen"; });
+  else if (S.down.since !== null && last.open && silent.indexOf(last) >= 0) Object.assign(last, { since: S.down.since, open: false });
 }
 
 // What the history tells of gaps: its own beginnings and ends, whatever the steps.
@@ -54,17 +54,17 @@ function told(name) {
     .map((gap) => ({ from: Date.parse(gap.start), to: Date.parse(gap.end), since: Date.parse(gap.start), reason: gap.reason, open: gap.start === H.body.window.start }));
 }
 
-// What the figures of a summary are of: a level is a sample, anything else a rate over the step.
-const kinds = (of, name) => (of ? of.replace("samples", LEVELS.test(name) ? "samples" : "rates") : of);
+// What a live figure is of: a level is a sample, anything else a rate over the step. As `series.py` says it of the history's.
 const LEVELS = /^(mem|swap|load|mount|temp|gpu)/;
-
-export const liveOf = (name) => kinds(asked.periodMs / 1000 + " s samples", name);
+export const liveOf = (name) => asked.periodMs / 1000 + (LEVELS.test(name) ? " s samples" : " s rates");
 const NONE = { p95: null, max: null, max_at: null, of: null, max_of: null };
 
 const live = {
   past: false,
   get at() { return S.t; },
   get periodMs() { return asked.periodMs; },
+  // How far another host is scraped apart may have been changed: whether a step was late there its own sampler tells.
+  breakMs(i) { return asked.host && !Object.values(S.why).some((reasons) => gaps.OVERDUE.indexOf(reasons[i]) >= 0) ? Infinity : asked.periodMs; },
   names() { return Object.keys(S.v); },
   mid(name) { return S.v[name] || NOTHING; },
   most() { return null; },
@@ -78,9 +78,9 @@ const live = {
     const values = live.mid(name), to = Math.min(view.to, now()), turned = S.turnedAt;
     if (to <= view.from) return notYet(view);
     if (S.empty && !S.t.length) return [{ from: view.from, to, reason: "no scrapes" }];
-    const found = gaps.gaps(S.t, (i) => known(values[i]), live.why(name), view.from, to, asked.periodMs, jumped)
+    const found = gaps.gaps(S.t, (i) => known(values[i]), live.why(name), view.from, to, asked.periodMs, jumped, live.breakMs)
       .flatMap((gap) => (gap.reason === "not started" && S.t.length ? before(gap, name) : [gap])).concat(notYet(view));
-    toNow(found);
+    toNow(found, values);
     const because = S.refused && S.refused.title ? S.refused.title + "." : S.trouble && S.trouble.detail;
     found.forEach((gap) => { if (gap.reason === "stale" && because) gap.because = because; });
     // Set back by less than the window: what was dropped leaves no room for a hatch, and is told in words.
@@ -129,22 +129,20 @@ const past = {
     if (!H.body) return [{ from: view.from, to: view.to, reason: H.problem ? "history failed" : "reading" }];
     // One in which no whole step is unknown has no room for a hatch: it is told in words.
     told(name).forEach((gap) => found.push(Object.assign({ small: true }, gap)));
-    toNow(found);
+    toNow(found, values);
     const explained = found.length > 0;
     past.at.forEach((at, i) => {
       if (known(values[i])) return;
       const from = past.start(i), to = Math.min(past.start(i + 1), view.to), last = found[found.length - 1];
       const because = explained ? found.filter((gap) => gap.from < to && gap.to > from && gap.small !== undefined) : [];
-      if (because.length) because.forEach((gap) => { gap.small = false; });
+      // Of another host a step that holds an outage is blank as a whole: no line is drawn there, and so it is hatched.
+      if (because.length) because.forEach((gap) => { gap.small = false; gap.blank = { from: Math.min(from, (gap.blank || gap).from), to: Math.max(to, (gap.blank || gap).to) }; });
       else if (last && last.to === from && last.small === undefined) last.to = to;
       else found.push({ from, to, reason: "unknown" });
     });
     return found.filter((gap) => gap.to > view.from && gap.from < view.to).sort((a, b) => a.from - b.from);
   },
-  summary(name) {
-    const found = H.body && H.body.summary && H.body.summary[name];
-    return found ? Object.assign({}, found, { of: kinds(found.of, name), max_of: kinds(found.max_of, name) }) : NONE;
-  },
+  summary(name) { return (H.body && H.body.summary && H.body.summary[name]) || NONE; },
 };
 
 // After a restart: steps of the history up to where memory begins, and the live points since. No line crosses from one to

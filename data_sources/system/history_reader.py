@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .gap_log import EVERYTHING, LOST, merge_spans
 from .history_file import COARSE_S, FINE_S, KEEP_S, DamagedError, HistoryFile, NewerFileError
-from .series import LEFT_OUT, group, network_group, shown_name, stored_name
+from .series import LEFT_OUT, group, is_level, network_group, shown_name, stored_name
 from .slots import Floats, Slot
 from .types import Gap
 from .windows import LIVE_S, Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold, grid
@@ -105,7 +105,7 @@ def read_window(
         older, failed = _of_file(kept, query, cut)
         trouble = trouble or failed
         columns = {name: _joined(older.get(name), columns.get(name)) for name in {**older, **columns}}
-    series = {name: fold(found, cut) for name, found in columns.items()}
+    series = {name: fold(found, cut, live="samples" if is_level(name) else "rates") for name, found in columns.items()}
     known = {**gaps, **recorded.gaps}.values()
     lost = [span for span in known if span.of == LOST]
     if trouble is not None:

@@ -48,6 +48,10 @@ class HostRates:
         self._waited: tuple[int, Mapping[str, int]] | None = None
         self._unread_ns: dict[str, int] = {}  # when a reading failed, of those whose last one did
 
+    def expect(self, period_ns: int) -> None:
+        """Judge what is late by another period."""
+        self._period_ns = period_ns
+
     def sample(self) -> HostSample:
         """Read everything once."""
         reasons: dict[str, str] = {}

@@ -124,7 +124,9 @@ class PrometheusSource:
         if known is None:
             if isinstance(answer, Failed):
                 return answer.problem
-            return Problem(Kind.NOT_FOUND, "There is no such host", f"Prometheus watches no host called {host_id}.")
+            return Problem(
+                Kind.NOT_FOUND, "There is no such host", f"Prometheus has no node_exporter of that name: {host_id}."
+            )
         row = known.row
         period_s = row.period_s or _DEFAULT_PERIOD_S
         made = RemoteHost(self.client, known.target, row.name, period_s, seen_at=row.seen_at, clock_s=self._clock_s)

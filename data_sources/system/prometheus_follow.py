@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ from .prometheus_history import read_history
 from .prometheus_hosts import NO_FIGURES, RECENT_S, STALE_PERIODS, UNSCRAPED, Target
 from .prometheus_node import (
     ABOUT_METRICS,
+    CADENCE_OF,
     MOUNT_METRICS,
     READ_METRICS,
     SOURCE,
     Replay,
     ReplaySampler,
     Scrape,
+    cadence_s,
     mounts,
     scrapes,
 )
@@ -40,6 +43,7 @@ _AFTER_FAILURE_S = 5.0
 _SETTLED_S = 1.0
 _WAIT_S = 5.0  # how long one who needs more of the past waits for another who asks
 _OLD_S = 15.0  # from then on a failure is none of now
+_CHANGED = 0.2  # an interval that differs by more was changed: less is chance
 _WHAT = "This host could not be read"
 
 
@@ -74,6 +78,7 @@ class RemoteHost:
         self._empty = False  # whether it found somebody who told nothing
         self._held_s = 0.0  # how far back the samples reach
         self._newest_ms = 0
+        self._times_ms: deque[int] = deque(maxlen=CADENCE_OF)  # when the newest scrapes were
         self._answered_ms = 0 if seen_at is None else int(seen_at.timestamp() * 1000)
         self._asked_at_s = self._about_at_s = float("-inf")
         self._problem: Problem | None = None
@@ -82,8 +87,8 @@ class RemoteHost:
         self._about_notes: tuple[str, ...] = ()
         self._noted_at_seq = -1  # since when the notes are what they are
 
-    def _new_sampler(self, seq: int) -> ReplaySampler:
-        keep = max(2, int(_HOUR_S / self.period_s) + 2)
+    def _new_sampler(self, seq: int, scraped: int = 0) -> ReplaySampler:
+        keep = max(2, int(_HOUR_S / self.period_s) + 2, scraped)
         return ReplaySampler(self._replay, period_s=self.period_s, keep=keep, seq=seq)
 
     # -- what pages and routes ask ------------------------------------------------------------------------------------
@@ -93,8 +98,9 @@ class RemoteHost:
         self.follow(window_s if since is None else 0)
         sampler = self._sampler
         points, reset = sampler.since(-1 if since is None else since)
-        if reset:
-            points = points[-(int(window_s / self.period_s) + 1) :]
+        if reset and points:
+            begun_ns = points[-1].at_ns - int(window_s * 1e9)
+            points = tuple(point for point in points if point.at_ns >= begun_ns)
         newest = points[-1] if points else sampler.newest()
         live = Live(
             points=points,
@@ -207,7 +213,7 @@ class RemoteHost:
             else self._problem
         )
 
-    def _fetch(self, wanted_s: float) -> None:
+    def _fetch(self, wanted_s: float, *, again: bool = False) -> None:
         now_s = self._clock_s()
         from_start = wanted_s > self._held_s or now_s - self._newest_ms / 1000 > _HOUR_S
         reach_s = max(wanted_s, self._held_s) if from_start else now_s - self._newest_ms / 1000
@@ -221,13 +227,20 @@ class RemoteHost:
             return
         self._problem, self._asked_at_s = None, now_s
         if from_start:
-            # A cursor of the run before must never fit this one.
-            self._sampler = self._new_sampler(max(int(now_s * 1000), self._sampler.seq + 2 * _HOUR_S))
             self._newest_ms, self._held_s = 0, reach_s
-        for scrape in scrapes(answer.series, after_ms=self._newest_ms):
+            self._times_ms.clear()
+        found = scrapes(answer.series, after_ms=self._newest_ms)
+        first_s = self.period_s
+        if from_start:
+            # A cursor of the run before must never fit this one.
+            seq = max(int(now_s * 1000), self._sampler.seq + 2 * _HOUR_S)
+            self._sampler = self._new_sampler(seq, scraped=len(found))
+            first_s = cadence_s([scrape.at_ms for scrape in found[:CADENCE_OF]], self.period_s)
+        for scrape in found:
             if scrape.at_ms > (now_s - _SETTLED_S) * 1000:
                 break  # VictoriaMetrics may show one half of a fresh scrape before the other
-            self._replay.tick(self._sampler, scrape)
+            self._times_ms.append(scrape.at_ms)
+            self._replay.tick(self._sampler, scrape, cadence_s(self._times_ms, first_s))
             self._newest_ms = scrape.at_ms
             if self._failing and not scrape.failed and scrape.at_ms > self._about_at_s * 1000:
                 self._about_at_s = float("-inf")  # asked about a host that is down Prometheus tells nothing
@@ -235,6 +248,12 @@ class RemoteHost:
             self._empty = scrape.bare
             if not scrape.failed:
                 self._answered_ms = max(self._answered_ms, scrape.at_ms)
+        cadence = cadence_s(self._times_ms, self.period_s)
+        if not again and abs(cadence / self.period_s - 1) > _CHANGED:
+            # Points of another interval are no neighbours of these: everybody begins anew.
+            self.period_s, self._held_s = cadence, 0.0
+            self._fetch(max(wanted_s, _LEAST_S + 2 * cadence), again=True)
+            return
         notes = tuple(dict.fromkeys((*answer.notes, *self._about_notes)))
         if notes != self._notes:
             self._notes, self._noted_at_seq = notes, self._sampler.seq + 1  # who has had the last scrape is told too

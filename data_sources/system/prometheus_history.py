@@ -16,9 +16,20 @@ import numpy as np
 from ..result import Problem
 from .gap_log import EVERYTHING, GapLog, merge_spans
 from .history_reader import HistoryQuery
-from .prometheus_hosts import Target
-from .prometheus_node import MOUNT_METRICS, READ_METRICS, Replay, ReplaySampler, Scrape, mounts, scrapes
-from .prometheus_steps import NOTHING, WHAT, read_steps
+from .prometheus_hosts import STALE_PERIODS, Target
+from .prometheus_node import (
+    CADENCE_OF,
+    MOUNT_METRICS,
+    READ_METRICS,
+    Replay,
+    ReplaySampler,
+    Scrape,
+    cadence_s,
+    mounts,
+    scrapes,
+)
+from .prometheus_outages import NOTHING, WHAT
+from .prometheus_steps import read_steps
 from .prometheus_wire import Answered, PrometheusClient, any_of, quoted
 from .rates import is_late, possible
 from .series import figures, group, network_group, shown_name
@@ -27,6 +38,7 @@ from .windows import Columns, GapSpan, Grid, HistoryWindow, fold, grid
 
 MOST_SCRAPES = 1500
 _EVEN_S = 10
+_ROUNDING_S = 0.05  # an interval of 1 s is no slot of 2 s because a scrape came a moment late
 DELAY_S = 30.0  # VictoriaMetrics answers the newest half minute with a value of before, again and again
 
 
@@ -89,11 +101,18 @@ def _from_scrapes(
     if isinstance(answer, Problem):
         return answer
     found = scrapes(answer.series)
-    samples = replayed(found, about, period_s)
-    tier_s = max(1, math.ceil(period_s))
-    phase_s = samples[-1].at.timestamp() % tier_s if samples else 0.0
+    periods_s = cadences(found, period_s)
+    samples = replayed(found, about, periods_s)
+    # Where the interval was changed within the window its steps are the longer ones.
+    tier_s = max(1, math.ceil(max(periods_s, default=period_s) - _ROUNDING_S))
+    phase_s = 0.0
+    if samples:
+        newest_s = shown_at(samples[-1])
+        phase_s = newest_s % tier_s
+        if 0 <= end_s - newest_s <= STALE_PERIODS * period_s:
+            end_s = newest_s  # the next scrape is not due yet, or late: a step without one would be no gap
     cut = grid(start_s, end_s, tier_s=tier_s, points=query.points, phase_s=phase_s)
-    known, spans = _columns(list(zip(samples, found, strict=True)), query, tier_s, period_s)
+    known, spans = _columns(list(zip(samples, found, periods_s, strict=True)), query, tier_s)
     series = {name: fold(columns, cut, most_of=f"{tier_s} s means") for name, columns in known.items()}
     wanted = {*series, *map(group, series)}
     shown = [span for span in spans if span.of is None or span.of in wanted]
@@ -102,11 +121,29 @@ def _from_scrapes(
     return HistoryWindow(cut, series, gaps, samples[-1].at if samples else None, _told(answer.notes))
 
 
-def replayed(found: Sequence[Scrape], about: Scrape, period_s: float) -> list[Sample]:
-    """Every scrape as a sample."""
+def cadences(found: Sequence[Scrape], period_s: float) -> list[float]:
+    """How far apart scrapes were at each, in seconds.
+
+    Args:
+        found: The scrapes, oldest first.
+        period_s: How far apart they are now: what the first ones are taken to be.
+    """
+    times_ms = [scrape.at_ms for scrape in found]
+    first_s = cadence_s(times_ms[:CADENCE_OF], period_s)
+    return [cadence_s(times_ms[max(0, end - CADENCE_OF) : end], first_s) for end in range(1, len(times_ms) + 1)]
+
+
+def replayed(found: Sequence[Scrape], about: Scrape, periods_s: Sequence[float]) -> list[Sample]:
+    """Every scrape as a sample.
+
+    Args:
+        found: The scrapes, oldest first.
+        about: What the interfaces are.
+        periods_s: How far apart scrapes were at each.
+    """
     replay = Replay(about)
-    sampler = ReplaySampler(replay, period_s=period_s, keep=1, seq=0)
-    return [replay.tick(sampler, scrape) for scrape in found]
+    sampler = ReplaySampler(replay, period_s=max(periods_s, default=1.0), keep=1, seq=0)
+    return [replay.tick(sampler, scrape, period_s) for scrape, period_s in zip(found, periods_s, strict=True)]
 
 
 def shown_at(sample: Sample) -> float:
@@ -115,19 +152,19 @@ def shown_at(sample: Sample) -> float:
 
 
 def _columns(
-    samples: Sequence[tuple[Sample, Scrape]], query: HistoryQuery, tier_s: int, period_s: float
+    samples: Sequence[tuple[Sample, Scrape, float]], query: HistoryQuery, tier_s: int
 ) -> tuple[dict[str, Columns], list[GapSpan]]:
     """Each series' values, one a scrape, and why some are missing."""
-    middle_s = np.array([shown_at(sample) for sample, _ in samples]) - tier_s / 2
+    middle_s = np.array([shown_at(sample) for sample, _, _ in samples]) - tier_s / 2
     values: dict[str, np.ndarray] = {}
     log, own = GapLog(), network_group(query.interface)
-    for place, (sample, scrape) in enumerate(samples):
+    for place, (sample, scrape, period_s) in enumerate(samples):
         told = figures(sample, Levels(mounts(scrape)), first=() if query.interface is None else (query.interface,))
         for stored, value in told.values.items():
             name = shown_name(stored, query.interface)
             if name is not None and (query.names is None or name in query.names):
                 values.setdefault(name, np.full(len(samples), np.nan))[place] = value
-        before, failed = samples[place - 1] if place else (None, None)
+        before, failed, _ = samples[place - 1] if place else (None, None, 0.0)
         step_s = period_s if before is None else shown_at(sample) - shown_at(before)
         reasons: Mapping[str, str] = told.reasons
         if is_late(int(step_s * 1e9), int(period_s * 1e9)):
@@ -158,7 +195,7 @@ def outside(known: Sequence[tuple[float, float]], cut: Grid, period_s: float) ->
     spans, (begun_s, ended_s) = [], known[0]
     if begun_s - cut.t0_s > 2 * period_s:
         spans.append(GapSpan(cut.t0_s, begun_s, NOTHING))
-    if cut.end_s - ended_s > 3 * period_s:
+    if cut.end_s - ended_s > STALE_PERIODS * period_s:
         spans.append(GapSpan(ended_s, cut.end_s, str(Gap.STALE)))
     return spans
 

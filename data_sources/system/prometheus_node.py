@@ -71,6 +71,7 @@ _NOT_WHOLE_DISK = re.compile(r"^(dm-|md\d|zram|ram|loop|sr\d|fd\d|drbd|bcache)")
 NO_PLACE = frozenset({"tmpfs", "ramfs", "squashfs", "overlay", "iso9660", "nsfs", "fuse.lxcfs", "devtmpfs"})
 _NOT_BUSY = frozenset({"idle", "iowait"})
 _LOOPBACK_TYPE = 772
+CADENCE_OF = 6  # scrapes whose distances tell the interval: one that was lost does not move their median
 _TUNNEL_TYPES = frozenset({768, 769, 776, 778, 823, 65534})
 _IFF_MASTER, _IFF_SLAVE = 0x400, 0x800
 
@@ -170,9 +171,16 @@ class Replay:
         """The scrape's time, as a date."""
         return datetime.fromtimestamp(self.scrape.at_ms / 1000, UTC)
 
-    def tick(self, sampler: Sampler, scrape: Scrape) -> Sample:
-        """Let the sampler take one scrape."""
+    def tick(self, sampler: ReplaySampler, scrape: Scrape, period_s: float | None = None) -> Sample:
+        """Let the sampler take one scrape.
+
+        Args:
+            sampler: Takes it.
+            scrape: It.
+            period_s: How far apart scrapes were then, in seconds; None as the sampler was told.
+        """
         self.scrape, self._ticking = scrape, threading.get_ident()
+        sampler.expect(sampler.period_s if period_s is None else period_s)
         try:
             return sampler.tick()
         finally:
@@ -278,6 +286,11 @@ class ReplaySampler(Sampler):
     def start(self) -> None:
         """Nothing to start: scrapes come from Prometheus."""
 
+    def expect(self, period_s: float) -> None:
+        """Judge what is late by another period, in seconds: that of a host may be changed at any time."""
+        self._period_ns = int(period_s * 1e9)
+        self._host.expect(self._period_ns)
+
     def _say(self, what: str, text: str) -> None:
         logging.getLogger("ops.system").debug("%s: %s", what, text)
 
@@ -298,6 +311,17 @@ def mounts(scrape: Scrape) -> tuple[Mount, ...]:
         at = datetime.fromtimestamp(scrape.at_ms / 1000, UTC)
         found.append(Mount(path, label, int(total), int(total - free), int(avail), at))
     return tuple(sorted(found, key=lambda mount: (mount.path != "/", mount.path)))
+
+
+def cadence_s(times_ms: Sequence[int], usual_s: float) -> float:
+    """How far apart the newest scrapes are, in seconds.
+
+    Args:
+        times_ms: When scrapes were, epoch milliseconds, oldest first.
+        usual_s: What is answered while they are too few to tell.
+    """
+    newest = list(times_ms)[-CADENCE_OF:]
+    return usual_s if len(newest) < CADENCE_OF else step_s(newest) or usual_s
 
 
 def step_s(times_ms: Sequence[int]) -> float | None:

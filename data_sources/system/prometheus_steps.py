@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,22 +19,19 @@ from ..result import Kind, Problem
 from .gap_log import merge_spans
 from .history_reader import HistoryQuery
 from .prometheus_node import NO_PLACE, PRESSURE
+from .prometheus_outages import ENOUGH, WHAT, read_silences, runs
 from .prometheus_wire import PrometheusClient, any_of
 from .rates import DEFAULT_CEILING_BYTES_PER_S
-from .series import group, mount_name, unit
+from .series import group, is_level, mount_name, unit
 from .slots import Floats
 from .types import Gap
-from .windows import Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold
+from .windows import Columns, Grid, HistoryWindow, SeriesWindow, fold
 
-WHAT = "The past of this host could not be read"
-NOTHING = "Prometheus has nothing of this host"
-DOWN = "The host did not answer"  # not once in whole steps: when it fell silent within one is not known
 BLANK = "a counter fell, or too few scrapes"
 _BUDGET_S = 20.0  # for all questions of one window; what is not answered by then is not known, and said
 _AT_ONCE = 4
 _MOST_PARTS = 20_000  # more would cost Prometheus seconds a question
 _MOST_OF_FAMILY = 64  # as many as a chart can show
-_ENOUGH = 0.9  # share of a step's scrapes without which it is blank
 _WHOLE_DISKS = 'device!~"(dm-|md[0-9]|zram|ram|loop|sr[0-9]|fd[0-9]|drbd|bcache).*"'
 Three: TypeAlias = tuple[str, str, str]  # expressions of the mean, the least and the most of a step
 
@@ -47,12 +43,18 @@ class Spans:
     Attributes:
         step_s: A step.
         part_s: Four scrapes at least: `rate()` over fewer is fragile.
-        scrapes: How many scrapes a step should hold.
+        at: Label matchers of the host.
     """
 
     step_s: int
     part_s: int
-    scrapes: float
+    at: str
+
+    @property
+    def scrapes(self) -> str:
+        """How many scrapes of a step there were, failed ones too; by those with figures where nobody asks the host."""
+        made = (f"count_over_time({metric}{{{self.at}}}[{self.step_s}s])" for metric in ("up", "node_load1"))
+        return f"scalar(max({' or '.join(made)}))"
 
     def counted(self, value: Callable[[int], str], counter: str, label: str = "") -> Three:
         """What is made of counters; blank where one fell or has too few scrapes, since `rate()` would invent it.
@@ -63,10 +65,8 @@ class Spans:
             label: What tells the series of a family apart.
         """
         over, by = f"{counter}[{self.step_s}s]", f" by ({label}) " if label else ""
-        fell, few = (
-            f"sum{by}(resets({over})) > 0",
-            f"min{by}(count_over_time({over})) < {_ENOUGH * self.scrapes - 1:.1f}",
-        )
+        fell = f"sum{by}(resets({over})) > 0"
+        few = f"min{by}(count_over_time({over})) < {ENOUGH} * {self.scrapes} - 1"
         parts = f"({value(self.part_s)})[{self.step_s}s:{self.part_s}s]"
         blank = f"unless on({label}) ({fell}) unless on({label}) ({few})"
         return (
@@ -203,19 +203,22 @@ def read_steps(
     Returns:
         The window; a series that could not be read is left out, and `reason` says why.
     """
-    steps = _Steps(client, cut, time.monotonic() + _BUDGET_S)
+    deadline_s = time.monotonic() + _BUDGET_S
+    steps = _Steps(client, cut, deadline_s)
     counted = steps.ask(f"max(count_over_time(node_load1{{{at}}}[{cut.step_s}s]))")
     if isinstance(counted, Problem):
         return counted
     count = counted.get("", np.full(cut.count, np.nan))
     part_s = math.ceil(max(4 * period_s, cut.count * cut.step_s / _MOST_PARTS))
-    spans = Spans(cut.step_s, part_s, cut.step_s / period_s)
-    wanted = _wanted(expressions(at, device, spans), families(at, spans), query.names)
-    known_s = np.minimum(np.nan_to_num(count) * period_s, float(cut.step_s))
+    lengths = Spans(cut.step_s, part_s, at)
+    wanted = _wanted(expressions(at, device, lengths), families(at, lengths), query.names)
     starts: Floats = np.array([cut.t0_s + place * cut.step_s for place in range(cut.count)], np.float64)
     series: dict[str, SeriesWindow] = {}
     troubles: list[str] = []
-    gaps = _silences(steps, at, np.isnan(count), troubles)
+    silences = read_silences(client, steps.ask, at, period_s, cut, count, deadline_s)
+    gaps, told = list(silences.gaps), silences.touched(cut)
+    troubles += silences.troubles
+    known_s = np.minimum(np.nan_to_num(count) / silences.expected, 1.0) * cut.step_s
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for what, found in zip(wanted, pool.map(steps.three, wanted.values()), strict=True):
             if isinstance(found, Problem):
@@ -225,43 +228,18 @@ def read_steps(
                 asked = query.names is None or name in query.names
                 if asked and not all(np.isnan(column).all() for column in columns):
                     jumped = np.nan_to_num(columns[2]) > _ceiling(name, possible_bytes_per_s)
-                    mean, least, most = (np.where(jumped, np.nan, column) for column in columns)
+                    blanked = jumped if is_level(name) else jumped | silences.thin
+                    mean, least, most = (np.where(blanked, np.nan, column) for column in columns)
                     seconds = np.where(np.isnan([mean, least, most]).any(axis=0), 0.0, known_s)
                     series[name] = fold(Columns(starts, mean, least, most, seconds), cut, most_of=f"{part_s} s means")
                     blank = np.isnan(series[name].mean) & ~np.isnan(count)
-                    gaps += _spans(blank & jumped, str(Gap.IMPOSSIBLE), group(name), cut)
-                    gaps += _spans(blank & ~jumped, BLANK, group(name), cut)
+                    gaps += runs(blank & jumped, str(Gap.IMPOSSIBLE), group(name), cut)
+                    gaps += runs(blank & ~jumped & ~told, BLANK, group(name), cut)
     seen = np.flatnonzero(~np.isnan(count))
     newest = datetime.fromtimestamp(float(starts[seen[-1]] + cut.step_s), UTC) if seen.size else None
-    told = f"Least and greatest are of means over {part_s} s."
-    reason = " ".join(dict.fromkeys((told, *steps.notes, *troubles)))
+    parts = f"Least and greatest are of means over {part_s} s."
+    reason = " ".join(dict.fromkeys((parts, *steps.notes, *troubles)))
     return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)
-
-
-def _silences(
-    steps: _Steps, at: str, silent: np.ndarray[tuple[int], np.dtype[np.bool_]], troubles: list[str]
-) -> list[GapSpan]:
-    """Steps without a figure: those in which the host was asked in vain, and those in which nobody asked it.
-
-    Args:
-        steps: Asks Prometheus.
-        at: Label matchers of the host.
-        silent: Which steps have no figure.
-        troubles: Takes why it could not be told.
-    """
-    cut = steps.cut
-    if not silent.any():
-        return []
-    answered = steps.ask(f"max(max_over_time(up{{{at}}}[{cut.step_s}s]))")
-    if isinstance(answered, Problem):
-        troubles.append(f"up: {answered.detail}")
-        return _spans(silent, NOTHING, None, cut)
-    up = answered.get("", np.full(cut.count, np.nan))
-    return [
-        *_spans(silent & np.isnan(up), NOTHING, None, cut),
-        *_spans(silent & (up == 0), DOWN, None, cut),
-        *_spans(silent & (up > 0), str(Gap.NO_FIGURES), None, cut),
-    ]
 
 
 def _ceiling(name: str, of_interface: float) -> float:
@@ -329,15 +307,3 @@ class _Steps:
                 if 0 <= place < cut.count:
                     values[place] = value
         return found
-
-
-def _spans(blank: np.ndarray[tuple[int], np.dtype[np.bool_]], reason: str, of: str | None, cut: Grid) -> list[GapSpan]:
-    """Neighbouring blank steps as one span."""
-    spans, place = [], 0
-    for is_blank, run in groupby(blank.tolist()):
-        length = len(list(run))
-        if is_blank:
-            start_s = cut.t0_s + place * cut.step_s
-            spans.append(GapSpan(start_s, start_s + length * cut.step_s, reason, of))
-        place += length
-    return spans

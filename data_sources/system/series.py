@@ -171,6 +171,11 @@ def _known(value: float | None) -> float:
     return UNKNOWN if value is None else value
 
 
+def is_level(name: str) -> bool:
+    """Whether a series is read as it stands, where any other is a rate over the time between two readings."""
+    return group(name) in ("memory", "load", "mount", "temp", "gpu")
+
+
 def unit(name: str) -> str:
     """What a series is counted in."""
     first = name.partition("_")[0]

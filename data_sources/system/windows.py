@@ -148,13 +148,14 @@ def grid(start_s: float, end_s: float, *, tier_s: int, points: int, phase_s: flo
         step_s += tier_s  # both ends are cut by a step: one more than fits
 
 
-def fold(columns: Columns, cut: Grid, *, most_of: str = f"{LIVE_S} s samples") -> SeriesWindow:
+def fold(columns: Columns, cut: Grid, *, most_of: str | None = None, live: str = "samples") -> SeriesWindow:
     """Put slots together to steps.
 
     Args:
         columns: The slots, those outside the window are left out.
         cut: The steps.
-        most_of: What the slots' least and most are of, in words.
+        most_of: What the slots' least and most are of, in words; None for single ticks.
+        live: What the value of a single tick is called: a sample, or a rate.
     """
     place = np.floor((columns.start_s - cut.t0_s) / cut.step_s + 1e-9).astype(np.int64)
     inside = (place >= 0) & (place < cut.count) & (columns.known_s > 0)
@@ -166,7 +167,9 @@ def fold(columns: Columns, cut: Grid, *, most_of: str = f"{LIVE_S} s samples") -
     leasts, mosts = np.full(cut.count, np.nan), np.full(cut.count, np.nan)
     np.fmin.at(leasts, place, least)
     np.fmax.at(mosts, place, most)
-    summary = _summary(columns.start_s[inside], mean, least, most, known_s, cut, most_of)
+    most_of = most_of or f"{LIVE_S} s {live}"
+    of = f"{cut.tier_s} s {live if cut.tier_s == LIVE_S else 'means'}"
+    summary = _summary(columns.start_s[inside], mean, least, most, known_s, cut, of, most_of)
     return SeriesWindow(means, leasts, mosts, _gap(known, cut), summary)
 
 
@@ -179,9 +182,8 @@ def _gap(known_s: Floats, cut: Grid) -> Floats:
 
 
 def _summary(
-    start_s: Floats, mean: Floats, least: Floats, most: Floats, known_s: Floats, cut: Grid, most_of: str
+    start_s: Floats, mean: Floats, least: Floats, most: Floats, known_s: Floats, cut: Grid, of: str, most_of: str
 ) -> Summary:
-    of = f"{cut.tier_s} s {'samples' if cut.tier_s == LIVE_S else 'means'}"
     share = min(1.0, float(known_s.sum()) / max(cut.end_s - cut.t0_s, 1e-9))
     if not mean.size:
         return Summary(None, None, None, None, None, of, most_of, 0.0)

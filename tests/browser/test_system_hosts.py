@@ -1,5 +1,6 @@
 """Another host's page in a real browser: its figures in one request a tick, and words where there are none."""
 
+import math
 import re
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ import pytest
 
 from data_sources.system.prometheus import PrometheusSource
 from data_sources.system.prometheus_wire import PrometheusClient
+from data_sources.system.windows import grid
 from tests.browser.test_system_page import BADGE, PATH
 from tests.data_sources.system.prometheus.steps import edit, raw
 from tests.fakes.prometheus import FakePrometheus
@@ -51,7 +53,7 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     browser.expect_log("404")
     browser.go(served, f"{PATH}?host=nowhere")
     browser.wait_for_text(BADGE, "There is no such host")
-    browser.wait_for_text("#system-network-body", "Prometheus watches no host called nowhere.")
+    browser.wait_for_text("#system-network-body", "Prometheus has no node_exporter of that name: nowhere.")
 
     browser.go(served, f"{PATH}?host={fake.instance}")
     browser.wait_for_text(BADGE, "Live")
@@ -76,10 +78,10 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     fake.change = bare
     ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
     browser.go(served, f"{PATH}?host={fake.instance}")
-    browser.wait_for_text(BADGE, "No figures")
+    browser.wait_for_text(BADGE, "No data")
     browser.wait_for_text("#system-past", "It answers, but without node_exporter's figures.")
     browser.wait_for_text("#system-sub", "no sample")
-    browser.wait_for_text("#system-received-note", "no figures")
+    browser.wait_for_text("#system-received-note", "no data")
     browser.wait_for_text("#system-gaps", "It answers, but without node_exporter's figures.")
     assert "no data" in over_the_chart(browser)
 
@@ -100,11 +102,11 @@ def test_another_host_is_one_request_a_tick_and_says_what_is_so_when_there_is_no
     fake.instead[f'instance="{fake.instance}"'] = 200, nothing
     ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
     browser.go(served, f"{PATH}?host={fake.instance}")
-    browser.wait_for_text(BADGE, "No figures")
+    browser.wait_for_text(BADGE, "No data")
     browser.wait_for_text("#system-past", "Prometheus no longer scrapes it.")
     browser.wait_for_text("#system-gaps", "Prometheus no longer scrapes it.")
     assert over_the_chart(browser) == ["no data"]
-    browser.wait_for_text("#system-received-note", "no figures")
+    browser.wait_for_text("#system-received-note", "no data")
 
 
 def test_after_a_host_was_down_its_gap_tells_that_and_how_long_it_truly_was(browser, app, serve, fake):
@@ -147,6 +149,54 @@ def test_after_a_host_was_down_its_gap_tells_that_and_how_long_it_truly_was(brow
     browser.wait_for_text(BADGE, "Live")
     browser.wait_for(lambda: "has no sample" in browser.driver.execute_script(told), "the hole is not told")
     assert f"Prometheus has no sample of it for {length}." in browser.driver.execute_script(told)
+
+
+def test_an_outage_that_fills_no_step_of_a_long_window_is_told_as_long_as_it_was(browser, app, serve, fake):
+    ops = app.server.extensions["ops"]
+    ops.prometheus = PrometheusSource(PrometheusClient(fake.url), clock_s=fake.clock_s)
+    host = ops.prometheus.host(fake.instance)  # found before the answers are others
+    window_s, end_s = 21_600, math.floor((fake.now_s - 30) / 10) * 10
+    step_s = grid(fake.now_s - window_s, end_s, tier_s=math.ceil(4 * host.period_s), points=360).step_s
+    ends_s = [end_s - step_s * place for place in range(int((end_s - fake.now_s + window_s) // step_s))][::-1]
+    begun_s, ended_s = ends_s[100] + 10, ends_s[100] + 31
+
+    def matrix(*series):
+        found = [{"metric": {"__name__": name}, "values": values} for name, values in series]
+        return 200, {"status": "success", "data": {"resultType": "matrix", "result": found}}
+
+    def lost(when):  # of a step's scrapes those that failed
+        return sum(begun_s < when - second < ended_s for second in range(step_s))
+
+    known = [[when, "3"] for when in ends_s if not lost(when)]
+    scrapes = range(begun_s - 200, ended_s + 200)
+    up = [[when, "0" if begun_s < when < ended_s else "1"] for when in scrapes]
+    fake.instead |= {  # the first that is part of a question answers it
+        "rate(": matrix(("", known)),
+        "max(count_over_time(up{": matrix(("", [[when, str(step_s)] for when in ends_s])),
+        "max(sum_over_time(up{": matrix(("", [[when, str(step_s - lost(when))] for when in ends_s])),
+        "max(count_over_time(node_load1{": matrix(("", [[when, str(step_s - lost(when))] for when in ends_s])),
+        'up|node_load1",job=': matrix(("up", up), ("node_load1", [each for each in up if each[1] == "1"])),
+        "_over_time(": matrix(("", known)),
+    }
+    served = serve(app)
+    browser.sign_in(served)
+    browser.go(served, f"{PATH}?host={fake.instance}&window=21600")
+    browser.wait_for_text(BADGE, "Live")
+    told = "return document.querySelector('#system-gaps').textContent"
+    length = f"{fake.instance} did not answer for 21\u00a0s."
+    browser.wait_for(lambda: length in browser.driver.execute_script(told), "the outage is not told")
+    text = browser.driver.execute_script(told)
+    assert f"{clock(begun_s)} to {clock(ended_s)}" in text
+    assert text.count("did not answer") == 1
+    # No line is drawn through the step that holds it: it is hatched as a whole.
+    hatched = (
+        "const drawn = document.querySelector('#system-network-graph .js-plotly-plot').data;"
+        "return (drawn.find(trace => trace.name === 'no sample') || { x: [] }).x.map(at => at && at.slice(11, 19))"
+    )
+    first, last = clock(ends_s[100]), clock(ends_s[101])
+    browser.wait_for(
+        lambda: browser.driver.execute_script(hatched)[:4] == [first, first, last, last], "the step is not hatched"
+    )
 
 
 def test_the_cards_of_another_host_break_no_line_within_a_figure(browser, app, serve, fake):

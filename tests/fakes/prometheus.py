@@ -34,6 +34,8 @@ class FakePrometheus(FakeServer):
         self.instance: str = recorded["instance"]
         self.nobody: str = recorded["nobody"]
         self._answers = {(one["path"], one["query"]): one for one in recorded["answers"]}
+        # The same may have been asked of several times; a test whose clock is another gets the last of them.
+        self._timed = {(one["path"], one["query"], one["time"]): one for one in recorded["answers"]}
         # What a test changes: a function of the decoded body, and answers in place of the recorded ones.
         self.change: Any = None
         self.instead: dict[str, Reply] = {}
@@ -48,7 +50,8 @@ class FakePrometheus(FakeServer):
         for part, reply in self.instead.items():
             if part in query:
                 return reply
-        found = self._answers.get((asked.path, query))
+        found = self._timed.get((asked.path, query, form.get("time", [None])[0]))
+        found = found or self._answers.get((asked.path, query))
         if found is None:
             return 400, {"status": "error", "errorType": "bad_data", "error": f"not recorded: {query}"}
         body = found["raw"]

@@ -1,6 +1,6 @@
 """Record what a real Prometheus answers to the console's questions, for `tests/fakes/prometheus.py`.
 
-`python -m tests.peers.record_prometheus` after a question was changed; it takes two minutes.
+`python -m tests.peers.record_prometheus` after a question was changed; it takes three minutes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ INTO = Path(__file__).parents[1] / "data" / "prometheus.json"
 SCRAPES, FIVE_MINUTES = HistoryQuery(window_s=30, points=10), HistoryQuery()
 NAMES = ("net_in", "cpu", "load1", "mem_used", "psi_cpu", "cpu_core_0", "mount_used_root")
 STEPS = HistoryQuery(window_s=2000, points=100, names=NAMES)
+LONG_AGO_S = 50  # steps are not asked for up to now
 REFUSED = ("rate(node_load1[30s]", "node_cpu_seconds_total * on(instance) node_network_flags", "no_such_series")
 
 
@@ -43,6 +44,7 @@ class Recording(PrometheusClient):
             {
                 "path": address.path,
                 "query": form["query"],
+                "time": form.get("time"),
                 "status": answer.status_code,
                 "type": answer.headers["Content-Type"],
                 "body": answer.json(),
@@ -56,10 +58,11 @@ def main() -> None:
         real = RealPrometheus(Path(folder))
         try:
             real.wait_for(f'sum_over_time(up{{instance="{real.instance}"}}[4m]) > 70')
-            real.stop_exporter()
-            real.wait_for(f'count_over_time((up{{instance="{real.instance}"}} == 0)[1m:1s]) > 3')
-            real.start_exporter()
-            real.wait_for(f'sum_over_time(up{{instance="{real.instance}"}}[8s]) > 6')
+            for answers_s in (LONG_AGO_S, 8):  # one outage within the steps, one within the raw scrapes
+                real.stop_exporter()
+                real.wait_for(f'count_over_time((up{{instance="{real.instance}"}} == 0)[8s:1s]) > 5')
+                real.start_exporter()
+                real.wait_for(f'sum_over_time(up{{instance="{real.instance}"}}[{answers_s}s]) > {answers_s - 2}')
             now_s = round(time.time(), 3)
             client = Recording(real.url)
             questions(client, real.instance, now_s)

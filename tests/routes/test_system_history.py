@@ -55,8 +55,8 @@ def test_a_window_has_equal_steps_a_summary_and_why_something_is_missing(get, ma
         "max": 1000.0,
         "max_at": body["summary"]["net_in"]["max_at"],
         "p95": 1000.0,
-        "of": "2 s samples",
-        "max_of": "2 s samples",
+        "of": "2 s rates",
+        "max_of": "2 s rates",
         "known": pytest.approx(78 / 300, abs=0.01),
     }
     (gap,) = body["gaps"]

@@ -69,7 +69,7 @@ def test_five_minutes_are_the_rings_own_ticks(watched):
     assert (window.grid.tier_s, window.grid.step_s, window.grid.count) == (2, 2, 150)
     assert window.series["net_in"].mean.tolist() == [1000.0] * 150
     assert window.series["net_in"].gap.tolist() == [0.0] * 150
-    assert window.series["net_in"].summary.of == "2 s samples"
+    assert window.series["net_in"].summary.of == "2 s rates"
     assert known(window.series["cpu"]) == pytest.approx(25.0)
     assert set(window.series) >= {"net_out", "cpu_core_1", "mem_used", "load1", "disk_read"}
     assert "swap_used" not in window.series  # this machine has none
@@ -87,7 +87,7 @@ def test_a_spike_of_one_tick_is_the_most_of_every_window(watched, window_s, tier
     assert window.grid.tier_s == tier
     assert np.nanmax(window.series["net_in"].most) == window.series["net_in"].summary.most == 10**9
     assert window.series["net_in"].summary.p95 < 10**9
-    assert window.series["net_in"].summary.most_of == "2 s samples"
+    assert window.series["net_in"].summary.most_of == "2 s rates"
     spike_at = START + timedelta(seconds=5 + 600)
     assert abs((window.series["net_in"].summary.most_at - spike_at).total_seconds()) <= tier
 

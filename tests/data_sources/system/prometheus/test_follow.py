@@ -194,3 +194,40 @@ def test_a_host_that_nobody_knows_is_not_found(source, fake):
     empty = PrometheusSource(source.client, clock_s=fake.clock_s)
     assert isinstance(empty.hosts(), Failed)
     assert empty.host("nowhere:9100").kind is Kind.UPSTREAM
+
+
+def scraped(*runs):
+    """Scrapes of one interface that takes 100 B/s: so many seconds apart, from and to in epoch seconds."""
+    times = sorted({at_s for step_s, start_s, end_s in runs for at_s in range(int(start_s), int(end_s) + 1, step_s)})
+    of = {"up": lambda _: 1, RECEIVED: lambda at_s: 100 * at_s, "node_network_transmit_bytes_total": lambda at_s: at_s}
+    found = [
+        {
+            "metric": {"__name__": name, **({} if name == "up" else {"device": "eth0"})},
+            "values": [[at_s, str(value(at_s))] for at_s in times],
+        }
+        for name, value in of.items()
+    ]
+    return 200, {"status": "success", "data": {"resultType": "matrix", "result": found}}
+
+
+def test_an_interval_that_is_changed_is_followed_and_no_scrape_of_either_is_late(source, fake):
+    host = source.host(fake.instance)
+    first = host.live(window_s=60).value
+    assert first.period_s == pytest.approx(1, abs=0.05)
+    begun_s = int(fake.now_s)
+    fake.now_s = begun_s + 100
+    fake.instead[RECEIVED] = scraped((1, begun_s - 150, begun_s), (5, begun_s, begun_s + 95))
+    slower = host.live(first.seq, window_s=60).value
+    assert (slower.reset, slower.period_s, slower.facts.scope_rule.endswith("every 5 s")) == (True, 5, True)
+    rates = [point.total for point in host.live(window_s=300).value.points]
+    # Of the first three that came later nobody can know yet that they were not late.
+    assert [rate.reason for rate in rates].count("late sample") <= 3
+    assert {rate.first for rate in rates if rate.reason is None} == {100.0}
+    fake.now_s = begun_s + 130
+    fake.instead[RECEIVED] = scraped((5, begun_s - 150, begun_s + 120), (1, begun_s + 120, begun_s + 128))
+    faster = host.live(slower.seq, window_s=60).value
+    assert (faster.reset, faster.period_s) == (True, 1)
+    points = host.live(window_s=300).value.points
+    assert [point.total.reason for point in points[1:]] == [None] * (len(points) - 1)
+    window = host.history(HistoryQuery(window_s=60, points=300)).value
+    assert (window.grid.tier_s, "late sample" in {gap.reason for gap in window.gaps}) == (5, False)

@@ -29,7 +29,7 @@ def test_a_short_window_is_made_of_raw_scrapes_and_has_the_hole_and_its_reason(s
     assert 0.5 < own.summary.known_share < 1
     assert np.isnan(own.mean).any() or (own.gap > 0).any()
     ups = raw(fake, "up", instance=fake.instance)
-    asked_in_vain = [place for place, (_, up) in enumerate(ups) if up == "0"]
+    asked_in_vain = [place for place, (when, up) in enumerate(ups) if up == "0" and when > window.grid.t0_s]
     before, after = ups[asked_in_vain[0] - 1][0], ups[asked_in_vain[-1] + 1][0]
     (down,) = [gap for gap in window.gaps if gap.end_s > before]
     assert (down.reason, down.of) == ("host down", None)
@@ -66,7 +66,7 @@ def test_a_time_that_prometheus_has_no_scrape_of_is_told_apart_from_one_when_the
 @pytest.mark.parametrize(
     ("up", "reason"),
     [
-        ("0", "The host did not answer"),
+        ("0", "host down"),
         ("1", "no figures"),
         (None, "Prometheus has nothing of this host"),
     ],
@@ -74,15 +74,35 @@ def test_a_time_that_prometheus_has_no_scrape_of_is_told_apart_from_one_when_the
 def test_a_step_without_a_figure_says_whether_the_host_was_asked_in_vain(source, fake, up, reason):
     cut = past(source, fake, STEPS).grid
     at_s = [cut.t0_s + (place + 1) * cut.step_s for place in range(3)]
-    series = [] if up is None else [{"metric": {}, "values": [[when, up] for when in at_s]}]
-    asked = "max(max_over_time(up{"
-    fake.instead[asked] = 200, {"status": "success", "data": {"resultType": "matrix", "result": series}}
+
+    def series(value):
+        found = [{"metric": {}, "values": [[when, str(value)] for when in at_s]}]
+        return 200, {"status": "success", "data": {"resultType": "matrix", "result": [] if up is None else found}}
+
+    fake.instead["max(count_over_time(up{"] = series(20)
+    fake.instead["max(sum_over_time(up{"] = series(20 * int(up or 0))
     first = past(source, fake, STEPS).gaps[0]
     assert (first.reason, first.of, first.start_s) == (reason, None, cut.t0_s)
-    fake.instead[asked] = 422, {"status": "error", "errorType": "execution", "error": "too many samples"}
+    fake.instead["max(sum_over_time(up{"] = (
+        422,
+        {"status": "error", "errorType": "execution", "error": "too many samples"},
+    )
     window = past(source, fake, STEPS)
     assert window.gaps[0].reason == "Prometheus has nothing of this host"
     assert "up: Prometheus says: too many samples" in window.reason
+
+
+def test_an_outage_within_a_long_window_is_as_long_as_it_was_whatever_the_steps(source, fake):
+    window = past(source, fake, STEPS)
+    ups = raw(fake, "up", instance=fake.instance)
+    asked_in_vain = [place for place, (when, up) in enumerate(ups) if up == "0" and when < window.grid.end_s]
+    truly = [ups[asked_in_vain[0] - 1][0], ups[asked_in_vain[-1] + 1][0]]
+    (down,) = [gap for gap in window.gaps if gap.reason == "host down"]
+    assert (down.of, [down.start_s, down.end_s]) == (None, pytest.approx(truly, abs=0.002))
+    assert down.end_s - down.start_s < window.grid.step_s
+    assert not [
+        gap for gap in window.gaps if gap.of == "network" and gap.start_s < down.end_s and gap.end_s > down.start_s
+    ]
 
 
 def test_a_series_that_is_named_comes_alone_and_of_the_interface_that_is_named(source, fake):

@@ -1,0 +1,214 @@
+"""When a host was silent in a long window, told from `up`: Prometheus writes one each time that it asks.
+
+A step that is wholly fine, wholly silent or wholly without a question needs no closer look. Of the others, which hold
+the beginning or the end of an outage, the single answers are read, so that its length is that of the outage and not of
+the steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import TypeAlias
+
+import numpy as np
+
+from ..result import Kind, Problem
+from .prometheus_node import Scrape, scrapes
+from .prometheus_wire import PrometheusClient
+from .rates import LATE_FACTOR
+from .slots import Floats
+from .types import Gap
+from .windows import GapSpan, Grid
+
+WHAT = "The past of this host could not be read"
+NOTHING = "Prometheus has nothing of this host"
+AT_TIMES = "The host did not answer at times, or was not asked"  # more outages than are looked at one by one
+ENOUGH = 0.9  # share of a step's scrapes without which it is blank
+_MOST_SCRAPES, _MOST_LOOKS, _AT_ONCE = 1500, 16, 4
+_MISSED = 1.5  # scrapes that a whole step may lack: where it begins and ends one is of it or of the next
+_AROUND = 4  # steps to each side whose scrapes tell how many there should be
+_ROUND = 2  # periods that a look reaches beyond its steps, to see the answers before and after
+Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """What `up` tells of a window.
+
+    Attributes:
+        expected: How many scrapes each step should hold, by those of the steps around it: an interval may be changed.
+        thin: Which steps hold clearly fewer.
+        gaps: When the host did not answer, answered without figures, or was not asked; may overlap.
+        troubles: What could not be found out, in words.
+    """
+
+    expected: Floats
+    thin: Mask
+    gaps: tuple[GapSpan, ...]
+    troubles: tuple[str, ...] = ()
+
+    def touched(self, cut: Grid) -> Mask:
+        """Which steps hold some of them."""
+        starts = cut.t0_s + np.arange(cut.count) * cut.step_s
+        touched = np.zeros(cut.count, np.bool_)
+        for gap in self.gaps:
+            touched |= (starts < gap.end_s) & (starts + cut.step_s > gap.start_s)
+        return touched
+
+
+def read_silences(
+    client: PrometheusClient,
+    ask: Callable[[str], Mapping[str, Floats] | Problem],
+    at: str,
+    period_s: float,
+    cut: Grid,
+    figures: Floats,
+    deadline_s: float,
+) -> Silences:
+    """All of a window.
+
+    Args:
+        client: Prometheus.
+        ask: Asks one expression for every step: its values by label, NaN where there is none.
+        at: Label matchers of the host.
+        period_s: How far apart scrapes are now, in seconds.
+        cut: The steps.
+        figures: How many scrapes of each step brought figures; NaN for none.
+        deadline_s: No question is begun after it, by the monotonic clock.
+    """
+    nothing, counted, troubles = np.full(cut.count, np.nan), [], []
+    for function in ("count", "sum"):
+        answer = ask(f"max({function}_over_time(up{{{at}}}[{cut.step_s}s]))")
+        if isinstance(answer, Problem):
+            troubles.append(f"up: {answer.detail}")
+        else:
+            counted.append(answer.get("", nothing))
+    asked, answered = counted if not troubles else (nothing, nothing)
+    never, without = np.isnan(asked), np.isnan(figures)
+    seen = figures if never.all() else asked  # what is pushed to Prometheus is not asked by it
+    expected = _usual(seen, cut.step_s / period_s)
+    thin = np.nan_to_num(seen) < ENOUGH * expected - 1
+    if never.all():
+        return Silences(expected, thin, runs(without, NOTHING, None, cut), tuple(troubles))
+    whole = asked > expected - _MISSED
+    silent, bare = whole & (answered == 0), whole & (answered == asked) & without
+    fine = ~thin & (answered == asked) & (figures >= ENOUGH * asked - 1)
+    found = [
+        *runs(never, NOTHING, None, cut),
+        *runs(silent, str(Gap.DOWN), None, cut),
+        *runs(bare, str(Gap.NO_FIGURES), None, cut),
+    ]
+    known = never | silent | bare
+    # Where one of these is beside a fine one the outage may reach some scrapes into the other, or end before.
+    edges = (known & _beside(fine)) | (fine & ~whole & _beside(known))
+    looks = _looks(~(known | fine) | edges, cut, int(_MOST_SCRAPES * period_s / cut.step_s) or 1)
+    near, far = looks[-_MOST_LOOKS:], looks[:-_MOST_LOOKS]
+    found += [GapSpan(start_s, end_s, AT_TIMES) for start_s, end_s in far]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        looked = pool.map(lambda span: _look(client, at, period_s, span, cut, deadline_s), near)
+        for (start_s, end_s), outages in zip(near, looked, strict=True):
+            if isinstance(outages, Problem):
+                troubles.append(f"up: {outages.detail}")
+                found.append(GapSpan(start_s, end_s, AT_TIMES))
+            else:
+                found += outages
+    return Silences(expected, thin, tuple(found), tuple(dict.fromkeys(troubles)))
+
+
+def _usual(scrapes: Floats, otherwise: float) -> Floats:
+    """How many scrapes a step should hold: the median of those around it, which one outage does not move."""
+    usual = np.full(scrapes.size, otherwise)
+    for place in range(scrapes.size):
+        around = scrapes[max(0, place - _AROUND) : place + _AROUND + 1]
+        known = around[~np.isnan(around)]
+        if known.size > _AROUND:  # of fewer too many are the edges of outages
+            usual[place] = np.median(known)
+    return usual
+
+
+def _beside(which: Mask) -> Mask:
+    """Which steps have one of these before or after them."""
+    beside = np.zeros_like(which)
+    beside[1:] |= which[:-1]
+    beside[:-1] |= which[1:]
+    return beside
+
+
+def _looks(odd: Mask, cut: Grid, most_steps: int) -> list[tuple[float, float]]:
+    """Neighbouring steps that are looked at in one go, from and to in epoch seconds, oldest first."""
+    looks = []
+    for span in runs(odd, "", None, cut):
+        start_s = span.start_s
+        while start_s < span.end_s:
+            looks.append((start_s, min(start_s + most_steps * cut.step_s, span.end_s)))
+            start_s = looks[-1][1]
+    return looks
+
+
+def _look(
+    client: PrometheusClient, at: str, period_s: float, span: tuple[float, float], cut: Grid, deadline_s: float
+) -> list[GapSpan] | Problem:
+    if time.monotonic() > deadline_s:
+        return Problem(Kind.TIMEOUT, WHAT, "there was no time to look at every outage.")
+    start_s, end_s = span[0] - _ROUND * period_s, min(span[1] + _ROUND * period_s, cut.end_s)
+    answer = client.raw(f'{{__name__=~"up|node_load1",{at}}}', end_s, round(end_s - start_s), what=WHAT)
+    if isinstance(answer, Problem):
+        return answer
+    return outages(scrapes(answer.series), period_s, start_s, end_s)
+
+
+def outages(found: Sequence[Scrape], period_s: float, start_s: float, end_s: float) -> list[GapSpan]:
+    """Where a host was silent, from its single scrapes.
+
+    An outage lasts from the last answer before it to the first after it, which brings no rate yet.
+
+    Args:
+        found: The scrapes, oldest first.
+        period_s: How far apart they are, in seconds.
+        start_s: From when it was looked, epoch seconds.
+        end_s: Up to when.
+    """
+    late_s = LATE_FACTOR * period_s
+    moments = [(scrape.at_ms / 1000, _silence(scrape)) for scrape in found]
+    gaps = []
+    for (before_s, before), (at_s, now) in pairwise(moments):
+        why = now or before
+        if at_s - before_s > late_s:
+            gaps.append(GapSpan(before_s, at_s, NOTHING))
+        elif why is not None:
+            gaps.append(GapSpan(before_s, at_s, str(why)))
+    first_s, last_s = (moments[0][0], moments[-1][0]) if moments else (end_s, start_s)
+    if first_s - start_s > late_s:
+        gaps.append(GapSpan(start_s, first_s, NOTHING))
+    if moments and end_s - last_s > late_s:
+        gaps.append(GapSpan(last_s, end_s, NOTHING))
+    return gaps
+
+
+def _silence(scrape: Scrape) -> Gap | None:
+    if scrape.failed:
+        return Gap.DOWN
+    return Gap.NO_FIGURES if scrape.bare else None
+
+
+def runs(which: Mask, reason: str, of: str | None, cut: Grid) -> tuple[GapSpan, ...]:
+    """Neighbouring steps as one span.
+
+    Args:
+        which: The steps.
+        reason: What it is told of them.
+        of: Which figures; None for all.
+        cut: The steps of the window.
+    """
+    found, place = [], 0
+    for is_one, run in groupby(which.tolist()):
+        length = len(list(run))
+        if is_one:
+            start_s = cut.t0_s + place * cut.step_s
+            found.append(GapSpan(start_s, start_s + length * cut.step_s, reason, of))
+        place += length
+    return tuple(found)
