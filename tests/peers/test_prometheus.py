@@ -1,5 +1,6 @@
 """The console beside a real Prometheus or VictoriaMetrics and a node_exporter: what it tells is what was counted."""
 
+import math
 import subprocess
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from data_sources.result import Problem
 from data_sources.system.history_reader import HistoryQuery
 from data_sources.system.prometheus import PrometheusSource
+from data_sources.system.prometheus_history import DELAY_S
 from data_sources.system.prometheus_wire import PrometheusClient
 from tests.peers.prometheus import find, wait_until
 
@@ -76,6 +78,23 @@ def test_the_past_of_a_host_is_its_scrapes_and_the_hole_in_them_stays_one(source
     # Prometheus takes each of our questions over 90 days, and answers all of them in time
     assert long.reason == "Least and greatest are of means over 389 s."
     assert long.gaps[0].reason == "Prometheus has nothing of this host"
+
+
+def test_an_outage_within_a_step_of_a_long_window_is_as_long_as_its_scrapes_say(source, prometheus):
+    host = source.host(prometheus.instance)
+    short = host.history(HistoryQuery(window_s=300, points=300)).value
+    (truly,) = [gap for gap in short.gaps if gap.reason == "host down"]
+    wait_until(
+        lambda: time.time() - truly.end_s > DELAY_S + 45, "a long window holds the outage and steps after it", 120
+    )
+    long = host.history(HistoryQuery(window_s=2000, points=100)).value
+    assert long.grid.step_s >= 20
+    (told,) = [gap for gap in long.gaps if gap.reason == "host down"]
+    assert (told.start_s, told.end_s, told.of) == pytest.approx((truly.start_s, truly.end_s, None), abs=0.01)
+    assert not [gap for gap in long.gaps if gap.of == "network" and gap.start_s < told.end_s < gap.end_s]
+    known = ~np.isnan(long.series["net_in"].mean)
+    assert known.any(), "Prometheus takes the question"
+    assert long.reason == f"Least and greatest are of means over {math.ceil(4 * host.period_s)} s."
 
 
 def test_prometheus_refuses_nonsense_in_words(source, prometheus):
