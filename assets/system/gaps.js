@@ -9,6 +9,7 @@ export function stalled(times, i, periodMs) {
 
 export const SILENT_PERIODS = 3;
 export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";
+const AT_TIMES = "The host did not answer at times, or was not asked";  // as `prometheus_outages.py` tells many outages
 
 // Readings that failed. The first one after them brings no rate yet: that time is theirs, too.
 const UNREAD = ["host down", "no figures", "read error"];
@@ -58,6 +59,7 @@ export function short(gap, host) {
     case "not started": return "not measured";
     case "late sample": case "stale": return length(gap) + " without a sample";
     case "host down": return "down for " + length(gap);
+    case AT_TIMES: return "down at times";
     case "no figures": case "no scrapes": return "no data";
     case "read error": return host ? "not in its scrapes" : gap.reason;
     default: return gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps

@@ -109,21 +109,22 @@ def read_silences(
     near, far = looks[-_MOST_LOOKS:], looks[:-_MOST_LOOKS]
     found += [GapSpan(start_s, end_s, AT_TIMES) for start_s, end_s in far]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        looked = pool.map(lambda span: _look(client, at, period_s, span, cut, deadline_s), near)
-        for (start_s, end_s), outages in zip(near, looked, strict=True):
-            if isinstance(outages, Problem):
-                troubles.append(f"up: {outages.detail}")
+        apart_s = [cut.step_s / expected[round((start_s - cut.t0_s) / cut.step_s)] for start_s, _ in near]
+        looked = pool.map(lambda span, each_s: _look(client, at, each_s, span, cut, deadline_s), near, apart_s)
+        for (start_s, end_s), seen_closely in zip(near, looked, strict=True):
+            if isinstance(seen_closely, Problem):
+                troubles.append(f"up: {seen_closely.detail}")
                 found.append(GapSpan(start_s, end_s, AT_TIMES))
             else:
-                found += outages
+                found += seen_closely
     return Silences(expected, thin, tuple(found), tuple(dict.fromkeys(troubles)))
 
 
-def _usual(scrapes: Floats, otherwise: float) -> Floats:
+def _usual(counts: Floats, otherwise: float) -> Floats:
     """How many scrapes a step should hold: the median of those around it, which one outage does not move."""
-    usual = np.full(scrapes.size, otherwise)
-    for place in range(scrapes.size):
-        around = scrapes[max(0, place - _AROUND) : place + _AROUND + 1]
+    usual = np.full(counts.size, otherwise)
+    for place in range(counts.size):
+        around = counts[max(0, place - _AROUND) : place + _AROUND + 1]
         known = around[~np.isnan(around)]
         if known.size > _AROUND:  # of fewer too many are the edges of outages
             usual[place] = np.median(known)

@@ -155,6 +155,12 @@ def test_an_interval_that_was_changed_leaves_no_step_without_scrapes(told):
     found = told(changed, np.where(np.arange(STEPS) < 20, 12.0, 4.0))
     assert (found.gaps, found.thin.any()) == ((), False)
     assert (found.expected[0], found.expected[-1]) == (12, 4)
+    # An outage of before the change is judged by the interval of then.
+    then = [(when, 1) for when, _ in changed if when > BEGUN_S + 1200 or not int(when - BEGUN_S - 1) % 20]
+    down = [(when, 0 if BEGUN_S + 600 < when < BEGUN_S + 700 else 1) for when, _ in then]
+    found = told(down).gaps
+    assert {gap.reason for gap in found} == {"host down"}
+    assert joined(spans(found, "host down")) == [(BEGUN_S + 581, BEGUN_S + 701)]
 
 
 def test_what_is_pushed_to_prometheus_is_never_asked_and_is_judged_by_its_figures(told):
