@@ -44,6 +44,8 @@ def hosts_table(found: HostList, now: datetime) -> Component:
     if found.problem is not None:
         words = f"{found.problem.title}. {found.problem.detail} This machine is measured without Prometheus."
         parts.append(html.Div([html.Span(words), retry_button()], className="oc-note mt-2"))
+    if found.notes:
+        parts.append(html.Div(f"Prometheus says: {' '.join(found.notes)}", className="oc-note mt-2"))
     if found.unset is not None:
         named = [setting(name) for name in found.unset.settings]
         parts.append(

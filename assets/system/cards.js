@@ -2,7 +2,8 @@
 import { ageS, badge, downWords } from "./age.js";
 import { el, fill, make } from "./dom.js";
 import { history, liveOf, peak } from "./source.js";
-import { asked, S } from "./state.js";
+import { beginsLate, toldBefore } from "./past.js";
+import { asked, H, S } from "./state.js";
 import { spanWords, stepFor, title } from "./view.js";
 import * as plot from "./plot.js";
 import * as words from "./words.js";
@@ -49,6 +50,7 @@ function during(view) { return spanWords(view).split(" to ").map(piece).join(" t
 // "p95 2.31 MB/s", "max 16.2 MB/s", "2 s rates in 5 min". Where the two are of different steps each says its own, short
 // enough for a card: "p95 2.31 MB/s of 10 s", "max 16.2 MB/s of 2 s", "means in 1 d" (a rate is the mean of its step).
 function spanOf(name, view, text, now) {
+  if (beginsLate() && !toldBefore() && !H.problem) return [make("span", "", piece("p95 and max") + " are being read")];
   const found = view.src.summary(name, view), { most: top, at, of } = greatest(name, found, view, now);
   if (!words.known(top) || !view.src.at.length) return notKnown(view);
   const line = (word, value) => { const made = make("span"); made.append(word + words.NBSP, make("b", "", text(value))); return made; };
@@ -72,7 +74,7 @@ export function cards(view) {
   if (!el("system-now") || el("system-now").closest("[hidden]")) return;
   const i = S.t.length - 1, now = S.now, step = stepFor("network", view), waiting = S.heardAt === null ? "no answer yet" : "measuring";
   const newest = (name) => (i < 0 || !S.v[name] ? null : S.v[name][i]);
-  const whyNot = (of) => (S.why[of] && S.why[of][i]) || waiting;
+  const whyNot = (of) => unread(S.why[of] && S.why[of][i]) || waiting;
   [["system-received", "net_in", "s0"], ["system-sent", "net_out", "s2"]].forEach(([id, name, color]) => {
     const value = newest(name), pair = words.known(value) ? words.rate(value, asked.bits, step) : null;
     const note = pair ? title() + ", over the last " + piece(now.interval_s.toFixed(1) + " s") + (now.imprecise ? ", imprecise" : "") : whyNot("network");
@@ -85,11 +87,14 @@ export function cards(view) {
   memory(view, waiting); disk(view, waiting); load(view, waiting);
 }
 
+// Of another host nobody reads anything but what stands in its scrapes.
+function unread(reason) { return asked.host && reason === "read error" ? "not in its scrapes" : reason; }
+
 function memory(view, waiting) {
   const found = S.now && S.now.memory;
   if (!found) {  // of what the window had before there may be a past all the same
     const kept = view.src.names().indexOf("mem_used") >= 0;
-    card("system-memory-now", null, (S.now && S.now.reasons.memory) || waiting, view, kept ? trend("mem_used", view, "text-2") : null,
+    card("system-memory-now", null, unread(S.now && S.now.reasons.memory) || waiting, view, kept ? trend("mem_used", view, "text-2") : null,
       kept ? spanOf("mem_used", view, (v) => words.words(words.size(v))) : notKnown(view));
     return;
   }
@@ -117,15 +122,16 @@ function disk(view, waiting) {
 
 function load(view, waiting) {
   const found = S.now && S.now.load, kept = view.src.names().indexOf("load1") >= 0;
-  const note = found ? piece("5 min " + found[1].toFixed(2)) + ", " + piece("15 min " + found[2].toFixed(2)) : (S.now && S.now.reasons.load) || waiting;
+  const note = found ? piece("5 min " + found[1].toFixed(2)) + ", " + piece("15 min " + found[2].toFixed(2)) : unread(S.now && S.now.reasons.load) || waiting;
   card("system-load", found ? [found[0].toFixed(2), ""] : null, note, view, kept ? trend("load1", view, "text-2") : null,
     kept ? spanOf("load1", view, (v) => v.toFixed(2), found && found[0]) : notKnown(view));
 }
 
 export function meter(mount) {
   const box = make("div", "oc-meter ink"), bar = make("i");
-  if (!words.known(mount.used) || !(mount.total > 0)) { box.classList.add("unknown"); return box; }  // no bar: one without a width is full
-  bar.style.width = ((100 * mount.used) / mount.total).toFixed(1) + "%";
+  const whole = words.known(mount.free) ? mount.used + mount.free : mount.total;  // blocks kept back for the system are neither
+  if (!words.known(mount.used) || !(whole > 0)) { box.classList.add("unknown"); return box; }  // no bar: one without a width is full
+  bar.style.width = ((100 * mount.used) / whole).toFixed(1) + "%";
   box.append(bar);
   return box;
 }

@@ -48,7 +48,7 @@ function looks(view) {
 }
 
 // What is wrong with the source of old figures. A history that could not be renewed: its lines stay, and say how old they
-// are. One that is short says why.
+// are. One that is short says why. And what Prometheus says of its answers, such as that one is partial.
 function past() {
   const box = el("system-past");
   if (!box) return;
@@ -56,6 +56,8 @@ function past() {
   if (S.trouble && (S.empty || state() === "stale")) text = S.trouble.title + ". " + S.trouble.detail;
   else if (isPast() && H.problem && H.body) text = H.problem.title + " since " + words.clock(Date.parse(H.body.window.end), words.offsetMs("UTC", Date.now())) + " UTC. " + H.problem.detail;
   else if (isPast() && H.body && H.body.reason) text = H.body.reason;
+  const said = asked.host && S.about && S.about.notes ? S.about.notes.filter((note) => !text.includes(note)) : [];
+  if (said.length) text = [text, "Prometheus says: " + said.join(" ")].filter(Boolean).join(" ");
   if (box.textContent !== text) box.textContent = text;
   box.hidden = !text;
 }

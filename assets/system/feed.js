@@ -15,7 +15,8 @@ const riders = [];
 export function ride(rider) { riders.push(rider); }
 
 // What is not configured is not asked for again: only a restart of the server brings it.
-export function mayAsk() { return !asked.paused && !document.hidden && !!el("system-page") && !(S.refused && S.refused.unset); }
+// What is chosen while the page is paused is fetched once: the controls must not show what the figures are not of.
+export function mayAsk() { return (!asked.paused || asked.owed) && !document.hidden && !!el("system-page") && !(S.refused && S.refused.unset); }
 
 // One request with a limit; what the sign-in changed under this page is told by the shell at once.
 export function get(address, abort, limitMs) {
@@ -109,6 +110,6 @@ function failedAgain() {
 function options() {
   const names = S.about.interfaces.map((each) => each.name);
   if (asked.name && names.indexOf(asked.name) < 0) names.push(asked.name);
-  const first = { label: S.about.total_routed === false ? "The busiest interface" : "Total of the default route", value: TOTAL };
+  const first = { label: asked.host || S.about.total_routed === false ? "The busiest interface" : "Total of the default route", value: TOTAL };
   set("system-interface", { options: [first].concat(names.map((name) => ({ label: name, value: name }))) });
 }

@@ -7,6 +7,7 @@ export function stalled(times, i, periodMs) {
   return i > 0 && times[i] - times[i - 1] > 1.5 * (typeof periodMs === "function" ? periodMs(i) : periodMs);
 }
 
+const NO_NEWER = "no newer sample";
 export const SILENT_PERIODS = 3;
 export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";
 const AT_TIMES = "The host did not answer at times, or was not asked";  // as `prometheus_outages.py` tells many outages
@@ -28,7 +29,7 @@ export function gaps(times, isKnown, reasons, from, to, periodMs, jumped, breakM
   breakMs = breakMs || periodMs;
   var found = [], i = 0;
   if (!times.length) return [{ from: from, to: to, reason: "not started" }];
-  if (times[0] - from > 1.5 * periodMs) found.push({ from: from, to: times[0], reason: "not started" });
+  if (times[0] - from > 1.5 * periodMs) found.push({ from: from, to: Math.min(times[0], to), reason: "not started" });
   while (i < times.length) {
     // A level is known again at once after a stall, and a host may be asked again and not answer: the time without a sample
     // is a gap all the same.
@@ -37,7 +38,7 @@ export function gaps(times, isKnown, reasons, from, to, periodMs, jumped, breakM
     if (isKnown(i)) { i += 1; continue; }
     var start = i;
     while (goesOn(times, isKnown, reasons, start, i + 1, breakMs)) i += 1;
-    var begin = silent ? times[start] : start > 0 ? times[start - 1] : Math.max(from, times[0] - periodMs);
+    var begin = silent ? times[start] : start > 0 ? times[start - 1] : found.length ? times[0] : Math.max(from, times[0] - periodMs);
     var merged = found.length && found[found.length - 1].reason === "not started" && reasons[start] === "measuring";
     if (merged) found[found.length - 1].to = times[i];
     else found.push({ from: begin, to: times[i], reason: reasons[start] || "unknown", open: start === 0 && !found.length });
@@ -60,7 +61,7 @@ export function short(gap, host) {
     case "late sample": case "stale": return length(gap) + " without a sample";
     case "host down": return "down for " + length(gap);
     case AT_TIMES: return "down at times";
-    case "no figures": case "no scrapes": return "no data";
+    case "no figures": case "no scrapes": case NO_NEWER: return "no data";
     case "read error": return host ? "not in its scrapes" : gap.reason;
     default: return gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps
   }
@@ -71,6 +72,7 @@ export function why(gap, name, host) {
   switch (gap.reason) {
     case "not started": return host ? "Prometheus has nothing of this host before." : "Nothing was measured before the console's last start.";
     case "measuring": return "The first reading. A rate needs two.";
+    case NO_NEWER: return host ? "Prometheus has nothing newer of it." : "There is no newer sample.";
     case "late sample": return (host ? "Prometheus has no sample of it for " : "No sample for ") + length(gap) + ". Rates over so long a step are not drawn.";
     case JUMPED: return "The clock was set forward, or the machine slept.";
     case TURNED: return "The clock was set back. What was measured before bears later times.";
@@ -85,7 +87,8 @@ export function why(gap, name, host) {
     case "never seen": return "No scrape of it succeeded in the last 24 hours.";
     case "no figures": return "It answers, but without node_exporter's figures.";
     case "no scrapes": return "Prometheus no longer scrapes it.";
-    case "read error": return host ? "Its scrape had no such counter." : "The counters could not be read.";
+    case "not in its scrapes": return "Its scrapes did not have it.";
+    case "read error": return host ? "Its scrapes did not have it." : "The counters could not be read.";
     case "not offered here": return "This system does not count it.";
     case "reading": return "The history is being read.";
     case "history failed": return "The history could not be read.";

@@ -46,7 +46,7 @@ export function interfaces(view) {
   fill("system-interfaces-rows", ordered().map((each) => row(each, false)));
   fill("system-network-rows", ordered().map((each) => row(each, true)));
   const rule = el("system-network-rule");
-  if (rule) rule.textContent = ["The total is of " + (S.about.total_of.join(" + ") || "no interface") + (S.about.total_rule ? ": " + S.about.total_rule : ""), { host: "This is the host's network", container: "This is the container's network, not the host's", unknown: "Whose network this is could not be found out" }[S.about.scope] + (S.about.scope_rule ? ": " + S.about.scope_rule : ""), "Ports of a bridge or bond are counted there again, so nothing is added up over them"].join(". ") + ".";
+  if (rule) rule.textContent = ["The total is of " + (S.about.total_of.join(" + ") || "no interface") + (S.about.total_rule ? ": " + S.about.total_rule : ""), { host: "This is the host's network", container: "This is the container's network, not the host's", unknown: asked.host ? "" : "Whose network this is could not be found out" }[S.about.scope] + (asked.host ? S.about.scope_rule : S.about.scope_rule ? ": " + S.about.scope_rule : ""), "Ports of a bridge or bond are counted there again, so nothing is added up over them"].join(". ") + ".";
 }
 
 // Errors and drops a second, both directions together: known only where the system counts them.
@@ -73,8 +73,10 @@ export function mounts() {
     name.append(make("b", "", mount.label));
     if (mount.label !== mount.path) name.append(" ", make("span", "oc-muted", mount.path));
     name.title = mount.path;
+    const back = known ? mount.total - mount.used - mount.free : 0;  // what only the system's own user may fill
     const right = known ? words.words(words.size(mount.free)) + " free of " + words.words(words.size(mount.total)) : words.UNKNOWN + " " + mount.reason;
     item.append(name, make("span", "", right), meter(mount));
+    if (back > 0.01 * mount.total) item.append(make("span", "oc-muted sys-kept", words.words(words.size(back)) + " are kept back for the system"));
     return item;
   });
   fill("system-mounts", items());

@@ -5,7 +5,7 @@ import { forget } from "./charts.js";
 import { draw } from "./draw.js";
 import { save } from "./export.js";
 import { another, drop, poll } from "./feed.js";
-import { renew } from "./past.js";
+import { renew, waits } from "./past.js";
 import { onZoom } from "./pointer.js";
 import { renewProcesses } from "./processes.js";
 import { renewServed } from "./served.js";
@@ -35,13 +35,14 @@ function pause(on) {
 }
 
 function ask() { poll(); renew(); renewProcesses(); }
+function choice() { asked.owed = asked.paused; ask(); }
 
 function zoomTo(zoom) {
   const before = asked.zoom;
   asked.zoom = zoom;
   if ((before && before.from) !== (zoom && zoom.from) || (before && before.to) !== (zoom && zoom.to)) S.held = {};
   if (el("system-unzoom")) el("system-unzoom").hidden = !zoom;
-  address(); draw(); ask();
+  address(); draw(); choice();
 }
 
 // The page has just come: what it shows stands in the address, and nothing is paused on it.
@@ -60,9 +61,10 @@ let clock = null, ticks = 0;
 function tick() {
   if (!el("system-page")) { clearInterval(clock); clock = null; return; }
   watch();
+  if (asked.owed && S.seq !== null && S.heardAt !== null && !waits()) asked.owed = false;
   ask();
   ticks += 1;
-  renewServed(ticks);
+  if (!asked.paused) renewServed(ticks);
 }
 
 // The page has come, or something was chosen on it.
@@ -82,7 +84,7 @@ export function choose(by, seconds, name, unit, presses) {
   if (changed) { S.held = {}; address(); }
   watch();
   if (changed && S.seq !== null) draw();
-  ask();
+  if (changed) choice(); else ask();
 }
 
 // Panels whose parts were put in place anew: what stood in them is gone.
@@ -91,7 +93,7 @@ export function filled(ids) {
   if (ids.indexOf("system-processes") >= 0) ask();
 }
 
-onTab(() => { S.held = {}; address(); draw(); ask(); });
+onTab(() => { S.held = {}; address(); draw(); choice(); });
 onZoom(zoomTo);
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });

@@ -65,6 +65,8 @@ function due() {
 
 export function again() { H.askedAt = -MOST_MS; poll(); renew(); }
 
+// Whether the page waits for a past that it has not been told.
+export function waits() { return lacks() && (H.key !== question(POINTS) || (!H.body && !H.problem)); }
 // Whether it is to be asked now; if so, it counts as asked.
 function begin() {
   if (!lacks() || !mayAsk() || !due()) return false;

@@ -33,7 +33,7 @@ function before(gap, name) {
     .map((each) => Object.assign(each, { from: Math.max(each.from, gap.from), to: Math.min(each.to, gap.to) })).sort((a, b) => a.from - b.from);
   if (!found.length) return [gap];
   const last = found[found.length - 1], first = found[0].from - gap.from > 1.5 * asked.periodMs ? [Object.assign({}, gap, { to: found[0].from })] : [];
-  last.to = Math.max(last.to, gap.to);
+  last.to = Math.max(last.to, gap.to);  // up to where memory begins, or the window ends
   return first.concat(found);
 }
 

@@ -4,7 +4,7 @@ export const PERIODS = 3, WATCH_MS = 500;
 export const LIVE_S = 900;  // a longer window is the history's: its steps keep their greatest value
 export const TOTAL = "/total";  // no interface may have a slash in its name
 
-export const asked = { tab: "overview", window: 300, name: "", host: "", bits: false, also: "", zoom: null, paused: false, periodMs: 2000 };
+export const asked = { tab: "overview", window: 300, name: "", host: "", bits: false, also: "", zoom: null, paused: false, owed: false, periodMs: 2000 };
 
 // The live points: `t` in ms, `v` a column a series, `why` by what was read the reasons of points that are not known.
 // `refused` is what the server said instead of figures: `{unset, title, ended}`, `ended` where the session has; `turnedAt` (ms) the first point after the wall

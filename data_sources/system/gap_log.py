@@ -9,6 +9,7 @@ from .windows import GapSpan
 
 EVERYTHING = "*"
 LOST = "lost"  # of everything too, but only of what is read from the file
+_EACH_TICK = {"network", "cpu", "memory", "disk_io"}
 _MAX_UNSAVED = 5_000
 
 
@@ -53,19 +54,23 @@ class GapLog:
 def merge_spans(spans: Iterable[GapSpan], start_s: float, end_s: float) -> tuple[GapSpan, ...]:
     """Those within a window, in the order of time.
 
-    The same span of several groups becomes one of everything, and spans of one reason that touch become one.
+    The same span of all that is read with each tick becomes one of everything; of some groups it stays theirs, since
+    the others may be known. Spans of one reason that touch become one.
     """
-    by_place: dict[tuple[float, float, str], GapSpan] = {}
+    by_place: dict[tuple[float, float, str], set[str | None]] = {}
     for span in spans:
         cut = replace(span, start_s=max(span.start_s, start_s), end_s=min(span.end_s, end_s))
         if cut.end_s <= cut.start_s:
             continue
-        key = (cut.start_s, cut.end_s, cut.reason)
-        twin = by_place.get(key)
-        by_place[key] = cut if twin is None or twin.of == cut.of else replace(cut, of=None)
+        by_place.setdefault((cut.start_s, cut.end_s, cut.reason), set()).add(cut.of)
+    placed = [
+        GapSpan(*place, of)
+        for place, groups in by_place.items()
+        for of in ([None] if None in groups or groups >= _EACH_TICK else sorted(map(str, groups)))
+    ]
     merged: list[GapSpan] = []
     last: dict[tuple[str | None, str], int] = {}
-    for span in sorted(by_place.values(), key=lambda span: (span.start_s, span.end_s, span.reason)):
+    for span in sorted(placed, key=lambda span: (span.start_s, span.end_s, span.reason, span.of or "")):
         place = last.get((span.of, span.reason))
         if place is not None and span.start_s <= merged[place].end_s:
             merged[place] = replace(merged[place], end_s=max(merged[place].end_s, span.end_s))

@@ -129,7 +129,15 @@ class PrometheusSource:
             )
         row = known.row
         period_s = row.period_s or _DEFAULT_PERIOD_S
-        made = RemoteHost(self.client, known.target, row.name, period_s, seen_at=row.seen_at, clock_s=self._clock_s)
+        made = RemoteHost(
+            self.client,
+            known.target,
+            row.name,
+            period_s,
+            listed_as=host_id,
+            seen_at=row.seen_at,
+            clock_s=self._clock_s,
+        )
         with self._lock:
             made = self._followed.setdefault(host_id, made)
             while len(self._followed) > _FOLLOWED:
@@ -167,6 +175,6 @@ def host_list(machine: SystemSource, name: str, prometheus: PrometheusSource | N
             return Ready(HostList((own, *prometheus.without_figures(found.stale)), problem=found.stale), told)
         if not found.value:
             return Ready(HostList((own, *prometheus.without_figures(_NOBODY)), problem=_NOBODY), told)
-        return Ready(HostList((own, *found.value)), told)
+        return Ready(HostList((own, *found.value), notes=found.provenance.notes), told)
     problem = found.problem if isinstance(found, Failed) else Problem(Kind.UPSTREAM, "No list of hosts", "")
     return Ready(HostList((own, *prometheus.without_figures(problem)), problem=problem), here.provenance)

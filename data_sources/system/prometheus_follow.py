@@ -37,7 +37,7 @@ from .windows import HistoryWindow
 T = TypeVar("T")
 
 _HOUR_S, _LEAST_S = 3600, 300
-_ABOUT_EVERY_S = 60.0
+_ABOUT_EVERY_S, _ABOUT_KEPT_S = 60.0, 180.0
 _AGAIN_S = 1.0  # Prometheus is asked at most this often for one host, however many look at it
 _AFTER_FAILURE_S = 5.0
 _SETTLED_S = 1.0
@@ -55,6 +55,7 @@ class RemoteHost:
         target: Which host.
         name: What it calls itself.
         period_s: How far apart its scrapes are, in seconds.
+        listed_as: What its page calls it: several hosts may call themselves the same. None as it calls itself.
         seen_at: When it answered last, as far as that is known.
         clock_s: Epoch seconds now.
     """
@@ -66,10 +67,12 @@ class RemoteHost:
         name: str,
         period_s: float,
         *,
+        listed_as: str | None = None,
         seen_at: datetime | None = None,
         clock_s: Callable[[], float] = time.time,
     ) -> None:
         self.target, self.name, self.period_s = target, name, period_s
+        self._listed_as = listed_as or name
         self._client, self._clock_s = client, clock_s
         self._lock = threading.Lock()
         self._replay = Replay()
@@ -80,7 +83,7 @@ class RemoteHost:
         self._newest_ms = 0
         self._times_ms: deque[int] = deque(maxlen=CADENCE_OF)  # when the newest scrapes were
         self._answered_ms = 0 if seen_at is None else int(seen_at.timestamp() * 1000)
-        self._asked_at_s = self._about_at_s = float("-inf")
+        self._asked_at_s = self._about_at_s = self._described_at_s = float("-inf")
         self._problem: Problem | None = None
         self._mounts: tuple[Mount, ...] = ()
         self._notes: tuple[str, ...] = ()
@@ -269,7 +272,12 @@ class RemoteHost:
         answer = self._client.raw(selector, now_s, round(3 * self.period_s), what=_WHAT)
         if isinstance(answer, Problem):
             return answer if answer.kind in (Kind.TIMEOUT, Kind.BUSY) else None
+        if not answer.series and now_s - self._described_at_s < _ABOUT_KEPT_S:
+            # Just after a start Prometheus has no scrape yet: what was told before still holds, and is asked for again.
+            self._about_at_s = now_s - _ABOUT_EVERY_S + _AFTER_FAILURE_S
+            return None
         self._about_at_s, self._about_notes = now_s, answer.notes
+        self._described_at_s = now_s if answer.series else self._described_at_s
         self._replay.about = _together(answer)
         before, self._mounts = self._mounts, mounts(self._replay.about)
         if not before and self._mounts:
@@ -304,13 +312,13 @@ class RemoteHost:
         age_s, down = self._age_s(), self._down()
         if problem is None and down is not None:
             title = f"is down since {down.since:%H:%M:%S} UTC" if down.since else "has never answered"
-            problem = Problem(Kind.UPSTREAM, f"{self.name} {title}", "The last scrape of it failed.")
+            problem = Problem(Kind.UPSTREAM, f"{self._listed_as} {title}", "The last scrape of it failed.")
         empty = self._why_empty()
         if problem is None and empty is not None:
-            problem = Problem(Kind.UPSTREAM, f"No figures of {self.name}", f"{empty}.")
+            problem = Problem(Kind.UPSTREAM, f"No figures of {self._listed_as}", f"{empty}.")
         if problem is None and age_s is not None and age_s > STALE_PERIODS * self.period_s:
             problem = Problem(
-                Kind.UPSTREAM, f"No scrape for {age_s:.0f} s", f"Prometheus has nothing newer of {self.name}."
+                Kind.UPSTREAM, f"No scrape for {age_s:.0f} s", f"Prometheus has nothing newer of {self._listed_as}."
             )
         return Ready(value, self._provenance(sample), problem)
 

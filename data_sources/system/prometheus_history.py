@@ -65,7 +65,7 @@ def read_history(
     end_s = now_s if query.end_s is None else min(query.end_s, now_s)
     start_s = end_s - query.window_s if query.start_s is None else query.start_s
     if (end_s - start_s) / period_s <= MOST_SCRAPES:
-        return _from_scrapes(client, target, period_s, about, query, start_s, end_s)
+        return _named(query, _from_scrapes(client, target, period_s, about, query, start_s, end_s))
     # Steps that end where the window ends, so that none is half filled.
     end_s = math.floor(min(end_s, now_s - DELAY_S) / _EVEN_S) * float(_EVEN_S)
     step_s = grid(start_s, end_s, tier_s=math.ceil(4 * period_s), points=query.points).step_s
@@ -75,7 +75,18 @@ def read_history(
     device = query.interface or next(iter(of_total), None) or _busiest(client, target, start_s, end_s)
     matcher = f"device={quoted(device)}"
     info = Replay(about).describe((device,))[device]
-    return read_steps(client, target.selector, matcher, period_s, query, cut, possible(info))
+    return _named(query, read_steps(client, target.selector, matcher, period_s, query, cut, possible(info)))
+
+
+def _named(query: HistoryQuery, found: HistoryWindow | Problem) -> HistoryWindow | Problem:
+    """A window that says so where it has nothing of the interface that was asked for."""
+    asked = query.names is None or any(name.startswith("net_") for name in query.names)
+    if isinstance(found, Problem) or query.interface is None or not asked or "net_in" in found.series:
+        return found
+    if any(name.startswith("net_") for name in found.series):
+        return found
+    told = f"There is nothing of an interface {query.interface} in this window."
+    return replace(found, reason=" ".join(filter(None, (found.reason, told))))
 
 
 def _busiest(client: PrometheusClient, target: Target, start_s: float, end_s: float) -> str:
@@ -169,10 +180,12 @@ def _columns(
         reasons: Mapping[str, str] = told.reasons
         if is_late(int(step_s * 1e9), int(period_s * 1e9)):
             reasons = {EVERYTHING: Gap.LATE}
+        elif scrape.failed or scrape.bare:
+            reasons = {EVERYTHING: Gap.DOWN if scrape.failed else Gap.NO_FIGURES}
         elif failed is not None and (failed.failed or failed.bare):
-            silence = Gap.DOWN if failed.failed else Gap.NO_FIGURES
-            # the first scrape that brings figures again brings no rate yet
-            reasons = {what: silence if why == Gap.MEASURING else why for what, why in reasons.items()}
+            # the first scrape that brings figures again brings no rate yet: the outage lasts up to it
+            reasons = {what: why for what, why in reasons.items() if why != Gap.MEASURING}
+            reasons = {EVERYTHING: Gap.DOWN if failed.failed else Gap.NO_FIGURES, **reasons}
         log.note(shown_at(sample) - step_s, shown_at(sample), reasons)
     known = {
         name: Columns(middle_s, column, column, column, np.where(np.isnan(column), 0.0, float(tier_s)))

@@ -8,9 +8,9 @@ the steps.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..result import Kind, Problem
 from .prometheus_node import Scrape, scrapes
-from .prometheus_wire import PrometheusClient
+from .prometheus_wire import PrometheusClient, any_of
 from .rates import LATE_FACTOR
 from .slots import Floats
 from .types import Gap
@@ -26,9 +26,18 @@ from .windows import GapSpan, Grid
 
 WHAT = "The past of this host could not be read"
 NOTHING = "Prometheus has nothing of this host"
+HOLE = "hole"  # nobody asked: its name depends on what is before and after
 AT_TIMES = "The host did not answer at times, or was not asked"  # more outages than are looked at one by one
+# Of each host one series each: whether a scrape of it brought figures, whichever collectors it runs.
+SIGNS = (
+    "node_load1",
+    "node_memory_MemTotal_bytes",
+    "node_boot_time_seconds",
+    "node_uname_info",
+    "node_exporter_build_info",
+)
 ENOUGH = 0.9  # share of a step's scrapes without which it is blank
-_MOST_SCRAPES, _MOST_LOOKS, _AT_ONCE = 1500, 16, 4
+_MOST_SCRAPES, _MOST_LOOKS, _AT_ONCE = 1500, 24, 4
 _MISSED = 1.5  # scrapes that a whole step may lack: where it begins and ends one is of it or of the next
 _AROUND = 4  # steps to each side whose scrapes tell how many there should be
 _ROUND = 2  # periods that a look reaches beyond its steps, to see the answers before and after
@@ -40,12 +49,14 @@ class Silences:
     """What `up` tells of a window.
 
     Attributes:
+        scrapes: The expression of how many scrapes a step has: those that were asked for, else those with figures.
         expected: How many scrapes each step should hold, by those of the steps around it: an interval may be changed.
         thin: Which steps hold clearly fewer.
         gaps: When the host did not answer, answered without figures, or was not asked; may overlap.
         troubles: What could not be found out, in words.
     """
 
+    scrapes: str
     expected: Floats
     thin: Mask
     gaps: tuple[GapSpan, ...]
@@ -81,8 +92,9 @@ def read_silences(
         deadline_s: No question is begun after it, by the monotonic clock.
     """
     nothing, counted, troubles = np.full(cut.count, np.nan), [], []
-    for function in ("count", "sum"):
-        answer = ask(f"max({function}_over_time(up{{{at}}}[{cut.step_s}s]))")
+    count, total = (f"max({function}_over_time(up{{{at}}}[{cut.step_s}s]))" for function in ("count", "sum"))
+    for expression in (count, total):
+        answer = ask(expression)
         if isinstance(answer, Problem):
             troubles.append(f"up: {answer.detail}")
         else:
@@ -93,21 +105,27 @@ def read_silences(
     expected = _usual(seen, cut.step_s / period_s)
     thin = np.nan_to_num(seen) < ENOUGH * expected - 1
     if never.all():
-        return Silences(expected, thin, runs(without, NOTHING, None, cut), tuple(troubles))
+        pushed = scrapes_with_figures(at, cut.step_s)
+        return Silences(pushed, expected, thin, runs(without, NOTHING, None, cut), tuple(troubles))
     whole = asked > expected - _MISSED
     silent, bare = whole & (answered == 0), whole & (answered == asked) & without
-    fine = ~thin & (answered == asked) & (figures >= ENOUGH * asked - 1)
+    drawn = ~thin & (answered == asked) & (figures >= ENOUGH * asked - 1)
+    fine = drawn & whole & (figures > asked - _MISSED)
     found = [
-        *runs(never, NOTHING, None, cut),
+        *runs(never, HOLE, None, cut),
         *runs(silent, str(Gap.DOWN), None, cut),
         *runs(bare, str(Gap.NO_FIGURES), None, cut),
     ]
     known = never | silent | bare
-    # Where one of these is beside a fine one the outage may reach some scrapes into the other, or end before.
-    edges = (known & _beside(fine)) | (fine & ~whole & _beside(known))
-    looks = _looks(~(known | fine) | edges, cut, int(_MOST_SCRAPES * period_s / cut.step_s) or 1)
+    # Where one of these is beside a fine one the outage may reach a scrape into the other, or end before.
+    odd = ~(known | drawn) | (known & _beside(drawn))
+    steps_a_look = int(_MOST_SCRAPES * period_s / cut.step_s) or 1
+    looks = _looks(odd, cut, steps_a_look)
     near, far = looks[-_MOST_LOOKS:], looks[:-_MOST_LOOKS]
     found += [GapSpan(start_s, end_s, AT_TIMES) for start_s, end_s in far]
+    # A step that can afford its losses is drawn; they are told as long as there are few.
+    lossy = _looks(drawn & ~fine, cut, steps_a_look)
+    near = [*near, *lossy[-(_MOST_LOOKS - len(near)) :]] if len(near) < _MOST_LOOKS else near
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         apart_s = [cut.step_s / expected[round((start_s - cut.t0_s) / cut.step_s)] for start_s, _ in near]
         looked = pool.map(lambda span, each_s: _look(client, at, each_s, span, cut, deadline_s), near, apart_s)
@@ -117,7 +135,25 @@ def read_silences(
                 found.append(GapSpan(start_s, end_s, AT_TIMES))
             else:
                 found += seen_closely
-    return Silences(expected, thin, tuple(found), tuple(dict.fromkeys(troubles)))
+    gaps = (*(gap for gap in found if gap.reason != HOLE), *_holes(found, cut))
+    return Silences(count, expected, thin, gaps, tuple(dict.fromkeys(troubles)))
+
+
+def _holes(found: Iterable[GapSpan], cut: Grid) -> list[GapSpan]:
+    """The times in which nobody asked the host, by whether anything is known before and after, as of single scrapes."""
+    together: list[GapSpan] = []
+    for hole in sorted((gap for gap in found if gap.reason == HOLE), key=lambda gap: gap.start_s):
+        if together and hole.start_s <= together[-1].end_s:
+            together[-1] = replace(together[-1], end_s=max(together[-1].end_s, hole.end_s))
+        else:
+            together.append(hole)
+    return [
+        replace(
+            hole,
+            reason=NOTHING if hole.start_s <= cut.t0_s else str(Gap.STALE if hole.end_s >= cut.end_s else Gap.LATE),
+        )
+        for hole in together
+    ]
 
 
 def _usual(counts: Floats, otherwise: float) -> Floats:
@@ -156,10 +192,22 @@ def _look(
     if time.monotonic() > deadline_s:
         return Problem(Kind.TIMEOUT, WHAT, "there was no time to look at every outage.")
     start_s, end_s = span[0] - _ROUND * period_s, min(span[1] + _ROUND * period_s, cut.end_s)
-    answer = client.raw(f'{{__name__=~"up|node_load1",{at}}}', end_s, round(end_s - start_s), what=WHAT)
+    answer = client.raw(f"{{__name__=~{any_of(('up', *SIGNS))},{at}}}", end_s, round(end_s - start_s), what=WHAT)
     if isinstance(answer, Problem):
         return answer
     return outages(scrapes(answer.series), period_s, start_s, end_s)
+
+
+def scrapes_with_figures(at: str, step_s: int) -> str:
+    """The expression of how many scrapes of a step brought figures.
+
+    Args:
+        at: Label matchers of the host.
+        step_s: Length of the step, in seconds.
+    """
+    # Named, since a function over time drops the metric's own name, and two series of one name are refused.
+    counted = (f'label_replace(count_over_time({sign}{{{at}}}[{step_s}s]),"of","{sign}","","")' for sign in SIGNS)
+    return f"max({' or '.join(counted)})"
 
 
 def outages(found: Sequence[Scrape], period_s: float, start_s: float, end_s: float) -> list[GapSpan]:
@@ -179,14 +227,14 @@ def outages(found: Sequence[Scrape], period_s: float, start_s: float, end_s: flo
     for (before_s, before), (at_s, now) in pairwise(moments):
         why = now or before
         if at_s - before_s > late_s:
-            gaps.append(GapSpan(before_s, at_s, NOTHING))
+            gaps.append(GapSpan(before_s, at_s, HOLE))
         elif why is not None:
             gaps.append(GapSpan(before_s, at_s, str(why)))
     first_s, last_s = (moments[0][0], moments[-1][0]) if moments else (end_s, start_s)
     if first_s - start_s > late_s:
-        gaps.append(GapSpan(start_s, first_s, NOTHING))
+        gaps.append(GapSpan(start_s, first_s, HOLE))
     if moments and end_s - last_s > late_s:
-        gaps.append(GapSpan(last_s, end_s, NOTHING))
+        gaps.append(GapSpan(last_s, end_s, HOLE))
     return gaps
 
 

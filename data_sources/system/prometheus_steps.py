@@ -19,7 +19,7 @@ from ..result import Kind, Problem
 from .gap_log import merge_spans
 from .history_reader import HistoryQuery
 from .prometheus_node import NO_PLACE, PRESSURE
-from .prometheus_outages import ENOUGH, WHAT, read_silences, runs
+from .prometheus_outages import ENOUGH, WHAT, read_silences, runs, scrapes_with_figures
 from .prometheus_wire import PrometheusClient, any_of
 from .rates import DEFAULT_CEILING_BYTES_PER_S
 from .series import group, is_level, mount_name, unit
@@ -27,12 +27,14 @@ from .slots import Floats
 from .types import Gap
 from .windows import Columns, Grid, HistoryWindow, SeriesWindow, fold
 
-BLANK = "a counter fell, or too few scrapes"
+BLANK, MISSING = "a counter fell, or was not in every scrape", "not in its scrapes"
+IMPOSSIBLE = str(Gap.IMPOSSIBLE)
 _BUDGET_S = 20.0  # for all questions of one window; what is not answered by then is not known, and said
 _AT_ONCE = 4
 _MOST_PARTS = 20_000  # more would cost Prometheus seconds a question
 _MOST_OF_FAMILY = 64  # as many as a chart can show
 _WHOLE_DISKS = 'device!~"(dm-|md[0-9]|zram|ram|loop|sr[0-9]|fd[0-9]|drbd|bcache).*"'
+Reasons: TypeAlias = np.ndarray[tuple[int], np.dtype[np.str_]]
 Three: TypeAlias = tuple[str, str, str]  # expressions of the mean, the least and the most of a step
 
 
@@ -43,18 +45,12 @@ class Spans:
     Attributes:
         step_s: A step.
         part_s: Four scrapes at least: `rate()` over fewer is fragile.
-        at: Label matchers of the host.
+        scrapes: The expression of how many scrapes of a step there were, failed ones too.
     """
 
     step_s: int
     part_s: int
-    at: str
-
-    @property
-    def scrapes(self) -> str:
-        """How many scrapes of a step there were, failed ones too; by those with figures where nobody asks the host."""
-        made = (f"count_over_time({metric}{{{self.at}}}[{self.step_s}s])" for metric in ("up", "node_load1"))
-        return f"scalar(max({' or '.join(made)}))"
+    scrapes: str
 
     def counted(self, value: Callable[[int], str], counter: str, label: str = "") -> Three:
         """What is made of counters; blank where one fell or has too few scrapes, since `rate()` would invent it.
@@ -66,7 +62,7 @@ class Spans:
         """
         over, by = f"{counter}[{self.step_s}s]", f" by ({label}) " if label else ""
         fell = f"sum{by}(resets({over})) > 0"
-        few = f"min{by}(count_over_time({over})) < {ENOUGH} * {self.scrapes} - 1"
+        few = f"min{by}(count_over_time({over})) < {ENOUGH} * scalar({self.scrapes}) - 1"
         parts = f"({value(self.part_s)})[{self.step_s}s:{self.part_s}s]"
         blank = f"unless on({label}) ({fell}) unless on({label}) ({few})"
         return (
@@ -205,17 +201,18 @@ def read_steps(
     """
     deadline_s = time.monotonic() + _BUDGET_S
     steps = _Steps(client, cut, deadline_s)
-    counted = steps.ask(f"max(count_over_time(node_load1{{{at}}}[{cut.step_s}s]))")
+    counted = steps.ask(scrapes_with_figures(at, cut.step_s))
     if isinstance(counted, Problem):
         return counted
     count = counted.get("", np.full(cut.count, np.nan))
     part_s = math.ceil(max(4 * period_s, cut.count * cut.step_s / _MOST_PARTS))
-    lengths = Spans(cut.step_s, part_s, at)
-    wanted = _wanted(expressions(at, device, lengths), families(at, lengths), query.names)
-    starts: Floats = np.array([cut.t0_s + place * cut.step_s for place in range(cut.count)], np.float64)
+    middles: Floats = np.array([cut.t0_s + (place + 0.5) * cut.step_s for place in range(cut.count)], np.float64)
     series: dict[str, SeriesWindow] = {}
+    blanks: dict[str, Reasons] = {}  # by group why a step is blank, "" where some of it is known
     troubles: list[str] = []
     silences = read_silences(client, steps.ask, at, period_s, cut, count, deadline_s)
+    lengths = Spans(cut.step_s, part_s, silences.scrapes)
+    wanted = _wanted(expressions(at, device, lengths), families(at, lengths), query.names)
     gaps, told = list(silences.gaps), silences.touched(cut)
     troubles += silences.troubles
     known_s = np.minimum(np.nan_to_num(count) / silences.expected, 1.0) * cut.step_s
@@ -231,12 +228,22 @@ def read_steps(
                     blanked = jumped if is_level(name) else jumped | silences.thin
                     mean, least, most = (np.where(blanked, np.nan, column) for column in columns)
                     seconds = np.where(np.isnan([mean, least, most]).any(axis=0), 0.0, known_s)
-                    series[name] = fold(Columns(starts, mean, least, most, seconds), cut, most_of=f"{part_s} s means")
-                    blank = np.isnan(series[name].mean) & ~np.isnan(count)
-                    gaps += runs(blank & jumped, str(Gap.IMPOSSIBLE), group(name), cut)
-                    gaps += runs(blank & ~jumped & ~told, BLANK, group(name), cut)
+                    if not is_level(name):
+                        least[told] = np.nan  # `rate()` over a part that holds an outage is too low
+                    series[name] = fold(Columns(middles, mean, least, most, seconds), cut, most_of=f"{part_s} s means")
+                    why = np.where(jumped, IMPOSSIBLE, MISSING if is_level(name) else BLANK)
+                    blank = np.where(np.isnan(series[name].mean), why, "")
+                    by_group = blanks.setdefault(group(name), blank)
+                    by_group[blank == ""] = ""  # of a group whose other series are known nothing is missing as a whole
+    for of, blanked_by in blanks.items():
+        for cause in (IMPOSSIBLE, BLANK, MISSING):
+            gaps += runs((blanked_by == cause) & ~np.isnan(count) & ~told, cause, of, cut)
     seen = np.flatnonzero(~np.isnan(count))
-    newest = datetime.fromtimestamp(float(starts[seen[-1]] + cut.step_s), UTC) if seen.size else None
+    newest = None
+    if seen.size:
+        ended_s = middles[seen[-1]] + cut.step_s / 2
+        ended_s = min((gap.start_s for gap in silences.gaps if gap.start_s < ended_s <= gap.end_s), default=ended_s)
+        newest = datetime.fromtimestamp(float(ended_s), UTC)
     parts = f"Least and greatest are of means over {part_s} s."
     reason = " ".join(dict.fromkeys((parts, *steps.notes, *troubles)))
     return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)

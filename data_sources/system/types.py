@@ -458,8 +458,10 @@ class HostList:
         rows: This machine first, then by name.
         problem: Why Prometheus gave no list; its hosts of before are then listed without figures.
         unset: What to set where there is no Prometheus.
+        notes: What Prometheus says of its answers, such as that one is partial.
     """
 
     rows: tuple[HostRow, ...]
     problem: Problem | None = None
     unset: NotConfigured | None = None
+    notes: tuple[str, ...] = ()

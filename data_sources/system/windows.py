@@ -26,7 +26,7 @@ class Columns:
     Attributes:
         start_s: Where each begins, seconds since the epoch.
         mean: Weighted by time.
-        least: Least single value.
+        least: Least single value; NaN also where it alone is not known.
         most: Greatest single value.
         known_s: Seconds of it that are known.
     """
@@ -190,7 +190,7 @@ def _summary(
     top = int(np.argmax(most))
     return Summary(
         mean=float(np.average(mean, weights=known_s)),
-        least=float(least.min()),
+        least=None if np.isnan(least).all() else float(np.nanmin(least)),
         most=float(most[top]),
         most_at=datetime.fromtimestamp(float(start_s[top]), UTC),
         p95=float(np.percentile(mean, 95, method="inverted_cdf")),

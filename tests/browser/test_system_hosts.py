@@ -174,8 +174,10 @@ def test_an_outage_that_fills_no_step_of_a_long_window_is_told_as_long_as_it_was
         "rate(": matrix(("", known)),
         "max(count_over_time(up{": matrix(("", [[when, str(step_s)] for when in ends_s])),
         "max(sum_over_time(up{": matrix(("", [[when, str(step_s - lost(when))] for when in ends_s])),
-        "max(count_over_time(node_load1{": matrix(("", [[when, str(step_s - lost(when))] for when in ends_s])),
-        'up|node_load1",job=': matrix(("up", up), ("node_load1", [each for each in up if each[1] == "1"])),
+        "max(label_replace(": matrix(("", [[when, str(step_s - lost(when))] for when in ends_s])),
+        '{__name__=~"up|node_load1|node_memory': matrix(
+            ("up", up), ("node_load1", [each for each in up if each[1] == "1"])
+        ),
         "_over_time(": matrix(("", known)),
     }
     served = serve(app)
@@ -270,6 +272,7 @@ def test_what_prometheus_says_of_its_answers_stands_in_every_panel_while_it_does
     fake.now_s += 2
     told = "Prometheus says: a block is missing"
     browser.wait_for(lambda: browser.driver.execute_script(note) == told, "the warning is not told")
+    browser.wait_for_text("#system-past", told)  # and in sight
     fake.instead[fake.instance] = 200, nothing_new
     fake.now_s += 2
     browser.wait_for(lambda: browser.driver.execute_script(note) == "", "the warning is told for ever")

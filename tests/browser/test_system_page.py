@@ -58,6 +58,9 @@ def asked(browser):
     return len(statuses), statuses.count(0)
 
 
+LIVE_ASKED = "return performance.getEntriesByType('resource').filter(e => e.name.includes('/system/live')).length"
+
+
 def pick(browser, group, label):
     next(each for each in browser.find_all(f"{group} label") if each.text == label).click()
 
@@ -461,6 +464,31 @@ def test_pause_stops_the_asking_and_continues_where_it_was(browser, console):
     browser.wait_for_text("#system-received-value", "4.00")
     browser.wait_for_text(BADGE, "Live")
     assert "None: every sample came in time." not in browser.text("#system-gaps")  # the window began before the sampler
+
+
+def test_what_is_chosen_while_the_page_is_paused_is_fetched_once(browser, console):
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text("#system-received-value", "2.50")
+    browser.find("#system-pause").click()
+    browser.wait_for_text(BADGE, "Paused")
+    console.tick(received=8000)
+    pick(browser, "#system-window", "1 h")
+    browser.wait_for_text("#system-received-span", "in 1 h")
+    browser.wait_for_text("#system-received-value", "4.00")
+    browser.wait_for(
+        lambda: browser.driver.execute_async_script(
+            "const done = arguments[0]; import('/assets/system/state.js').then(state => done(!state.asked.owed))"
+        ),
+        "it is asked for again and again",
+    )
+    browser.wait_for_text(BADGE, "Paused")
+    console.tick(received=9000)
+    asked = browser.driver.execute_script(LIVE_ASKED)
+    browser.find("#system-pause").click()
+    browser.wait_for_text("#system-received-value", "4.50")
+    assert browser.driver.execute_script(LIVE_ASKED) > asked
 
 
 def test_unreadable_counters_fail_one_panel_and_retry_brings_it_back(browser, console, machine):

@@ -82,9 +82,15 @@ def test_a_gap_is_one_span_as_long_as_its_reason_lasts():
 
 
 def test_gaps_of_several_readings_at_once_are_told_once_and_cut_to_the_window():
-    spans = [GapSpan(0, 9, "late sample", "cpu"), GapSpan(0, 9, "late sample", "network"), GapSpan(20, 30, "x", None)]
-    assert merge_spans(spans, 5, 15) == (GapSpan(5, 9, "late sample", None),)
+    groups = ("cpu", "network", "memory", "disk_io", "psi")
+    spans = [*(GapSpan(0, 9, "read error", of) for of in groups), GapSpan(20, 30, "x", None)]
+    assert merge_spans(spans, 5, 15) == (GapSpan(5, 9, "read error", None),)
     assert EVERYTHING not in {span.of for span in spans}
+
+
+def test_a_gap_of_some_readings_is_not_told_of_the_others():
+    spans = [GapSpan(0, 9, "read error", of) for of in ("memory", "load", "memory")]
+    assert merge_spans(spans, 0, 15) == (GapSpan(0, 9, "read error", "load"), GapSpan(0, 9, "read error", "memory"))
 
 
 def test_gaps_of_one_reason_that_touch_are_one():

@@ -103,6 +103,23 @@ def test_a_host_that_comes_back_has_its_file_systems_at_once(source, fake):
     assert told.new_facts, "who has had the last scrape is told too"
 
 
+def test_what_was_told_of_a_host_holds_while_prometheus_has_no_scrape_of_it_after_a_start(source, fake):
+    host = source.host(fake.instance)
+    first = host.live(window_s=60).value
+    assert first.mounts
+    fake.instead["node_network_protocol_type"] = 200, NOTHING
+    fake.instead['"up|node_network_receive_bytes_total'] = 200, NOTHING
+    fake.now_s += 61
+    assert host.live(first.seq).value.mounts == first.mounts
+    sizes = {f"node_filesystem_{name}_bytes": size for name, size in (("size", 90), ("avail", 50), ("free", 60))}
+    fake.instead["node_network_protocol_type"] = matrix(fake.now_s + 4, sizes, mountpoint="/", fstype="ext4")
+    fake.now_s += 6  # soon, not in a minute
+    assert [mount.used for mount in host.live(first.seq).value.mounts] == [30]
+    fake.instead["node_network_protocol_type"] = 200, NOTHING
+    fake.now_s += 200
+    assert host.live(first.seq).value.mounts == (), "and not for ever"
+
+
 def test_a_counter_that_fell_is_a_gap_never_a_rate(source, fake):
     whole = points(source, fake)
     at_s = whole[-1].at.timestamp()
