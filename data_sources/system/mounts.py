@@ -1,10 +1,13 @@
 """How full the file systems are: the root, the console's data folder, and every other disk or network share.
 
-Each is asked on a thread of its own, as a dead network mount can hang for ever. There are at most so many threads.
+Each is asked on a thread of its own, as a dead network mount can hang for ever. There are at most so many threads. The
+list of mounts is older than a reading, so each reading makes sure that the same file system is still there.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 import time
@@ -21,6 +24,7 @@ _LIST_EVERY_S = 60.0
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "9p", "afs", "lustre"}
 _IMAGES = {"squashfs", "iso9660", "erofs", "udf"}  # always full: nothing can be written there
 _POOLS = {"zfs", "btrfs", "bcachefs"}  # their sources are no device files
+_NOT_THERE = "not there"
 
 
 class Usage(NamedTuple):
@@ -36,8 +40,30 @@ def disk_usage(path: str) -> Usage:
     return Usage(*shutil.disk_usage(path))
 
 
+def mounted_device(path: str) -> int:
+    """The number of the device that is mounted at `path`.
+
+    Raises:
+        OSError: Nothing is mounted there any more (the folder above is on the same device), or it cannot be asked.
+    """
+    device = os.stat(path).st_dev
+    if device == os.stat(os.path.dirname(path)).st_dev:
+        raise FileNotFoundError(errno.ENOENT, _NOT_THERE)
+    return device
+
+
 class MountWatch:
-    """Keeps the newest answer of one file system."""
+    """Keeps the newest answer of one file system.
+
+    Args:
+        path: Where it is.
+        label: What it is called.
+        ask: Reads how full it is.
+        device: Reads what is mounted at the path: only the file system of the first reading is read. None takes
+            whichever file system holds the path.
+        clock_s: The clock that never jumps.
+        period_s: How far apart it is asked, in seconds.
+    """
 
     def __init__(
         self,
@@ -45,18 +71,41 @@ class MountWatch:
         label: str,
         *,
         ask: Callable[[str], Usage] = disk_usage,
+        device: Callable[[str], int] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         period_s: float = PERIOD_S,
     ) -> None:
         self.path, self._label = path, label
+        self._usage, self._device = ask, device
+        self._first: int | None = None
+        self.replaced = False  # the newest reading found another file system there, or none
         self._watch = Watch(
             f"mount-{label}",
-            lambda: ask(path),
+            self._read,
             silent="No answer from this file system",
             period_s=period_s,
             clock_s=clock_s,
         )
         self.start, self.stop, self.ask = self._watch.start, self._watch.stop, self._watch.ask
+
+    def _read(self) -> Usage:
+        if self._device is None:
+            return self._usage(self.path)
+        self._compare(self._device(self.path))
+        found = self._usage(self.path)
+        self._compare(self._device(self.path))  # it may have gone while it was asked
+        return found
+
+    def _compare(self, device: int) -> None:
+        """See that it is the file system of the first reading.
+
+        Raises:
+            FileNotFoundError: It is another one.
+        """
+        self._first = device if self._first is None else self._first
+        self.replaced = device != self._first
+        if self.replaced:
+            raise FileNotFoundError(errno.ENOENT, _NOT_THERE)
 
     @property
     def hangs(self) -> bool:
@@ -71,28 +120,31 @@ class MountWatch:
         return Mount(self.path, self._label, *heard.value, at=heard.at)
 
 
-def parse_mountinfo(text: str) -> tuple[str, ...]:
+def parse_mountinfo(text: str) -> dict[str, tuple[str, str]]:
     """Where disks and network shares are mounted, the root left out.
 
     Args:
         text: Content of `/proc/self/mountinfo`.
 
     Returns:
-        One place for each file system, the shortest path of it: a bind mount is the same space again.
+        The number of the mount and its device by path, in the order of paths. One path for each file system, the
+        shortest of it: a bind mount is the same space again. What is mounted over another hides it.
     """
-    found: dict[str, str] = {}
-    roots = set()
+    roots, visible = set(), {}
     for line in text.splitlines():
         first, dash, second = line.partition(" - ")
         fields, rest = first.split(), second.split()
         if not dash or len(fields) < 5 or len(rest) < 2:
             continue
-        device, path, kind, source = fields[2], _unescape(fields[4]), rest[0], rest[1]
+        number, device, path, kind, source = fields[0], fields[2], _unescape(fields[4]), rest[0], rest[1]
         if path == "/":
             roots.add(device)
-        elif kind in _NETWORK | _POOLS or (source.startswith("/dev/") and kind not in _IMAGES):
+        visible[path] = number, device, kind, source
+    found: dict[str, str] = {}
+    for path, (_, device, kind, source) in visible.items():
+        if kind in _NETWORK | _POOLS or (source.startswith("/dev/") and kind not in _IMAGES):
             found[device] = min(found.get(device, path), path, key=lambda each: (len(each), each))
-    return tuple(sorted(path for device, path in found.items() if device not in roots))
+    return {path: visible[path][:2] for path in sorted(path for device, path in found.items() if device not in roots)}
 
 
 def _unescape(path: str) -> str:
@@ -116,11 +168,12 @@ class Mounts:
         always: Sequence[MountWatch],
         *,
         mountinfo: str | None = PROC_MOUNTS,
-        make: Callable[[str], MountWatch] = lambda path: MountWatch(path, path),
+        make: Callable[[str], MountWatch] = lambda path: MountWatch(path, path, device=mounted_device),
     ) -> None:
         self._always, self._make = tuple(always), make
         self._mountinfo = mountinfo
         self._others: dict[str, MountWatch] = {}
+        self._listed: dict[str, tuple[str, str]] = {}
         self._left: dict[str, MountWatch] = {}
         self.left_out = 0
         self._lister = Watch("mounts", self.look, silent="No answer from the list of mounts", period_s=_LIST_EVERY_S)
@@ -148,11 +201,14 @@ class Mounts:
         Raises:
             OSError: The list cannot be read.
         """
-        paths = parse_mountinfo(Path(self._mountinfo or PROC_MOUNTS).read_text(encoding="utf-8", errors="replace"))
+        listed = parse_mountinfo(Path(self._mountinfo or PROC_MOUNTS).read_text(encoding="utf-8", errors="replace"))
         own = {watch.path for watch in self._always}
-        paths = tuple(path for path in paths if path not in own)
+        paths = tuple(path for path in listed if path not in own)
         with self._lock:
-            for path in set(self._others) - set(paths):
+            before, self._listed = self._listed, listed
+            # Numbers of mounts and devices are used again, so what a reading has seen counts beside the list.
+            same = {path for path in paths if before.get(path) == listed[path]}
+            for path in [path for path, watch in self._others.items() if path not in same or watch.replaced]:
                 watch = self._others.pop(path)
                 watch.stop()
                 if watch.hangs:

@@ -1,11 +1,12 @@
 """What is slow is asked beside the ticks: a file system, a sensor or a driver that hangs loses its own figure only."""
 
+import os
 import threading
 
 import pytest
 
 from data_sources.system.levels import SlowReadings
-from data_sources.system.mounts import MAX_OTHERS, Mounts, MountWatch, Usage, parse_mountinfo
+from data_sources.system.mounts import MAX_OTHERS, Mounts, MountWatch, Usage, mounted_device, parse_mountinfo
 from data_sources.system.sensors import Nvml, temperatures
 from data_sources.system.types import Gpu, Temperature
 from data_sources.system.watch import Watch
@@ -78,7 +79,68 @@ short line
 
 
 def test_disks_and_shares_are_watched_once_each_and_images_and_memory_are_not():
-    assert parse_mountinfo(MOUNTS) == ("/mnt/with blank", "/pool", "/srv/share")
+    assert parse_mountinfo(MOUNTS) == {
+        "/mnt/with blank": ("30", "8:1"),
+        "/pool": ("34", "0:51"),
+        "/srv/share": ("33", "0:50"),
+    }
+
+
+def test_what_is_mounted_over_a_disk_hides_it():
+    over = "40 30 0:60 / /mnt/with\\040blank rw - tmpfs tmpfs rw\n41 34 8:9 / /pool rw - ext4 /dev/sdb9 rw\n"
+    assert parse_mountinfo(MOUNTS + over) == {
+        "/mnt/again/deeper": ("31", "8:1"),
+        "/pool": ("41", "8:9"),
+        "/srv/share": ("33", "0:50"),
+    }
+
+
+def test_after_an_unmount_the_file_system_above_is_not_shown_under_the_old_name():
+    devices, sizes = [7], {7: 100, 8: 900}
+    watch = MountWatch("/mnt/x", "/mnt/x", ask=lambda _: Usage(sizes[devices[0]], 1, 1), device=lambda _: devices[0])
+    for device, total, reason in ((7, 100, None), (8, None, "not there"), (7, 100, None)):
+        devices[0] = device
+        watch.ask()
+        assert (watch.now().total, watch.now().reason) == (total, reason)
+
+
+def test_a_file_system_that_goes_while_it_is_asked_has_no_figure():
+    devices = iter([7, 8])
+    watch = MountWatch("/mnt/x", "/mnt/x", ask=lambda _: Usage(900, 1, 1), device=lambda _: next(devices))
+    watch.ask()
+    assert (watch.now().total, watch.now().reason) == (None, "not there")
+
+
+def test_a_folder_on_which_nothing_is_mounted_is_no_file_system_of_its_own(tmp_path):
+    assert mounted_device("/proc") == os.stat("/proc").st_dev
+    with pytest.raises(FileNotFoundError, match="not there"):
+        mounted_device(str(tmp_path))
+    (tmp_path / "mountinfo").write_text(f"9 1 8:1 / {tmp_path} rw - ext4 /dev/sda1 rw\n")
+    mounts = Mounts((), mountinfo=str(tmp_path / "mountinfo"))
+    mounts.start()
+    wait_until(lambda: mounts.now() and mounts.now()[0].reason != "measuring")
+    (mount,) = mounts.now()
+    mounts.stop()
+    assert (mount.total, mount.reason) == (None, "not there")
+
+
+@pytest.mark.parametrize(("number", "device"), [(10, "8:2"), (9, "8:1")], ids=["another", "numbers used again"])
+def test_another_file_system_at_the_same_place_is_right_after_the_next_listing(tmp_path, number, device):
+    table, mounted = tmp_path / "mountinfo", [7]
+
+    def make(path):
+        return MountWatch(path, path, ask=lambda _: Usage(mounted[0], 1, 1), device=lambda _: mounted[0], period_s=0.01)
+
+    table.write_text("9 1 8:1 / /mnt/x rw - ext4 /dev/sda1 rw\n")
+    mounts = Mounts((), mountinfo=str(table), make=make)
+    mounts.start()
+    wait_until(lambda: mounts.now() and mounts.now()[0].total == 7)
+    mounted[0] = 8
+    wait_until(lambda: mounts.now()[0].reason == "not there")
+    table.write_text(f"{number} 1 {device} / /mnt/x rw - ext4 /dev/sda1 rw\n")
+    mounts.look()
+    wait_until(lambda: mounts.now()[0].total == 8)
+    mounts.stop()
 
 
 def test_mounts_come_and_go_within_a_bound_and_a_hanging_one_gets_no_second_thread(tmp_path):
