@@ -28,6 +28,7 @@ _ORDERS: dict[str, Callable[[ProcessRow], float]] = {
 }
 
 NO_LIMIT = "no limit"  # of a container, or of any control group above the console
+LIMIT_UNREAD = "the limit could not be read"  # there may be one
 NOT_TOLD = "not told by this system"
 _CPU_LIMITS, _MEMORY_LIMITS = ("limit_cores", "cpu_limit_cores"), ("limit", "limit_used", "memory_limit")
 _PRESSURE = {"cpu": "psi_cpu", "memory": "psi_mem", "disk": "psi_io"}
@@ -103,11 +104,13 @@ def _reasons(
 ) -> dict[str, str]:
     """Why each field without a figure has none; of cores and modes also why one of them has none."""
     told: Mapping[str, str] = {**(host.reasons if host else {}), **now.levels.reasons}
-    limits = _CPU_LIMITS if host is None or host.memory is None else (*_CPU_LIMITS, *_MEMORY_LIMITS)
+    limits = dict.fromkeys(_CPU_LIMITS, LIMIT_UNREAD if now.facts.cpu_limit_unread else NO_LIMIT)
+    if host is not None and host.memory is not None:
+        limits |= dict.fromkeys(_MEMORY_LIMITS, LIMIT_UNREAD if host.memory.limit_unread else NO_LIMIT)
     found = {}
     for field, value in figures.items():
         if value is None and field in limits:
-            found[field] = NO_LIMIT
+            found[field] = limits[field]
         elif (value is None and field != "reason") or (value in ([], {}) and field not in _MAY_BE_EMPTY):
             readings = (_PRESSURE[name], "psi") if field == "pressure_percent" else _READINGS.get(field, ())
             why = next((told[reading] for reading in readings if reading in told), None)

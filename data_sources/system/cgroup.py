@@ -1,12 +1,14 @@
 """What the control group allows: inside a container the machine's figures are the host's, its limits are here.
 
-A limit may stand at any level above the process, so the least one counts. Both kinds of control groups are read.
+A limit may stand at any level above the process, so the least one counts. Both kinds of control groups are read. There
+is no limit where a file says so, or where a group has no such file; a group that is hidden may have one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .kernel_file import KernelFile
 
@@ -27,6 +29,17 @@ class MemoryLimit:
     used: int
 
 
+class LimitUnreadError(OSError):
+    """There may be a limit, but it could not be read."""
+
+
+class _Groups(NamedTuple):
+    """The folders of one controller, and whether the process's own group is among them by its name."""
+
+    folders: tuple[Path, ...] = ()
+    own_is_seen: bool = True
+
+
 class ControlGroup:
     """The group of this process, and those above it that can be seen.
 
@@ -40,24 +53,32 @@ class ControlGroup:
         self._second = Path(root, "cgroup.controllers").exists()
         self._names = _NAMES_SECOND if self._second else _NAMES_FIRST
         self._tightest: tuple[int, KernelFile, KernelFile] | None = None
+        self._unread: str | None = None  # why no limit of memory could be read
         self._asked = 0
-        base = Path(root)
+        self._memory, self._cpu = (self._groups(Path(root), name, paths) for name in ("memory", "cpu"))
+
+    def _groups(self, root: Path, controller: str, paths: dict[str, str]) -> _Groups:
         if self._second:
-            self._memory = self._cpu = _upwards(base, paths.get("", "/"))
-        else:
-            self._memory = _upwards(base / "memory", paths.get("memory", "/"))
-            self._cpu = _upwards(base / "cpu", paths.get("cpu", "/"))
+            return _upwards(root, paths.get("", "/"))
+        if controller in paths:
+            return _upwards(root / controller, paths[controller])
+        if "" not in paths or _is_switched_off(controller, root / "unified" / "cgroup.controllers"):
+            return _Groups()
+        return _Groups((root,), own_is_seen=False)  # it has a group of the second kind, which is not shown here
 
     def memory(self, machine_total: int) -> MemoryLimit | None:
         """The tightest limit below the machine's own memory; None without one. Limits are looked up now and then.
 
         Raises:
-            OSError: The group's use cannot be read, though it has a limit.
+            LimitUnreadError: None is known, and one may be there; or its use cannot be read.
+            OSError: The group's use cannot be read any more, though it has a limit.
             ValueError: The same.
         """
         if self._asked % _LOOK_EVERY == 0:
             self._tightest = self._find_memory(machine_total)
         self._asked += 1
+        if self._unread is not None:
+            raise LimitUnreadError(self._unread)
         if self._tightest is None:
             return None
         limit, used_file, stat_file = self._tightest
@@ -66,31 +87,70 @@ class ControlGroup:
 
     def _find_memory(self, machine_total: int) -> tuple[int, KernelFile, KernelFile] | None:
         found: tuple[int, Path] | None = None
-        for folder in self._memory:
-            limit = _number(folder / self._names[0])
-            if limit is None or limit >= min(machine_total, _NO_LIMIT) or _number(folder / self._names[1]) is None:
+        self._unread = None
+        for folder in self._memory.folders:
+            try:
+                limit = _number(self._text(self._memory, folder, self._names[0]))
+                if limit is None or limit >= min(machine_total, _NO_LIMIT):
+                    continue
+                int((folder / self._names[1]).read_text(encoding="ascii"))
+            except (OSError, ValueError) as error:
+                self._unread = f"the limit of memory could not be read: {error}"
                 continue
             if found is None or limit < found[0]:
                 found = (limit, folder)
         if found is None:
             return None
         limit, folder = found
+        self._unread = None
         return limit, KernelFile(folder / self._names[1]), KernelFile(folder / "memory.stat")
 
     def cpu(self) -> float | None:
-        """Cores the group may use, None without a limit."""
-        found = [limit for limit in map(self._cpu_limit, self._cpu) if limit is not None]
+        """Cores the group may use, None without a limit.
+
+        Raises:
+            LimitUnreadError: None is known, and one may be there.
+        """
+        found: list[float] = []
+        unread: Exception | None = None
+        for folder in self._cpu.folders:
+            try:
+                limit = self._cpu_limit(folder)
+            except (OSError, ValueError, ZeroDivisionError) as error:
+                unread = error
+                continue
+            if limit is not None:
+                found.append(limit)
+        if not found and unread is not None:
+            raise LimitUnreadError(f"the limit of cores could not be read: {unread}")
         return min(found, default=None)
 
     def _cpu_limit(self, folder: Path) -> float | None:
         if self._second:
-            try:
-                quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-                return None if quota == "max" else int(quota) / int(period)
-            except (OSError, ValueError, ZeroDivisionError):
-                return None  # no such file at the root: no limit that we know of
-        quota_us, period_us = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
-        return None if quota_us is None or not period_us or quota_us <= 0 else quota_us / period_us
+            text = self._text(self._cpu, folder, "cpu.max")
+            if text is None:
+                return None
+            quota, period = text.split()
+            return None if quota == "max" else int(quota) / int(period)
+        quota_us, period_us = (
+            _number(self._text(self._cpu, folder, name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        )
+        return None if quota_us is None or period_us is None or quota_us <= 0 else quota_us / period_us
+
+    @staticmethod
+    def _text(groups: _Groups, folder: Path, name: str) -> str | None:
+        """A limit's file; None in a group without one: the root, or one whose controller is off.
+
+        Raises:
+            OSError: It cannot be read, or this is not the group of the process.
+            ValueError: It is no text.
+        """
+        try:
+            return (folder / name).read_text(encoding="ascii")
+        except FileNotFoundError:
+            if groups.own_is_seen and (folder / "cgroup.procs").exists():  # every group has that one
+                return None
+            raise
 
 
 def _own_paths(own: Path) -> dict[str, str]:
@@ -102,20 +162,29 @@ def _own_paths(own: Path) -> dict[str, str]:
     return {name: row[2] for row in rows if len(row) == 3 for name in row[1].split(",")}
 
 
-def _upwards(base: Path, path: str) -> tuple[Path, ...]:
+def _is_switched_off(controller: str, listed: Path) -> bool:
+    """Whether the second kind, mounted beside the first, says that it does not have this controller."""
+    try:
+        return controller not in listed.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return False
+
+
+def _upwards(base: Path, path: str) -> _Groups:
     """The group's folder and those above it. Inside a container the path is the host's and only the base is there."""
     own = base / path.lstrip("/")
     if ".." in own.parts or not own.is_dir():
-        return (base,)
-    return (own, *(folder for folder in own.parents if folder == base or base in folder.parents))
+        return _Groups((base,), own_is_seen=False)
+    return _Groups((own, *(folder for folder in own.parents if folder == base or base in folder.parents)))
 
 
-def _number(path: Path) -> int | None:
-    """A number in a control file; None for "max" and for a file that is not there: no limit that we know of."""
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
+def _number(text: str | None) -> int | None:
+    """What a control file says; None for "max" and without the file: no limit.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    return None if text is None or text.strip() == "max" else int(text)
 
 
 def _stat(text: str) -> dict[str, int]:

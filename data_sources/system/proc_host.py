@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from .cgroup import ControlGroup
+from .cgroup import ControlGroup, LimitUnreadError
 from .kernel_file import KernelFile
 from .types import Counters, CpuTimes, Memory
 
@@ -80,9 +81,12 @@ class ProcHost:
         total, available, swap, swap_free = (
             _kilobytes(found, name) for name in (b"MemTotal", b"MemAvailable", b"SwapTotal", b"SwapFree")
         )
-        own = self._group.memory(total)
-        limit, used = (None, None) if own is None else (own.limit, own.used)
-        return Memory(total, available, swap, swap - swap_free, limit, used)
+        machine = Memory(total, available, swap, swap - swap_free)
+        try:
+            own = self._group.memory(total)
+        except LimitUnreadError:
+            return replace(machine, limit_unread=True)
+        return machine if own is None else replace(machine, limit=own.limit, limit_used=own.used)
 
     def load(self) -> tuple[float, float, float]:
         """Load averages.

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from ..result import Failed, Kind, Problem, Provenance, Ready, Result, utc_now
-from .cgroup import ControlGroup
+from .cgroup import ControlGroup, LimitUnreadError
 from .history import History
 from .history_reader import HistoryQuery
 from .host import find_scope, host_reader, uptime_s
@@ -50,7 +50,8 @@ class SystemSource:
         Args:
             sampler: Takes the samples; not started yet.
             slow: File systems, temperatures and graphics processors; not started yet.
-            cpu_limit: Reads how many cores the container may use now, None without a limit.
+            cpu_limit: Reads how many cores the container may use now, None without a limit; LimitUnreadError when
+                it cannot tell.
             history_file: Where the history is kept; None keeps the last hour only.
             min_free_bytes: With less free disk no history is written.
             now: The wall clock of the history's windows.
@@ -67,7 +68,7 @@ class SystemSource:
         )
         sampler.on_sample = self._history.record
         self._cpu_limit = cpu_limit
-        self._limit: tuple[int, float | None] | None = None
+        self._limit: tuple[int, float | None, bool] | None = None  # tick, cores, whether it could not be read
         self._limited_at_seq = -1  # since when the limit is what it is
         self._opened = False
         self._lock = threading.Lock()
@@ -225,11 +226,15 @@ class SystemSource:
         tick = self.sampler.seq
         limit = self._limit
         if limit is None or limit[0] != tick:
-            before, limit = limit, (tick, self._cpu_limit())
+            before = limit
+            try:
+                limit = (tick, self._cpu_limit(), False)
+            except LimitUnreadError:
+                limit = (tick, None, True)
             self._limit = limit
-            if before is not None and before[1] != limit[1]:
+            if before is not None and before[1:] != limit[1:]:
                 self._limited_at_seq = tick + 1  # those who have had this tick are told too
-        return replace(self._scope[1], cpu_limit=limit[1])
+        return replace(self._scope[1], cpu_limit=limit[1], cpu_limit_unread=limit[2])
 
     def _stale(self, age_s: float | None) -> Problem | None:
         if age_s is None or age_s <= STALE_PERIODS * self.sampler.period_s:

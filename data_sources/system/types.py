@@ -147,6 +147,7 @@ class Memory:
         swap_used: In use; None as its total.
         limit: The container's own limit, None when it has none.
         limit_used: In use against that limit, without file cache that can be dropped.
+        limit_unread: There may be a limit, but it could not be read.
     """
 
     total: int
@@ -155,6 +156,7 @@ class Memory:
     swap_used: int | None
     limit: int | None = None
     limit_used: int | None = None
+    limit_unread: bool = False
 
     @property
     def used(self) -> int:
@@ -317,6 +319,7 @@ class HostFacts:
         name: What the system calls itself.
         system: Which system, and its version.
         uptime_s: Since its start, in seconds; None when not told.
+        cpu_limit_unread: There may be a limit, but it could not be read.
     """
 
     scope: Scope
@@ -327,6 +330,7 @@ class HostFacts:
     name: str | None = None
     system: str | None = None
     uptime_s: float | None = None
+    cpu_limit_unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from data_sources.system.cgroup import ControlGroup
+from data_sources.system.proc_host import ProcHost
 from data_sources.system.processes import ProcessReading, ProcessWatch, read_processes, with_shares
 from data_sources.system.types import CpuTimes
 from tests.data_sources.system.test_sampler import wait_until
@@ -71,6 +73,20 @@ def test_each_address_tells_its_figures_and_how_they_were_taken(get, machine, so
     assert (host["name"], host["memory_total"]) == (os.uname().nodename, 8 * GB)
     assert host["uptime_s"] > 0
     assert {each["interval_s"] for each in (cpu, memory, disk, host)} == {2.0}
+
+
+def test_a_limit_that_could_not_be_read_is_not_called_no_limit(get, machine, source, tmp_path):
+    (tmp_path / "self").write_text("0::/system.slice/ops.service\n")
+    group = ControlGroup(str(tmp_path / "hidden"), str(tmp_path / "self"))
+    source._cpu_limit = group.cpu
+    machine.memory = ProcHost(group).memory
+    source.sampler.tick()
+    cpu, memory, host = (get(name).json for name in ("cpu", "memory", "host"))
+    unread = "the limit could not be read"
+    assert (cpu["limit_cores"], cpu["reasons"]["limit_cores"]) == (None, unread)
+    assert (memory["limit"], memory["reasons"]["limit"], memory["reasons"]["limit_used"]) == (None, unread, unread)
+    assert memory["total"] > 0
+    assert (host["reasons"]["cpu_limit_cores"], host["reasons"]["memory_limit"]) == (unread, unread)
 
 
 def test_what_cannot_be_read_is_null_with_its_reason(get, machine, source):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from data_sources.system.cgroup import ControlGroup, MemoryLimit
+from data_sources.system.cgroup import ControlGroup, LimitUnreadError, MemoryLimit
+from data_sources.system.proc_host import ProcHost
 
 MACHINE = 8 * 10**9
 
@@ -79,7 +80,7 @@ def test_inside_a_container_the_path_is_the_hosts_and_the_base_is_its_own(tmp_pa
     assert group(tmp_path).cpu() is None
 
 
-@pytest.mark.parametrize("text", ["max", str(2**62), str(MACHINE), "nonsense"])
+@pytest.mark.parametrize("text", ["max", str(2**62), str(MACHINE)])
 def test_no_limit_is_none_and_not_the_machines_memory(tmp_path, write, text):
     write("cgroup/cgroup.controllers", "")
     write("self", "0::/")
@@ -88,9 +89,68 @@ def test_no_limit_is_none_and_not_the_machines_memory(tmp_path, write, text):
     assert group(tmp_path).memory(MACHINE) is None
 
 
-@pytest.mark.parametrize("own", [None, "nonsense", "0::/../../etc"])
-def test_where_nothing_can_be_told_there_is_no_limit(tmp_path, write, own):
+@pytest.mark.parametrize("own", [None, "nonsense"])
+def test_without_control_groups_there_is_no_limit(tmp_path, write, own):
     if own:
         write("self", own)
     assert group(tmp_path).memory(MACHINE) is None
     assert group(tmp_path).cpu() is None
+
+
+@pytest.mark.parametrize(
+    ("own", "files"),
+    [
+        ("0::/", ["cgroup.controllers", "cgroup.procs"]),
+        ("0::/a", ["cgroup.controllers", "cgroup.procs", "a/cgroup.procs"]),
+        ("4:memory:/\n3:cpu,cpuacct:/", ["memory/cgroup.procs", "cpu/cgroup.procs"]),
+        ("0::/", ["unified/cgroup.controllers"]),
+    ],
+    ids=["the root", "a group whose controllers are off", "the first kind", "controllers that are switched off"],
+)
+def test_a_group_without_a_file_for_a_limit_has_none(tmp_path, write, own, files):
+    write("self", own)
+    for file in files:
+        write(f"cgroup/{file}", "")
+    assert group(tmp_path).memory(MACHINE) is None
+    assert group(tmp_path).cpu() is None
+
+
+@pytest.mark.parametrize(
+    ("own", "files"),
+    [
+        ("0::/system.slice/ops.service", {}),
+        ("0::/", {}),
+        ("0::/../../etc", {}),
+        ("4:memory:/docker/abc\n3:cpu:/docker/abc", {}),
+        ("0::/a", {"cgroup.controllers": "", "cgroup.procs": ""}),
+        ("0::/", {"cgroup.controllers": "", "memory.max": "nonsense", "cpu.max": "nonsense"}),
+        ("0::/", {"cgroup.controllers": "", "memory.max/is": "a folder", "cpu.max/is": "a folder"}),
+        ("0::/", {"cgroup.controllers": "", "memory.max": "1000", "cpu.max": "1 0"}),
+    ],
+    ids=["hidden", "hidden root", "outside", "first kind", "own group hidden", "nonsense", "unreadable", "no use"],
+)
+def test_a_limit_that_cannot_be_read_is_not_called_none(tmp_path, write, own, files):
+    write("self", own)
+    for file, text in files.items():
+        write(f"cgroup/{file}", text)
+    made = group(tmp_path)
+    for _ in range(2):
+        with pytest.raises(LimitUnreadError):
+            made.memory(MACHINE)
+        with pytest.raises(LimitUnreadError):
+            made.cpu()
+
+
+def test_a_limit_that_is_known_counts_beside_one_that_cannot_be_read(tmp_path, write):
+    write("self", "0::/a")
+    write("cgroup/cgroup.controllers", "")
+    write("cgroup/a/cpu.max", "50000 100000")
+    write("cgroup/cpu.max/is", "a folder")
+    assert group(tmp_path).cpu() == 0.5
+
+
+def test_the_machines_memory_is_told_though_the_limit_cannot_be_read(tmp_path, write):
+    write("self", "0::/")
+    write("meminfo", "MemTotal: 8 kB\nMemAvailable: 6 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB")
+    memory = ProcHost(group(tmp_path), proc=str(tmp_path)).memory()
+    assert (memory.total, memory.limit, memory.limit_unread) == (8192, None, True)
