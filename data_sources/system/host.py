@@ -110,6 +110,8 @@ def find_scope(infos: Mapping[str, InterfaceInfo], *, proc: str = "/proc") -> tu
     if pid != _FIRST_PID_NAMESPACE:
         if physical:
             return "host", "A container that shares the host's network"
+        if {info.kind for info in infos.values()} - {"loopback"} == {"unknown"}:
+            return "unknown", "Its interfaces do not tell whether it is the host's network"
         return "container", "The network of this container, not of its host"
     own, first = _link(f"{proc}/self/ns/net"), _link(f"{proc}/1/ns/net")
     if own is not None and first is not None:

@@ -7,6 +7,7 @@ route says which interface the machine talks through; in a container that one is
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -49,12 +50,18 @@ class LinuxInterfaces:
         sys_class_net: The system's folder of interfaces.
         proc_net: The kernel's folder of network tables.
         routes4: The IPv4 default route; None reads that of this process's own network.
+        index: The number of an interface in this process's own network; OSError when there is none of that name.
     """
 
     def __init__(
-        self, sys_class_net: str = SYS_CLASS_NET, proc_net: str = PROC_NET, *, routes4: DefaultRoutes | None = None
+        self,
+        sys_class_net: str = SYS_CLASS_NET,
+        proc_net: str = PROC_NET,
+        *,
+        routes4: DefaultRoutes | None = None,
+        index: Callable[[str], int] = socket.if_nametoindex,
     ) -> None:
-        self._sys = Path(sys_class_net)
+        self._sys, self._index = Path(sys_class_net), index
         self._routes4 = routes4 or DefaultRoutes(KernelFile(Path(proc_net, "route")))
         self._routes6 = KernelFile(Path(proc_net, "ipv6_route"))
 
@@ -64,8 +71,17 @@ class LinuxInterfaces:
 
     def _describe(self, name: str) -> InterfaceInfo:
         folder = self._sys / name
+        if not self._is_own(name, folder):
+            return InterfaceInfo(name, "unknown")
         master = _link_name(folder / "master")
         return InterfaceInfo(name, self._kind(folder), master, _speed(folder), _lowers(folder))
+
+    def _is_own(self, name: str, folder: Path) -> bool:
+        """Whether sysfs tells of this interface: it may belong to another network, with others of the same names."""
+        try:
+            return _text(folder / "ifindex") == str(self._index(name))
+        except OSError:
+            return False
 
     def _kind(self, folder: Path) -> InterfaceKind:
         number = _text(folder / "type")

@@ -112,6 +112,7 @@ def test_pressure_is_the_counter_of_some_task_waiting_and_absent_where_not_count
         ("pid:[4026531836]", "net:[2]", None, ("physical",), "host"),
         ("pid:[4026532999]", "net:[2]", "net:[2]", ("virtual",), "container"),
         ("pid:[4026532999]", "net:[2]", "net:[2]", ("physical",), "host"),
+        ("pid:[4026532999]", "net:[2]", "net:[2]", ("unknown", "loopback"), "unknown"),
         (None, None, None, (), "unknown"),
     ],
 )

@@ -21,12 +21,17 @@ def machine(tmp_path):
     class Machine:
         sys, proc = tmp_path / "class", tmp_path / "proc"
 
+        def __init__(self):
+            self.numbers = {}  # of this process's own network
+
         def add(self, name, *, number="1", place="pci0000:00", files=(), folders=(), master=None, lowers=()):
             home = tmp_path / "devices" / place / "net" / name
             home.mkdir(parents=True)
             self.sys.mkdir(exist_ok=True)
             (self.sys / name).symlink_to(home)
             (home / "type").write_text(number + "\n")
+            self.numbers[name] = len(self.numbers) + 1
+            (home / "ifindex").write_text(f"{self.numbers[name]}\n")
             for file, text in dict(files).items():
                 (home / file).write_text(text)
             for folder in folders:
@@ -47,7 +52,12 @@ def machine(tmp_path):
                 yield
 
             routes = DefaultRoutes(KernelFile(self.proc / "route"), ask=silent)
-            return LinuxInterfaces(str(self.sys), str(self.proc), routes4=routes)
+            return LinuxInterfaces(str(self.sys), str(self.proc), routes4=routes, index=self.index)
+
+        def index(self, name):
+            if name not in self.numbers:
+                raise OSError(f"no interface with the name {name}")
+            return self.numbers[name]
 
         def choose(self, **counters):
             catalog = self.catalog()
@@ -84,6 +94,23 @@ def test_each_kind_is_told_from_the_device_and_never_from_its_name(machine):
         "x": "unknown",
     }
     assert infos["g"].master == "c"
+
+
+@pytest.mark.parametrize("number", [7, None], ids=["another number", "none of that name"])
+def test_what_sysfs_tells_of_another_networks_interface_of_the_same_name_is_not_used(machine, number):
+    machine.add("br0", place="virtual", folders=["bridge"])
+    machine.add("eth0", master="br0", files={"speed": "1000\n"}, lowers=["br0"])
+    machine.numbers["eth0"] = number
+    if number is None:
+        del machine.numbers["eth0"]
+    infos = machine.catalog().describe(["eth0", "br0"])
+    assert infos["eth0"] == InterfaceInfo("eth0", "unknown")
+    assert infos["br0"].kind == "bridge"
+    assert machine.choose(eth0=5).rule == "No default route: eth0 is the busiest interface"
+
+
+def test_the_interfaces_of_this_machine_are_its_own():
+    assert LinuxInterfaces().describe(["lo"])["lo"].kind == "loopback"
 
 
 @pytest.mark.parametrize(("text", "speed"), [("1000\n", 125e6), ("-1\n", None), ("", None)])
