@@ -1,4 +1,5 @@
-// The list of processes: asked along with the tick, only while somebody looks at it, and then with every third.
+// The list of processes: asked along with the tick, only while somebody looks at it, and then with every third. Until
+// there are shares of the CPU it is asked for with each, from the moment at which the tab is opened, before its panel comes.
 import { el, fill, make, message, set } from "./dom.js";
 import { mayAsk, poll, ride } from "./feed.js";
 import { asked } from "./state.js";
@@ -7,12 +8,13 @@ import * as words from "./words.js";
 const EVERY_MS = 6000, SHOWN = 50, SKELETON = [96, 88, 92, 70, 84, 78, 90];
 let askedAt = -EVERY_MS;
 
-function looks() { return asked.tab === "processes" && !!el("system-processes-rows"); }
-function listed() { return el("system-processes-rows").childElementCount > 0; }
+function opened() { return asked.tab === "processes"; }
+function looks() { return opened() && !!el("system-processes-rows"); }
+function listed() { const rows = el("system-processes-rows"); return !!rows && rows.childElementCount > 0; }
 
 ride({
   add(query) {
-    if (asked.host || !looks() || !mayAsk()) return false;
+    if (asked.host || !opened() || !mayAsk()) return false;
     if (performance.now() - askedAt < (listed() ? EVERY_MS : asked.periodMs / 2)) return false;
     askedAt = performance.now();
     query.set("processes", SHOWN);
@@ -21,7 +23,7 @@ ride({
   heard(body) { if (body.processes.problem) failed(body.processes.problem.detail || body.processes.problem.title); else show(body.processes); },
   failed(error) { failed(error instanceof TypeError || error instanceof DOMException ? "The console did not answer." : error.message); },
   lost() { askedAt = -EVERY_MS; },
-  hurry() { return !asked.host && looks() && mayAsk() && !listed() && performance.now() - askedAt >= asked.periodMs; },
+  hurry() { return !asked.host && opened() && mayAsk() && !listed() && performance.now() - askedAt >= asked.periodMs; },
 });
 
 export function renewProcesses() {
@@ -30,7 +32,7 @@ export function renewProcesses() {
   else if (!listed() && !el("system-processes-note").childNodes.length) waiting();
 }
 
-// The loading look until there is a list: two readings are needed, and the first takes its time.
+// The loading look until there are shares, which the list is in the order of: two readings are needed, about a second apart.
 function waiting() {
   const box = make("div", "oc-sk-rows");
   SKELETON.forEach((width) => { const bar = make("i", "oc-sk"); bar.style.width = width + "%"; box.append(bar); });
@@ -58,7 +60,8 @@ function cell(value, className, pair) {
 function show(body) {
   const list = body.processes || [], note = el("system-processes-note");
   if (!note) return;
-  if (!list.length) { if (!body.reason || body.reason === "measuring") waiting(); else failed(body.reason); return; }
+  if (body.reason === "measuring" || (!list.length && !body.reason)) { waiting(); return; }
+  if (!list.length) { failed(body.reason); return; }
   note.replaceChildren(); note.hidden = true; note.dataset.said = "";
   el("system-processes-rows").closest(".oc-tablewrap").hidden = false;
   set("system-processes-sub", { children: "by CPU" + (body.reason ? ", " + body.reason : "") });

@@ -20,6 +20,7 @@ from ..result import utc_now
 log = logging.getLogger("ops.system")
 T = TypeVar("T")
 PERIOD_S = 5.0
+SOON_S = 1.0  # shares need a second list: it comes soon after the first, long enough after it to tell
 _LOOKING_PERIODS = 3  # so long after the last question somebody is still looking
 _FIRST_S = 2.0  # the first list is worth a moment's wait
 
@@ -133,7 +134,8 @@ class ProcessWatch:
 
     Args:
         read: Reads the list.
-        period_s: How far apart.
+        period_s: How far apart, in seconds.
+        soon_s: How long after the first list the second one comes, in seconds.
         clock_s: The clock that never jumps.
     """
 
@@ -142,9 +144,11 @@ class ProcessWatch:
         read: Callable[[], Iterable[ProcessReading]] = read_processes,
         *,
         period_s: float = PERIOD_S,
+        soon_s: float = SOON_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read, self._period_s, self._clock_s = read, period_s, clock_s
+        self._soon_s = min(soon_s, period_s)
         self._lock = threading.Lock()
         self._asked_s = 0.0
         self._thread: threading.Thread | None = None
@@ -188,7 +192,8 @@ class ProcessWatch:
                 self._last = None
                 self._list = ProcessList((), None, None, self._period_s, "read error")
             self._first.set()
-            stop.wait(self._period_s)
+            has_one = self._last is not None and self._list.interval_s is None
+            stop.wait(self._soon_s if has_one else self._period_s)
             with self._lock:
                 if stop.is_set() or self._clock_s() - self._asked_s > _LOOKING_PERIODS * self._period_s:
                     self._thread = None

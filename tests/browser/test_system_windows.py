@@ -283,6 +283,13 @@ def test_the_tab_of_processes_alone_asks_for_processes_and_with_the_tick(browser
     browser.find("#system-tabs-processes").click()
     browser.wait_for_text("#system-processes-shown", "Names only")
     assert browser.driver.execute_script(asked) >= 1
+    assert browser.text("#system-processes-sub") == "by CPU"
+    rows = browser.driver.execute_script(
+        "return Array.from(document.querySelectorAll('#system-processes-rows tr td:nth-child(4)'), e => e.textContent)"
+    )
+    shares = [float(text.split("%")[0]) for text in rows if "not known" not in text]
+    assert shares, "the first list that is shown has shares"
+    assert shares == sorted(shares, reverse=True)
     pick(browser, "#system-window", "1 h")
     browser.find("#system-tabs-network").click()
     wait_for_line(browser, "system-traffic")
