@@ -10,6 +10,7 @@ from .windows import GapSpan
 EVERYTHING = "*"
 LOST = "lost"  # of everything too, but only of what is read from the file
 _EACH_TICK = {"network", "cpu", "memory", "disk_io"}
+ENDED = "ended"  # no gap: a run of the console that ended by itself, with everything saved
 _MAX_UNSAVED = 5_000
 
 

@@ -21,8 +21,8 @@ import numpy as np
 
 from ..result import utc_now
 from .blobs import GarbledError
-from .gap_log import EVERYTHING, LOST, GapLog
-from .history_file import COARSE_S, FINE_S, HistoryFile, NewerFileError, is_damage
+from .gap_log import ENDED, EVERYTHING, LOST, GapLog
+from .history_file import COARSE_S, FINE_S, KEEP_S, HistoryFile, NewerFileError, is_damage
 from .history_reader import KEEP_TICKS, HistoryQuery, Recorded, Tick, read_window
 from .rates import is_late
 from .series import figures
@@ -107,6 +107,8 @@ class History:
             self._fold()
             for builder in self._builders:
                 self._pending.extend(builder.close())
+            if self._run is not None:
+                self._gaps.note(*self._run, {ENDED: ""})
         self.flush()
         if self._pending:  # a damaged file was set aside, and what it did not take goes into the next
             self.flush()
@@ -262,7 +264,7 @@ class History:
             ended_s = self._run[1] if self._run else self._now().timestamp()
             held = [*self._pending, *(slot for slot in (builder.peek() for builder in self._builders) if slot)]
             lost_s = min([ended_s, *(slot.start_s for slot in held if slot.tier_s == FINE_S)])
-            self._gaps.note(0.0, lost_s, {LOST: why})
+            self._gaps.note(lost_s - KEEP_S[COARSE_S], lost_s, {LOST: why})  # what the file can have held
         return told
 
     # -- the reader's side --------------------------------------------------------------------------------------------

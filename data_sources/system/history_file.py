@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from .blobs import GarbledError, blank, columns, deflate, inflate, pack, rearrange, unpack, unpack_many
+from .gap_log import ENDED
 from .slots import Floats, Slot, merge_planes, planes
 from .windows import Columns, GapSpan
 
@@ -331,7 +332,7 @@ class HistoryFile:
             parts[name].append((number * count + np.arange(count, dtype=np.float64), inflate(data, count)))
 
     def spans(self, start_s: float, end_s: float) -> tuple[list[tuple[float, float]], dict[tuple[str, float], GapSpan]]:
-        """Runs of the console and gaps that touch a stretch of time.
+        """Runs of the console and gaps that touch a stretch of time, and the run before it with how that ended.
 
         Raises:
             sqlite3.Error: The file cannot be read.
@@ -340,10 +341,14 @@ class HistoryFile:
             if self._is_new(reader):
                 return [], {}
             runs = reader.execute(
-                "select start_s, end_s from runs where start_s < ? and end_s > ? order by start_s", (end_s, start_s)
+                "select start_s, end_s from runs where start_s < ?1 and (end_s > ?2"
+                " or end_s = (select max(end_s) from runs where end_s <= ?2)) order by start_s",
+                (end_s, start_s),
             ).fetchall()
             gaps = reader.execute(
-                "select what, start_s, end_s, reason from gaps where start_s < ? and end_s > ?", (end_s, start_s)
+                "select what, start_s, end_s, reason from gaps where start_s < ?1 and (end_s > ?2"
+                " or what = ?3 and end_s = (select max(end_s) from runs where end_s <= ?2))",
+                (end_s, start_s, ENDED),
             ).fetchall()
             if not all(isinstance(moment, float) for row in (*runs, *(gap[1:3] for gap in gaps)) for moment in row):
                 raise GarbledError("a time is none")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from .gap_log import EVERYTHING, LOST, merge_spans
+from .gap_log import ENDED, EVERYTHING, LOST, merge_spans
 from .history_file import COARSE_S, FINE_S, KEEP_S, DamagedError, HistoryFile, NewerFileError
 from .series import LEFT_OUT, group, is_level, network_group, shown_name, stored_name
 from .slots import Floats, Slot
@@ -18,6 +18,9 @@ from .types import Gap
 from .windows import LIVE_S, Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold, grid
 
 KEEP_TICKS = 1800  # an hour
+NOT_RUNNING = "Ops Center was not running"
+KILLED = "Ops Center was not running, or was killed before it had saved this"
+OLDER = "older than what the history keeps"
 _UNREADABLE = (sqlite3.Error, OSError, NewerFileError)
 _Runs = list[tuple[float, float]]
 _Gaps = dict[tuple[str, float], GapSpan]
@@ -95,7 +98,8 @@ def read_window(
     runs, gaps, trouble = _spans(kept, start_s, end_s)
     if run is not None:
         runs = [*(each for each in runs if each[0] != run[0]), run]
-    tier_s = _tier(start_s, run, now_s, period_s, earlier=len(runs) > 1)
+    inside = [each for each in runs if each[1] > start_s - COARSE_S]
+    tier_s = _tier(start_s, run, now_s, period_s, earlier=len(inside) > 1)
     phase_s = recorded.ticks[-1].at_s % LIVE_S if tier_s == LIVE_S and recorded.ticks else 0.0
     cut = grid(start_s, end_s, tier_s=tier_s, points=query.points, phase_s=phase_s)
     if tier_s == LIVE_S:
@@ -109,9 +113,10 @@ def read_window(
     known = {**gaps, **recorded.gaps}.values()
     lost = [span for span in known if span.of == LOST]
     if trouble is not None:
-        lost = [GapSpan(0.0, end_s, trouble)]
+        lost = [GapSpan(now_s - KEEP_S[COARSE_S], end_s, trouble)]
     lost = _before_memory(lost, recorded, cut, tier_s)
-    spans = [*not_running(runs, cut, lost), *lost, *_shown(known, query, set(series))]
+    ended = {start_s: span.end_s for (what, start_s), span in {**gaps, **recorded.gaps}.items() if what == ENDED}
+    spans = [*not_running(runs, cut, lost, ended), *lost, *_shown(known, query, set(series))]
     spans += unexplained(series, spans, query, cut, [span for span in known if span.of == LEFT_OUT])
     sampled_at = None if run is None else datetime.fromtimestamp(run[1], UTC)
     return HistoryWindow(cut, series, merge_spans(spans, cut.t0_s, end_s), sampled_at, recorded.trouble or trouble)
@@ -220,25 +225,44 @@ def _before_memory(lost: Sequence[GapSpan], recorded: Recorded, cut: Grid, tier_
     held_s = [float(slot.start_s) for slot in recorded.slots if slot.tier_s == tier_s]
     if tier_s == LIVE_S:
         held_s = [tick.start_s for tick in recorded.ticks[:1]]
-    ends_s = [(span, min([span.end_s, *held_s])) for span in lost]
-    return [replace(span, end_s=end_s, of=None) for span, end_s in ends_s if end_s > max(span.start_s, cut.t0_s)]
+    found = []
+    for span in lost:
+        start_s, end_s = max(span.start_s, span.end_s - KEEP_S[COARSE_S]), min([span.end_s, *held_s])
+        if end_s > max(start_s, cut.t0_s):
+            found.append(replace(span, start_s=start_s, end_s=end_s, of=None))
+    return found
 
 
-def not_running(runs: Sequence[tuple[float, float]], cut: Grid, lost: Sequence[GapSpan] = ()) -> list[GapSpan]:
+def not_running(
+    runs: Sequence[tuple[float, float]],
+    cut: Grid,
+    lost: Sequence[GapSpan] = (),
+    ended: Mapping[float, float] | None = None,
+) -> list[GapSpan]:
     """When nobody measured: before the first run, between two, and after the last when it has been silent.
 
     Args:
-        runs: When the console measured, from and to.
+        runs: When the console measured, from and to, in seconds since the epoch; one before the window tells only how
+            it ended.
         cut: The window.
         lost: Times of which nobody can tell whether it did.
+        ended: When runs ended by themselves, by their start. One that did not may have measured on, unsaved.
     """
     spans, until_s = [], max([cut.t0_s, *(span.end_s for span in lost)])
+    known_from_s = min((span.start_s for span in lost), default=cut.t0_s)
+    if known_from_s > cut.t0_s:
+        spans.append(GapSpan(cut.t0_s, known_from_s, OLDER))
+    last_s, reason, heard = -np.inf, NOT_RUNNING, False
     for begun_s, ended_s in sorted(runs):
         if begun_s > until_s:
-            spans.append(GapSpan(until_s, begun_s, "Ops Center was not running"))
+            spans.append(GapSpan(until_s, begun_s, reason))
+        if ended_s > last_s:
+            last_s = ended_s
+            reason = NOT_RUNNING if (ended or {}).get(begun_s) == ended_s else KILLED
         until_s = max(until_s, ended_s)
+        heard = heard or ended_s > cut.t0_s - COARSE_S
     if cut.end_s - until_s > LIVE_S:
-        spans.append(GapSpan(until_s, cut.end_s, Gap.STALE if runs else Gap.MEASURING))
+        spans.append(GapSpan(until_s, cut.end_s, Gap.STALE if heard else Gap.MEASURING))
     return spans
 
 

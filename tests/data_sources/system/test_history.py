@@ -134,9 +134,38 @@ def test_a_restart_after_a_crash_loses_at_most_what_was_not_written(watched):
     watched.machine.wait(30)
     watched.begin()  # the history before was never closed
     watched.run(20)
-    gap = watched.window(300).gaps[-1]
-    assert gap.reason == "Ops Center was not running"
+    before, gap = watched.window(300).gaps
+    assert before.reason == "Ops Center was not running"
+    assert gap.reason == "Ops Center was not running, or was killed before it had saved this"
     assert 30 <= gap.end_s - gap.start_s <= 30 + 8 + FLUSH_S
+
+
+def test_how_the_run_before_ended_is_told_of_a_window_that_begins_after_its_end(watched):
+    watched.run(120)
+    watched.restart(away_s=7200)
+    watched.run(20)
+    assert [span.reason for span in watched.window(3600).gaps] == ["Ops Center was not running"]
+    watched.history.flush()
+    watched.machine.wait(7200)
+    watched.begin()
+    watched.run(20)
+    (gap,) = watched.window(3600).gaps
+    assert gap.reason == "Ops Center was not running, or was killed before it had saved this"
+    watched.restart(away_s=30)
+    watched.run(20)
+    assert watched.window(300).gaps[-1].reason == "Ops Center was not running"
+    assert watched.window(300).grid.tier_s == FINE_S
+
+
+def test_a_run_that_went_on_after_its_end_was_marked_and_was_killed_then_is_not_called_ended(watched):
+    watched.run(120)
+    watched.history.close()
+    watched.run(20)
+    watched.history.flush()
+    watched.machine.wait(30)
+    watched.begin()
+    watched.run(20)
+    assert "was killed" in watched.window(300).gaps[-1].reason
 
 
 def test_what_is_folded_reads_as_what_was_not(tmp_path):
@@ -339,6 +368,31 @@ def test_what_memory_still_holds_is_not_lost_with_the_file(watched):
     (before,) = watched.window(3600).gaps
     assert before.reason.startswith("Lost: ")
     assert before.end_s == pytest.approx(watched.machine.now().timestamp() - 640, abs=4)
+
+
+@pytest.mark.parametrize("written_from", ["now on", "before"])
+def test_what_is_older_than_the_file_can_have_held_is_not_called_lost(watched, written_from):
+    watched.run(600)
+    damage(watched)
+    watched.run(20)
+    now_s = watched.machine.now().timestamp()
+    query = HistoryQuery(start_s=now_s - 100 * DAY, end_s=now_s)
+    reasons = [span.reason for span in watched.history.window(query).gaps]
+    assert reasons[0] == "older than what the history keeps"
+    assert "cannot be read" in reasons[1]
+    watched.history.flush()
+    watched.run(20)
+    watched.history.flush()
+    if written_from == "before":  # the first versions wrote it from the beginning of time on
+        watched.history.close()
+        with sqlite3.connect(watched.path) as raw:
+            raw.execute("update gaps set start_s = 0.0 where what = 'lost'")
+        raw.close()
+        watched.begin()
+    older, lost = watched.history.window(query).gaps[:2]
+    assert older.reason == "older than what the history keeps"
+    assert lost.reason.startswith("Lost: ")
+    assert lost.start_s == pytest.approx(now_s - 90 * DAY, abs=100)
 
 
 def into_the_file(watched):
