@@ -81,7 +81,7 @@ export function cards(view) {
     card(id, pair, note, view, trend(name, view, color), spanOf(name, view, (v) => words.words(words.rate(v, asked.bits, step))));
   });
   const cpu = newest("cpu"), about = S.about;
-  const cores = about && about.cores ? "of " + about.cores + (about.cores === 1 ? " core" : " cores") + (about.cpu_limit ? ", limit " + about.cpu_limit : "") : "";
+  const cores = about && about.cores ? "of " + about.cores + (about.cores === 1 ? " core" : " cores") + (about.cpu_limit ? ", of which " + whose() + " may use " + about.cpu_limit : "") : "";
   card("system-cpu-now", words.known(cpu) ? [cpu < 10 ? cpu.toFixed(1) : cpu.toFixed(0), "%"] : null, words.known(cpu) ? cores : whyNot("cpu"), view,
     trend("cpu", view, "text-2", 100), spanOf("cpu", view, words.percent));
   memory(view, waiting); disk(view, waiting); load(view, waiting);
@@ -89,6 +89,9 @@ export function cards(view) {
 
 // Of another host nobody reads anything but what stands in its scrapes.
 function unread(reason) { return asked.host && reason === "read error" ? "not in its scrapes" : reason; }
+
+// What a control group's limit is the limit of: it need not be a container.
+function whose() { return S.about && S.about.scope === "container" ? "this container" : "its control group"; }
 
 function memory(view, waiting) {
   const found = S.now && S.now.memory;
@@ -101,7 +104,7 @@ function memory(view, waiting) {
   const limited = words.known(found.limit), used = limited ? found.limit_used : found.used, whole = limited ? found.limit : found.total;
   const name = limited ? "mem_limit_used" : "mem_used";
   const swap = found.swap_total === null ? ", swap " + (S.now.reasons.swap || "not known") : "";
-  card("system-memory-now", words.size(used), "of " + words.words(words.size(whole)) + (limited ? ", the container's limit" : "") + swap, view,
+  card("system-memory-now", words.size(used), "of " + words.words(words.size(whole)) + (limited ? ", the limit of " + whose() : "") + swap, view,
     trend(name, view, "text-2", name === "mem_used" ? found.total : whole), spanOf(name, view, (v) => words.words(words.size(v)), used));
 }
 
