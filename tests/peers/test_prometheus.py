@@ -92,8 +92,8 @@ def test_an_outage_within_a_step_of_a_long_window_is_as_long_as_its_scrapes_say(
     (told,) = [gap for gap in long.gaps if gap.reason == "host down"]
     assert (told.start_s, told.end_s, told.of) == pytest.approx((truly.start_s, truly.end_s, None), abs=0.01)
     assert not [gap for gap in long.gaps if gap.of == "network" and gap.start_s < told.end_s < gap.end_s]
-    known = ~np.isnan(long.series["net_in"].mean)
-    assert known.any(), "Prometheus takes the question"
+    assert not np.isnan(long.series["mem_used"].mean).all()
+    # it takes each of our questions, the closer looks too
     assert long.reason == f"Least and greatest are of means over {math.ceil(4 * host.period_s)} s."
 
 
