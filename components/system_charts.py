@@ -60,7 +60,7 @@ CHARTS: dict[str, LiveChart] = {
         "bytes",
         (
             ("mem_used", "in use", "text-2"),
-            ("mem_limit_used", "of the container's limit", "s4"),
+            ("mem_limit_used", "of the control group's limit", "s4"),
             ("swap_used", "swap", "s6"),
         ),
         sub="in use",

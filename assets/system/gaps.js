@@ -40,7 +40,7 @@ export function gaps(times, isKnown, reasons, from, to, periodMs, jumped, breakM
     while (goesOn(times, isKnown, reasons, start, i + 1, breakMs)) i += 1;
     var begin = silent ? times[start] : start > 0 ? times[start - 1] : found.length ? times[0] : Math.max(from, times[0] - periodMs);
     var merged = found.length && found[found.length - 1].reason === "not started" && reasons[start] === "measuring";
-    if (merged) found[found.length - 1].to = times[i];
+    if (merged) found[found.length - 1].to = Math.min(times[i], to);
     else found.push({ from: begin, to: times[i], reason: reasons[start] || "unknown", open: start === 0 && !found.length });
     i += 1;
   }

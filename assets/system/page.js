@@ -7,7 +7,7 @@ import { save } from "./export.js";
 import { another, drop, poll } from "./feed.js";
 import { renew, waits } from "./past.js";
 import { onZoom } from "./pointer.js";
-import { renewProcesses } from "./processes.js";
+import { renewProcesses, waitsForList } from "./processes.js";
 import { renewServed } from "./served.js";
 import { asked, S, TOTAL } from "./state.js";
 import { chosen, FIRST, onTab, open } from "./tabs.js";
@@ -61,7 +61,7 @@ let clock = null, ticks = 0;
 function tick() {
   if (!el("system-page")) { clearInterval(clock); clock = null; return; }
   watch();
-  if (asked.owed && S.seq !== null && S.heardAt !== null && !waits()) asked.owed = false;
+  if (asked.owed && S.seq !== null && S.heardAt !== null && !waits() && !waitsForList()) asked.owed = false;
   ask();
   ticks += 1;
   if (!asked.paused) renewServed(ticks);

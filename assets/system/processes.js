@@ -12,6 +12,9 @@ function opened() { return asked.tab === "processes"; }
 function looks() { return opened() && !!el("system-processes-rows"); }
 function listed() { const rows = el("system-processes-rows"); return !!rows && rows.childElementCount > 0; }
 
+// Two readings are needed, also while the page is paused.
+export function waitsForList() { return !asked.host && opened() && !listed(); }
+
 ride({
   add(query) {
     if (asked.host || !opened() || !mayAsk()) return false;

@@ -131,8 +131,13 @@ const past = {
     told(name).forEach((gap) => found.push(Object.assign({ small: true }, gap)));
     toNow(found, values);
     const explained = found.length > 0;
+    const shares = past.column(name, "gap");
     past.at.forEach((at, i) => {
-      if (known(values[i])) return;
+      // A step of which most is not known has a figure of the rest: what is missing is hatched all the same.
+      if (known(values[i])) {
+        if (shares[i] > 0.5) found.filter((gap) => gap.from < past.start(i + 1) && gap.to > past.start(i)).forEach((gap) => { gap.small = false; });
+        return;
+      }
       const from = past.start(i), to = Math.min(past.start(i + 1), view.to), last = found[found.length - 1];
       const because = explained ? found.filter((gap) => gap.from < to && gap.to > from && gap.small !== undefined) : [];
       // Of another host a step that holds an outage is blank as a whole: no line is drawn there, and so it is hatched.
@@ -140,7 +145,8 @@ const past = {
       else if (last && last.to === from && last.small === undefined) last.to = to;
       else found.push({ from, to, reason: "unknown" });
     });
-    return found.filter((gap) => gap.to > view.from && gap.from < view.to).sort((a, b) => a.from - b.from);
+    return found.filter((gap) => gap.to > view.from && gap.from < view.to)
+      .map((gap) => Object.assign(gap, { since: gap.since || gap.from, from: Math.max(gap.from, view.from) })).sort((a, b) => a.from - b.from);
   },
   summary(name) { return (H.body && H.body.summary && H.body.summary[name]) || NONE; },
 };

@@ -255,7 +255,9 @@ def not_running(
     last_s, reason, heard = -np.inf, NOT_RUNNING, False
     for begun_s, ended_s in sorted(runs):
         if begun_s > until_s:
-            spans.append(GapSpan(until_s, begun_s, reason))
+            # A run that was killed had not saved the slot in which it measured last.
+            unsaved_s = until_s % FINE_S if reason == KILLED else 0.0
+            spans.append(GapSpan(max(cut.t0_s, until_s - unsaved_s), begun_s, reason))
         if ended_s > last_s:
             last_s = ended_s
             reason = NOT_RUNNING if (ended or {}).get(begun_s) == ended_s else KILLED

@@ -18,13 +18,12 @@ from .gap_log import EVERYTHING, GapLog, merge_spans
 from .history_reader import HistoryQuery
 from .prometheus_hosts import STALE_PERIODS, Target
 from .prometheus_node import (
-    CADENCE_OF,
     MOUNT_METRICS,
     READ_METRICS,
     Replay,
     ReplaySampler,
     Scrape,
-    cadence_s,
+    cadences,
     mounts,
     scrapes,
 )
@@ -38,6 +37,7 @@ from .windows import Columns, GapSpan, Grid, HistoryWindow, fold, grid
 
 MOST_SCRAPES = 1500
 _EVEN_S = 10
+_CHANGED = 1.2  # intervals that differ by more are not the same
 _ROUNDING_S = 0.05  # an interval of 1 s is no slot of 2 s because a scrape came a moment late
 DELAY_S = 30.0  # VictoriaMetrics answers the newest half minute with a value of before, again and again
 
@@ -125,23 +125,12 @@ def _from_scrapes(
     cut = grid(start_s, end_s, tier_s=tier_s, points=query.points, phase_s=phase_s)
     known, spans = _columns(list(zip(samples, found, periods_s, strict=True)), query, tier_s)
     series = {name: fold(columns, cut, most_of=f"{tier_s} s means") for name, columns in known.items()}
+    with_figures = [sample for sample, scrape in zip(samples, found, strict=True) if not (scrape.failed or scrape.bare)]
     wanted = {*series, *map(group, series)}
     shown = [span for span in spans if span.of is None or span.of in wanted]
     ends = [(shown_at(samples[0]) - period_s, shown_at(samples[-1]))] if samples else []
     gaps = merge_spans([*shown, *outside(ends, cut, period_s)], cut.t0_s, end_s)
-    return HistoryWindow(cut, series, gaps, samples[-1].at if samples else None, _told(answer.notes))
-
-
-def cadences(found: Sequence[Scrape], period_s: float) -> list[float]:
-    """How far apart scrapes were at each, in seconds.
-
-    Args:
-        found: The scrapes, oldest first.
-        period_s: How far apart they are now: what the first ones are taken to be.
-    """
-    times_ms = [scrape.at_ms for scrape in found]
-    first_s = cadence_s(times_ms[:CADENCE_OF], period_s)
-    return [cadence_s(times_ms[max(0, end - CADENCE_OF) : end], first_s) for end in range(1, len(times_ms) + 1)]
+    return HistoryWindow(cut, series, gaps, with_figures[-1].at if with_figures else None, _told(answer.notes))
 
 
 def replayed(found: Sequence[Scrape], about: Scrape, periods_s: Sequence[float]) -> list[Sample]:
@@ -187,8 +176,12 @@ def _columns(
             reasons = {what: why for what, why in reasons.items() if why != Gap.MEASURING}
             reasons = {EVERYTHING: Gap.DOWN if failed.failed else Gap.NO_FIGURES, **reasons}
         log.note(shown_at(sample) - step_s, shown_at(sample), reasons)
+    periods_s = np.array([period_s for _, _, period_s in samples])
+    # Where the interval was changed a scrape stands for as long as they were apart then.
+    uniform = not samples or periods_s.max() <= _CHANGED * periods_s.min()
+    each_s = np.full(len(samples), float(tier_s)) if uniform else periods_s
     known = {
-        name: Columns(middle_s, column, column, column, np.where(np.isnan(column), 0.0, float(tier_s)))
+        name: Columns(middle_s, column, column, column, np.where(np.isnan(column), 0.0, each_s))
         for name, column in values.items()
     }
     spans = (span for span in log.spans().values() if span.of == own or not (span.of or "").startswith("network"))

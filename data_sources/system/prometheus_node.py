@@ -324,6 +324,20 @@ def cadence_s(times_ms: Sequence[int], usual_s: float) -> float:
     return usual_s if len(newest) < CADENCE_OF else step_s(newest) or usual_s
 
 
+def cadences(found: Sequence[Scrape], period_s: float) -> list[float]:
+    """How far apart scrapes were at each, in seconds, by those before and those after it.
+
+    Args:
+        found: The scrapes, oldest first.
+        period_s: How far apart they are now: what they are taken to be where they are too few to tell.
+    """
+    times_ms = [scrape.at_ms for scrape in found]
+    first_s = cadence_s(times_ms[:CADENCE_OF], period_s)
+    before_s = [cadence_s(times_ms[max(0, end - CADENCE_OF) : end], first_s) for end in range(1, len(times_ms) + 1)]
+    after_s = [cadence_s(times_ms[begin : begin + CADENCE_OF], 0.0) for begin in range(len(times_ms))]
+    return [max(each) for each in zip(before_s, after_s, strict=True)]
+
+
 def step_s(times_ms: Sequence[int]) -> float | None:
     """How far apart scrapes are, in seconds: the median of their distances; None of fewer than two."""
     steps = sorted(after - before for before, after in pairwise(times_ms))

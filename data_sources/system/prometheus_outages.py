@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..result import Kind, Problem
-from .prometheus_node import Scrape, scrapes
+from .prometheus_node import Scrape, cadences, scrapes
 from .prometheus_wire import PrometheusClient, any_of
 from .rates import LATE_FACTOR
 from .slots import Floats
@@ -39,6 +39,7 @@ SIGNS = (
 ENOUGH = 0.9  # share of a step's scrapes without which it is blank
 _MOST_SCRAPES, _MOST_LOOKS, _AT_ONCE = 1500, 24, 4
 _MISSED = 1.5  # scrapes that a whole step may lack: where it begins and ends one is of it or of the next
+_MANY = 100  # scrapes of a step of which one that is missing moves a rate by no more than a hundredth
 _AROUND = 4  # steps to each side whose scrapes tell how many there should be
 _ROUND = 2  # periods that a look reaches beyond its steps, to see the answers before and after
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -69,6 +70,15 @@ class Silences:
         for gap in self.gaps:
             touched |= (starts < gap.end_s) & (starts + cut.step_s > gap.start_s)
         return touched
+
+    def crossed(self, cut: Grid) -> Mask:
+        """Which steps begin or end within one: `rate()` divides by the whole of them, and would tell too little."""
+        starts = cut.t0_s + np.arange(cut.count) * cut.step_s
+        crossed = np.zeros(cut.count, np.bool_)
+        for gap in self.gaps:
+            for edges in (starts, starts + cut.step_s):
+                crossed |= (gap.start_s < edges) & (edges < gap.end_s)
+        return crossed
 
 
 def read_silences(
@@ -110,7 +120,8 @@ def read_silences(
     whole = asked > expected - _MISSED
     silent, bare = whole & (answered == 0), whole & (answered == asked) & without
     drawn = ~thin & (answered == asked) & (figures >= ENOUGH * asked - 1)
-    fine = drawn & whole & (figures > asked - _MISSED)
+    lost = np.where(expected < _MANY, 0.5, _MISSED)  # of so many scrapes one more or less tells nothing
+    fine = drawn & (asked > expected - lost) & (figures > asked - lost)
     found = [
         *runs(never, HOLE, None, cut),
         *runs(silent, str(Gap.DOWN), None, cut),
@@ -119,20 +130,19 @@ def read_silences(
     known = never | silent | bare
     # Where one of these is beside a fine one the outage may reach a scrape into the other, or end before.
     odd = ~(known | drawn) | (known & _beside(drawn))
-    steps_a_look = int(_MOST_SCRAPES * period_s / cut.step_s) or 1
+    steps_a_look = int(_MOST_SCRAPES / max(1.0, expected.max())) or 1
     looks = _looks(odd, cut, steps_a_look)
     near, far = looks[-_MOST_LOOKS:], looks[:-_MOST_LOOKS]
-    found += [GapSpan(start_s, end_s, AT_TIMES) for start_s, end_s in far]
+    found += [replace(span, reason=AT_TIMES) for start_s, end_s in far for span in _within(odd, start_s, end_s, cut)]
     # A step that can afford its losses is drawn; they are told as long as there are few.
-    lossy = _looks(drawn & ~fine, cut, steps_a_look)
+    lossy = [look for look in _looks(drawn & ~fine, cut, steps_a_look) if look not in near]
     near = [*near, *lossy[-(_MOST_LOOKS - len(near)) :]] if len(near) < _MOST_LOOKS else near
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        apart_s = [cut.step_s / expected[round((start_s - cut.t0_s) / cut.step_s)] for start_s, _ in near]
-        looked = pool.map(lambda span, each_s: _look(client, at, each_s, span, cut, deadline_s), near, apart_s)
+        looked = pool.map(lambda span: _look(client, at, period_s, span, cut, deadline_s), near)
         for (start_s, end_s), seen_closely in zip(near, looked, strict=True):
             if isinstance(seen_closely, Problem):
                 troubles.append(f"up: {seen_closely.detail}")
-                found.append(GapSpan(start_s, end_s, AT_TIMES))
+                found += [replace(span, reason=AT_TIMES) for span in _within(odd, start_s, end_s, cut)]
             else:
                 found += seen_closely
     gaps = (*(gap for gap in found if gap.reason != HOLE), *_holes(found, cut))
@@ -175,15 +185,18 @@ def _beside(which: Mask) -> Mask:
     return beside
 
 
-def _looks(odd: Mask, cut: Grid, most_steps: int) -> list[tuple[float, float]]:
-    """Neighbouring steps that are looked at in one go, from and to in epoch seconds, oldest first."""
-    looks = []
-    for span in runs(odd, "", None, cut):
-        start_s = span.start_s
-        while start_s < span.end_s:
-            looks.append((start_s, min(start_s + most_steps * cut.step_s, span.end_s)))
-            start_s = looks[-1][1]
-    return looks
+def _looks(odd: Mask, cut: Grid, steps: int) -> list[tuple[float, float]]:
+    """The pieces of the window that hold such steps, from and to in epoch seconds, oldest first."""
+    pieces = [(place, min(place + steps, cut.count)) for place in range(0, cut.count, steps)]
+    return [
+        (cut.t0_s + begin * cut.step_s, cut.t0_s + end * cut.step_s) for begin, end in pieces if odd[begin:end].any()
+    ]
+
+
+def _within(odd: Mask, start_s: float, end_s: float, cut: Grid) -> tuple[GapSpan, ...]:
+    """Such steps of one piece."""
+    starts = cut.t0_s + np.arange(cut.count) * cut.step_s
+    return runs(odd & (starts >= start_s) & (starts < end_s), "", None, cut)
 
 
 def _look(
@@ -221,20 +234,23 @@ def outages(found: Sequence[Scrape], period_s: float, start_s: float, end_s: flo
         start_s: From when it was looked, epoch seconds.
         end_s: Up to when.
     """
-    late_s = LATE_FACTOR * period_s
+    periods_s = cadences(found, period_s)
     moments = [(scrape.at_ms / 1000, _silence(scrape)) for scrape in found]
     gaps = []
-    for (before_s, before), (at_s, now) in pairwise(moments):
+    for ((before_s, before), (at_s, now)), then_s in zip(pairwise(moments), periods_s[1:], strict=False):
         why = now or before
-        if at_s - before_s > late_s:
+        if at_s - before_s > LATE_FACTOR * then_s:
             gaps.append(GapSpan(before_s, at_s, HOLE))
         elif why is not None:
             gaps.append(GapSpan(before_s, at_s, str(why)))
     first_s, last_s = (moments[0][0], moments[-1][0]) if moments else (end_s, start_s)
+    late_s = LATE_FACTOR * max([period_s, *periods_s])
     if first_s - start_s > late_s:
         gaps.append(GapSpan(start_s, first_s, HOLE))
     if moments and end_s - last_s > late_s:
         gaps.append(GapSpan(last_s, end_s, HOLE))
+    elif moments and moments[-1][1] is not None:
+        gaps.append(GapSpan(last_s, end_s, str(moments[-1][1])))  # it goes on: the next scrape is not due yet
     return gaps
 
 

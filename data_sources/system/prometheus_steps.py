@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
@@ -25,13 +25,15 @@ from .rates import DEFAULT_CEILING_BYTES_PER_S
 from .series import group, is_level, mount_name, unit
 from .slots import Floats
 from .types import Gap
-from .windows import Columns, Grid, HistoryWindow, SeriesWindow, fold
+from .windows import Columns, GapSpan, Grid, HistoryWindow, SeriesWindow, fold
 
 BLANK, MISSING = "a counter fell, or was not in every scrape", "not in its scrapes"
 IMPOSSIBLE = str(Gap.IMPOSSIBLE)
 _BUDGET_S = 20.0  # for all questions of one window; what is not answered by then is not known, and said
 _AT_ONCE = 4
 _MOST_PARTS = 20_000  # more would cost Prometheus seconds a question
+_LEAST_SCRAPES = 2.5  # `rate()` of fewer says nothing of their step
+_TOUCH_S = 1e-3
 _MOST_OF_FAMILY = 64  # as many as a chart can show
 _WHOLE_DISKS = 'device!~"(dm-|md[0-9]|zram|ram|loop|sr[0-9]|fd[0-9]|drbd|bcache).*"'
 Reasons: TypeAlias = np.ndarray[tuple[int], np.dtype[np.str_]]
@@ -214,6 +216,8 @@ def read_steps(
     lengths = Spans(cut.step_s, part_s, silences.scrapes)
     wanted = _wanted(expressions(at, device, lengths), families(at, lengths), query.names)
     gaps, told = list(silences.gaps), silences.touched(cut)
+    unrated = silences.thin | silences.crossed(cut) | (np.nan_to_num(count) < _LEAST_SCRAPES)
+    near = told | silences.touched(replace(cut, t0_s=cut.t0_s - part_s))
     troubles += silences.troubles
     known_s = np.minimum(np.nan_to_num(count) / silences.expected, 1.0) * cut.step_s
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -225,11 +229,11 @@ def read_steps(
                 asked = query.names is None or name in query.names
                 if asked and not all(np.isnan(column).all() for column in columns):
                     jumped = np.nan_to_num(columns[2]) > _ceiling(name, possible_bytes_per_s)
-                    blanked = jumped if is_level(name) else jumped | silences.thin
+                    blanked = jumped if is_level(name) else jumped | unrated
                     mean, least, most = (np.where(blanked, np.nan, column) for column in columns)
                     seconds = np.where(np.isnan([mean, least, most]).any(axis=0), 0.0, known_s)
                     if not is_level(name):
-                        least[told] = np.nan  # `rate()` over a part that holds an outage is too low
+                        least[near] = np.nan  # `rate()` over a part that holds an outage is too low
                     series[name] = fold(Columns(middles, mean, least, most, seconds), cut, most_of=f"{part_s} s means")
                     why = np.where(jumped, IMPOSSIBLE, MISSING if is_level(name) else BLANK)
                     blank = np.where(np.isnan(series[name].mean), why, "")
@@ -241,12 +245,18 @@ def read_steps(
     seen = np.flatnonzero(~np.isnan(count))
     newest = None
     if seen.size:
-        ended_s = middles[seen[-1]] + cut.step_s / 2
-        ended_s = min((gap.start_s for gap in silences.gaps if gap.start_s < ended_s <= gap.end_s), default=ended_s)
-        newest = datetime.fromtimestamp(float(ended_s), UTC)
+        newest = datetime.fromtimestamp(_last_known(middles[seen[-1]] + cut.step_s / 2, silences.gaps), UTC)
     parts = f"Least and greatest are of means over {part_s} s."
     reason = " ".join(dict.fromkeys((parts, *steps.notes, *troubles)))
     return HistoryWindow(cut, series, merge_spans(gaps, cut.t0_s, cut.end_s), newest, reason)
+
+
+def _last_known(at_s: float, gaps: Sequence[GapSpan]) -> float:
+    """The newest moment up to `at_s` that lies in no gap."""
+    for gap in sorted(gaps, key=lambda gap: gap.end_s, reverse=True):
+        if gap.start_s < at_s <= gap.end_s + _TOUCH_S:
+            at_s = gap.start_s
+    return float(at_s)
 
 
 def _ceiling(name: str, of_interface: float) -> float:

@@ -143,7 +143,8 @@ def test_a_host_that_answers_has_no_outage_and_costs_no_closer_look(told, ups):
     assert (found.gaps, found.thin.any(), ups.looks) == ((), False, 0)
 
 
-def test_of_a_host_that_comes_and_goes_the_newest_outages_are_looked_at_and_the_others_said(told, ups):
+def test_of_a_host_that_comes_and_goes_the_newest_outages_are_looked_at_and_the_others_said(told, ups, monkeypatch):
+    monkeypatch.setattr("data_sources.system.prometheus_outages._MOST_SCRAPES", STEP_S / PERIOD_S)  # a step a look
     found = told(schedule(([1] * 20 + [0] * 4) * (ALL // 24 + 1)))
     assert ups.looks == 24
     assert [gap.reason for gap in found.gaps if gap.reason == AT_TIMES]
@@ -179,10 +180,7 @@ def test_answers_without_figures_are_told_as_long_as_they_were(told, first, last
     samples = schedule([1] * (BEFORE + ALL))
     bare = tuple(when for when, _ in samples[BEFORE + first : BEFORE + last])
     found = told(samples, bare=bare)
-    if len(bare) == 1:  # a step can afford it
-        assert found.gaps == ()
-    else:
-        assert joined(spans(found.gaps, "no figures")) == [(max(bare[0] - PERIOD_S, BEGUN_S), bare[-1] + PERIOD_S)]
+    assert joined(spans(found.gaps, "no figures")) == [(bare[0] - PERIOD_S, bare[-1] + PERIOD_S)]
 
 
 def scrape(at_s, up):
@@ -196,6 +194,25 @@ def test_a_host_whose_exporter_tells_no_load_is_not_without_figures():
     assert outages(found, PERIOD_S, 1_000.0, 1_036.0) == []
     for sign in ("node_load1", "node_memory_MemTotal_bytes", "node_boot_time_seconds"):
         assert f'count_over_time({sign}{{job="a"}}[60s])' in scrapes_with_figures('job="a"', 60)
+
+
+def test_a_step_that_begins_or_ends_within_an_outage_has_no_rate(told):
+    values = [1] * (BEFORE + ALL)
+    values[BEFORE + 30 : BEFORE + 36] = [0] * 6  # from within the third step to the end of it
+    values[BEFORE + 62] = 0  # within the sixth
+    found = told(schedule(values))
+    assert np.flatnonzero(found.crossed(CUT)).tolist() == [2, 3]
+    assert np.flatnonzero(found.touched(CUT)).tolist() == [2, 3, 5]
+
+
+def test_an_outage_that_goes_on_lasts_to_the_end_of_the_window():
+    found = outages([scrape(1_000, 1.0), scrape(1_005, 0.0)], PERIOD_S, 998.0, 1_009.0)
+    assert joined(spans(found, "host down")) == [(1_000, 1_009)]
+
+
+def test_a_longer_interval_is_not_late_from_its_second_scrape_on():
+    times = [*range(1_000, 1_060, 5), *range(1_085, 1_300, 30)]
+    assert outages([scrape(at_s, 1.0) for at_s in times], PERIOD_S, 1_000.0, 1_296.0) == []
 
 
 def test_what_is_before_the_first_and_after_the_last_answer_is_not_known():
