@@ -296,6 +296,27 @@ def test_the_tab_of_processes_alone_asks_for_processes_and_with_the_tick(browser
     assert browser.driver.execute_script(others) == [], "one request a tick"
 
 
+def test_processes_come_and_gaps_end_with_the_zoom_while_the_page_is_paused(browser, console):  # noqa: F811
+    console.tick()
+    console.tick(received=5000)
+    browser.sign_in(console, path=PATH)
+    browser.wait_for_text(BADGE, "Live")
+    browser.find("#system-pause").click()
+    browser.wait_for_text(BADGE, "Paused")
+    browser.find("#system-tabs-processes").click()
+    browser.wait_for(
+        lambda: browser.find_all("#system-processes-rows tr"), "a list that needs two readings waits for Continue"
+    )
+    browser.wait_for_text(BADGE, "Paused")
+    # A window before the first point, and one that ends before it: neither gap goes on behind its end.
+    spans = browser.driver.execute_async_script(
+        "const done = arguments[0];"
+        "import('/assets/system/gaps.js').then(gaps => done([60, 15].map(first => gaps.gaps([first, first + 2],"
+        "i => i > 0, ['measuring', null], 0, 20, 2, () => false).map(gap => [gap.from, gap.to, gap.reason]))))"
+    )
+    assert spans == [[[0, 20, "not started"]], [[0, 15, "not started"]]]
+
+
 def test_the_window_is_exported_and_a_failed_export_writes_no_file(browser, console, app, tmp_path):  # noqa: F811
     console.tick()
     console.tick(received=5000)

@@ -7,6 +7,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from data_sources.system.gap_log import EVERYTHING, GapLog, merge_spans
+from data_sources.system.history_reader import not_running
 from data_sources.system.windows import Columns, GapSpan, fold, grid
 
 
@@ -86,6 +87,12 @@ def test_gaps_of_several_readings_at_once_are_told_once_and_cut_to_the_window():
     spans = [*(GapSpan(0, 9, "read error", of) for of in groups), GapSpan(20, 30, "x", None)]
     assert merge_spans(spans, 5, 15) == (GapSpan(5, 9, "read error", None),)
     assert EVERYTHING not in {span.of for span in spans}
+
+
+def test_a_run_that_was_killed_is_not_known_from_the_slot_on_that_it_had_not_saved():
+    runs, cut = [(100.0, 134.9), (150.0, 200.0)], grid(100, 200, tier_s=10, points=100)
+    killed, clean = not_running(runs, cut), not_running(runs, cut, ended={100.0: 134.9})
+    assert [(gap.start_s, gap.end_s) for gap in (*killed, *clean)] == [(130.0, 150.0), (134.9, 150.0)]
 
 
 def test_a_gap_of_some_readings_is_not_told_of_the_others():
