@@ -10,6 +10,7 @@ export function stalled(times, i, periodMs) {
 const NO_NEWER = "no newer sample";
 export const SILENT_PERIODS = 3;
 export const JUMPED = "the clock was set forward, or the machine slept", TURNED = "the clock was set back", NOT_YET = "not yet";
+const KILLED = "Ops Center was not running, or was killed before it had saved this";  // as `history_reader.py` tells it
 const AT_TIMES = "The host did not answer at times, or was not asked";  // as `prometheus_outages.py` tells many outages
 
 // Readings that failed. The first one after them brings no rate yet: that time is theirs, too.
@@ -63,6 +64,7 @@ export function short(gap, host) {
     case AT_TIMES: return "down at times";
     case "no figures": case "no scrapes": case NO_NEWER: return "no data";
     case "read error": return host ? "not in its scrapes" : gap.reason;
+    case KILLED: return "not running, or killed";
     default: return gap.reason.split(/[:(]/)[0];  // the rest stands in the list of gaps
   }
 }

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from data_sources.result import Failed, Kind, Problem
-from data_sources.system.history_reader import HistoryQuery
+from data_sources.system.history_reader import KILLED, NOT_RUNNING, OLDER, HistoryQuery
+from data_sources.system.prometheus_outages import AT_TIMES, NOTHING
 from tests.browser.test_system_page import BADGE, PATH, console, machine, pick, use  # noqa: F401
 from tests.data_sources.system.test_sampler import wait_until
 
@@ -315,6 +316,13 @@ def test_processes_come_and_gaps_end_with_the_zoom_while_the_page_is_paused(brow
         "i => i > 0, ['measuring', null], 0, 20, 2, () => false).map(gap => [gap.from, gap.to, gap.reason]))))"
     )
     assert spans == [[[0, 20, "not started"]], [[0, 15, "not started"]]]
+    # Words over a chart must not run into the next one.
+    over = browser.driver.execute_async_script(
+        "const [reasons, done] = arguments; import('/assets/system/gaps.js')"
+        ".then(gaps => done(reasons.map(reason => gaps.short({ reason, from: 0, to: 60000 }, 'web').length)))",
+        [KILLED, NOT_RUNNING, OLDER, AT_TIMES, NOTHING, "late sample", "host down", "no newer sample"],
+    )
+    assert max(over) <= 36
 
 
 def test_the_window_is_exported_and_a_failed_export_writes_no_file(browser, console, app, tmp_path):  # noqa: F811
