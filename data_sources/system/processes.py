@@ -183,6 +183,12 @@ class ProcessWatch:
         """Whether somebody is looking."""
         return self._thread is not None
 
+    @property
+    def next_in_s(self) -> float:
+        """How long after the newest list the next one comes, in seconds: soon where it will bring the first shares."""
+        has_one = self._last is not None and self._list.interval_s is None
+        return self._soon_s if has_one else self._period_s
+
     def _run(self, stop: threading.Event) -> None:
         while True:
             try:
@@ -192,8 +198,7 @@ class ProcessWatch:
                 self._last = None
                 self._list = ProcessList((), None, None, self._period_s, "read error")
             self._first.set()
-            has_one = self._last is not None and self._list.interval_s is None
-            stop.wait(self._soon_s if has_one else self._period_s)
+            stop.wait(self.next_in_s)
             with self._lock:
                 if stop.is_set() or self._clock_s() - self._asked_s > _LOOKING_PERIODS * self._period_s:
                     self._thread = None

@@ -451,13 +451,18 @@ def test_choices_live_in_the_address_and_survive_a_reload(browser, console):
     browser.wait_for_text("#system-received-value", "bit/s")
 
 
-def test_pause_stops_the_asking_and_continues_where_it_was(browser, console):
+def pause(browser, console):
+    """A page that was paused at 2.50 kB/s."""
     console.tick()
     console.tick(received=5000)
     browser.sign_in(console, path=PATH)
     browser.wait_for_text("#system-received-value", "2.50")
     browser.find("#system-pause").click()
     browser.wait_for_text(BADGE, "Paused")
+
+
+def test_pause_stops_the_asking_and_continues_where_it_was(browser, console):
+    pause(browser, console)
     browser.wait_for_text("#system-pause", "Continue")
     console.tick(received=8000)
     browser.find("#system-pause").click()
@@ -467,12 +472,7 @@ def test_pause_stops_the_asking_and_continues_where_it_was(browser, console):
 
 
 def test_what_is_chosen_while_the_page_is_paused_is_fetched_once(browser, console):
-    console.tick()
-    console.tick(received=5000)
-    browser.sign_in(console, path=PATH)
-    browser.wait_for_text("#system-received-value", "2.50")
-    browser.find("#system-pause").click()
-    browser.wait_for_text(BADGE, "Paused")
+    pause(browser, console)
     console.tick(received=8000)
     pick(browser, "#system-window", "1 h")
     browser.wait_for_text("#system-received-span", "in 1 h")

@@ -8,7 +8,7 @@ import pytest
 from data_sources.result import Failed, Kind, Problem
 from data_sources.system.history_reader import KILLED, NOT_RUNNING, OLDER, HistoryQuery
 from data_sources.system.prometheus_outages import AT_TIMES, NOTHING
-from tests.browser.test_system_page import BADGE, PATH, console, machine, pick, use  # noqa: F401
+from tests.browser.test_system_page import BADGE, PATH, console, machine, pause, pick, use  # noqa: F401
 from tests.data_sources.system.test_sampler import wait_until
 
 pytestmark = pytest.mark.browser
@@ -298,12 +298,7 @@ def test_the_tab_of_processes_alone_asks_for_processes_and_with_the_tick(browser
 
 
 def test_processes_come_and_gaps_end_with_the_zoom_while_the_page_is_paused(browser, console):  # noqa: F811
-    console.tick()
-    console.tick(received=5000)
-    browser.sign_in(console, path=PATH)
-    browser.wait_for_text(BADGE, "Live")
-    browser.find("#system-pause").click()
-    browser.wait_for_text(BADGE, "Paused")
+    pause(browser, console)
     browser.find("#system-tabs-processes").click()
     browser.wait_for(
         lambda: browser.find_all("#system-processes-rows tr"), "a list that needs two readings waits for Continue"

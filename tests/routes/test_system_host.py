@@ -4,7 +4,6 @@ import dataclasses
 import os
 import sys
 import threading
-import time
 
 import pytest
 
@@ -229,21 +228,22 @@ def test_a_process_list_is_read_while_somebody_asks_and_then_no_more():
 
 
 def test_the_second_list_comes_soon_and_the_third_after_the_period_and_a_share_is_over_the_time_between():
-    reads = []
-
-    def read():
-        reads.append(time.monotonic())
-        return [ProcessReading(7, 1.0, "x", "root", reads[-1] / 2, 10, 1, "running")]
-
-    watch = ProcessWatch(read, period_s=60.0, soon_s=0.05)
-    assert watch.now().reason == "measuring"
-    wait_until(lambda: watch.now().interval_s)
+    clock = {"now": 100.0}
+    watch = ProcessWatch(
+        lambda: [ProcessReading(7, 1.0, "x", "root", clock["now"] / 2, 10, 1, "running")],
+        period_s=60.0,
+        soon_s=30.0,
+        clock_s=lambda: clock["now"],
+    )
+    assert watch.now().reason == "measuring"  # the thread has read once, and waits
+    assert watch.next_in_s == 30.0
+    clock["now"] += 0.75
+    watch.read()
+    assert watch.next_in_s == 60.0
     found = watch.now()
-    assert found.interval_s == pytest.approx(reads[1] - reads[0], rel=0.2)
-    assert (found.rows[0].cpu_percent, found.reason) == (pytest.approx(50.0, rel=0.2), None)
-    time.sleep(0.2)
     watch.stop()
-    assert len(reads) == 2
+    assert (found.interval_s, found.reason) == (0.75, None)
+    assert found.rows[0].cpu_percent == pytest.approx(50.0)
 
 
 def test_a_process_whose_number_is_used_again_has_no_share_of_the_one_before():
