@@ -61,8 +61,10 @@ def _n(names: tuple[str, ...]) -> list[tuple[int, str]]:
 def foot(found: HostList) -> str:
     """How many of the hosts are up; without Prometheus nobody knows it of the others."""
     up = sum(row.state == "up" for row in found.rows)
-    others = sum(row.id is not None for row in found.rows) if found.problem is not None else 0
-    told = f"{up} up, {others} not known" if others else f"{up} of {len(found.rows)} up"
+    others = sum(row.id is not None for row in found.rows)
+    told = f"{up} of {len(found.rows)} up"
+    if found.problem is not None:
+        told = f"{up} up, {others} not known" if others else f"{up} up, of others nothing is known"
     return f"{told}. Rates over the last measured step; 1 MB = 1,000,000 B."
 
 
