@@ -185,3 +185,16 @@ def test_a_series_that_could_not_be_read_is_absent_and_said(source, fake):
     assert "cpu" not in window.series
     assert "cpu: Prometheus says: too many samples" in window.reason
     assert "net_in" in window.series
+
+
+@pytest.mark.parametrize(
+    "fault", [(500, {"status": "error", "error": "no room"}), (200, b"<html>"), (200, b'{"status": "suc')]
+)
+def test_outages_that_cannot_be_looked_at_are_told_by_their_steps_and_the_figures_stay(source, fake, fault):
+    whole = past(source, fake, STEPS)
+    fake.instead['"up|node_load1|node_memory'] = fault
+    window = past(PrometheusSource(source.client, clock_s=fake.clock_s), fake, STEPS)
+    assert "The host did not answer at times, or was not asked" in {gap.reason for gap in window.gaps}
+    assert "up: Prometheus " in window.reason
+    assert set(window.series) == set(whole.series)
+    assert not np.isnan(window.series["load1"].mean).all()
